@@ -1,0 +1,114 @@
+//! What only some networks can do: a small trait each.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use model::{Content, Media};
+use serde_json::Value;
+use tokio::sync::mpsc;
+
+use crate::{ChannelError, Login, WebhookEvent};
+
+/// Shows that somebody is typing.
+#[async_trait]
+pub trait Typist: Send + Sync {
+    /// Called before a send and again every few seconds while a long text is "typed". Failing is harmless: the
+    /// message is sent all the same.
+    async fn typing(&self, login: &Login, chat: &str, on: bool) -> Result<(), ChannelError>;
+}
+
+/// Marks the other side's messages as seen.
+#[async_trait]
+pub trait Reader: Send + Sync {
+    /// Marks `provider_id` and what came before it as seen.
+    async fn mark_read(&self, login: &Login, chat: &str, provider_id: &str) -> Result<(), ChannelError>;
+}
+
+/// Changes a message that was sent.
+#[async_trait]
+pub trait Editor: Send + Sync {
+    /// Replaces the content of our message `provider_id`. That it already says so counts as done.
+    async fn edit(
+        &self,
+        login: &Login,
+        chat: &str,
+        provider_id: &str,
+        content: &Content,
+    ) -> Result<(), ChannelError>;
+}
+
+/// Takes back a message that was sent.
+#[async_trait]
+pub trait Deleter: Send + Sync {
+    /// Deletes our message `provider_id` for everyone. That it is gone already counts as done.
+    async fn delete(&self, login: &Login, chat: &str, provider_id: &str) -> Result<(), ChannelError>;
+}
+
+/// Reacts to a message.
+#[async_trait]
+pub trait Reactor: Send + Sync {
+    /// Sets our reaction to `provider_id`; none takes it back.
+    async fn react(
+        &self,
+        login: &Login,
+        chat: &str,
+        provider_id: &str,
+        emoji: Option<&str>,
+    ) -> Result<(), ChannelError>;
+}
+
+/// Fetches a file that somebody sent.
+#[async_trait]
+pub trait MediaFetcher: Send + Sync {
+    /// The bytes of the file behind `media.provider_ref`; at most `max_bytes` of them, else a permanent error.
+    async fn fetch(&self, login: &Login, media: &Media, max_bytes: u64) -> Result<Bytes, ChannelError>;
+}
+
+/// What a poll brought.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Polled {
+    /// What happened, oldest first.
+    pub events: Vec<WebhookEvent>,
+    /// Where to go on, once the events are committed: handed to the next poll. To the provider it confirms them.
+    pub cursor: String,
+}
+
+/// Asks for events instead of being told.
+#[async_trait]
+pub trait Poller: Send + Sync {
+    /// Waits for events after `cursor` for as long as the provider lets us (and 60 s at most).
+    async fn poll(&self, login: &Login, cursor: Option<&str>) -> Result<Polled, ChannelError>;
+}
+
+/// Keeps a session open: the account is a device of its own (WhatsApp Web).
+#[async_trait]
+pub trait SessionChannel: Send + Sync {
+    /// Opens the session and runs it until it ends. Its owner calls it, one at a time in the whole fleet, and
+    /// drops the future to close the session: sockets must close with it. Everything that happens goes into
+    /// `events`, and an event is acknowledged to the network only after `send` on that channel returned.
+    async fn run(&self, login: &Login, events: mpsc::Sender<SessionEvent>) -> Result<(), ChannelError>;
+}
+
+/// What a session tells its owner.
+#[derive(Debug, Clone, PartialEq)]
+pub enum SessionEvent {
+    /// Show this to a person to scan; it replaces the one before.
+    Qr(String),
+    /// Show this code to a person to type in.
+    Code(String),
+    /// The session is up.
+    Connected {
+        /// Who we are, at the network.
+        external_id: String,
+    },
+    /// The session must be kept: opaque, secret, replaces the one before.
+    Credentials(Value),
+    /// The network told something.
+    Event(WebhookEvent),
+    /// Two addresses turned out to be one contact.
+    SameContact {
+        /// One of them.
+        address: String,
+        /// The other.
+        other: String,
+    },
+}

@@ -1,0 +1,87 @@
+//! An account: a login on a channel, with the two states that decide whether it sends.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{AccountId, Timestamp, WorkspaceId, words};
+
+words! {
+    /// Whether the provider can be reached with this account's credentials or session.
+    Connection: "connection" {
+        /// Credentials are being checked or a session is being opened.
+        Connecting = "connecting",
+        /// Ready.
+        Connected = "connected",
+        /// Closed by us or by the provider; it may come back by itself.
+        Disconnected = "disconnected",
+        /// A person has to scan a code.
+        QrRequired = "qr_required",
+        /// Broken until somebody acts; the account's detail says how.
+        Error = "error",
+    }
+}
+
+words! {
+    /// Whether messages leave.
+    Sending: "sending" {
+        /// They do.
+        Active = "active",
+        /// A person paused it, until a person resumes it.
+        Paused = "paused",
+        /// The provider or a rule stopped it, with a reason and perhaps an until-time.
+        Stopped = "stopped",
+    }
+}
+
+words! {
+    /// What to do about a call whose outcome nobody knows.
+    Redelivery: "redelivery" {
+        /// Call again: the contact may get it twice, never not at all.
+        AtLeastOnce = "at_least_once",
+        /// Call it `unknown` and let a person or a late receipt decide: never twice.
+        AtMostOnce = "at_most_once",
+    }
+}
+
+/// A login on a channel. Its credentials are not here: they live encrypted in the store and are read only to send.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Account {
+    /// Its id.
+    pub id: AccountId,
+    /// The tenant it belongs to.
+    pub workspace_id: WorkspaceId,
+    /// The channel's name, for example `telegram`.
+    pub channel: String,
+    /// What people call it.
+    pub name: String,
+    /// Who it is at the provider (a phone number id, a bot id); known once connected.
+    pub external_id: Option<String>,
+    /// The channel's own settings, without secrets.
+    pub settings: Value,
+    /// Whether the provider can be reached.
+    pub connection: Connection,
+    /// Why the connection is in its state, for a person.
+    pub connection_detail: Option<String>,
+    /// Whether messages leave.
+    pub sending: Sending,
+    /// Why sending is paused or stopped.
+    pub sending_reason: Option<String>,
+    /// When a stop ends by itself, if it does.
+    pub sending_until: Option<Timestamp>,
+    /// The account waits until then by the provider's word (retry-after, timelock).
+    pub held_until: Option<Timestamp>,
+    /// The rule behind `held_until`.
+    pub held_rule: Option<String>,
+    /// IANA name; days and windows of its rules are judged in it.
+    pub timezone: String,
+    /// Divides every time of the account's pacing profile; other than 1 only on the sandbox channel.
+    pub pace_scale: f64,
+    /// What becomes of calls whose outcome nobody knows.
+    pub redelivery: Redelivery,
+    /// When this identity was first connected here; connecting again does not reset it.
+    pub first_connected_at: Option<Timestamp>,
+    /// When the row was made.
+    pub created_at: Timestamp,
+    /// When the row last changed.
+    pub updated_at: Timestamp,
+}

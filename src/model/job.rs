@@ -1,0 +1,117 @@
+//! Jobs: everything that can be asked of the fleet. A job is a pointer to a row; its payload is an id.
+//!
+//! A wire name is `verb-noun` and is never renamed: jobs of an older release may still be queued.
+
+use std::fmt;
+use std::str::FromStr;
+
+use uuid::Uuid;
+
+use crate::{AccountId, MessageId, WorkspaceId, words};
+
+words! {
+    /// A queue: jobs of one kind of work, so that one kind never waits for another.
+    Queue: "queue" {
+        /// Messages and actions on their way out. Lane: the account. Key: the conversation.
+        Send = "send",
+        /// Provider events on their way in. Lane and key: the account.
+        Ingest = "ingest",
+        /// Event numbering and outbound webhooks. Lane and key: the workspace.
+        Notify = "notify",
+        /// Housekeeping.
+        Upkeep = "upkeep",
+    }
+}
+
+/// One thing to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Job {
+    /// Deliver one queued message through its account's channel.
+    SendMessage(MessageId),
+    /// Turn an account's unprocessed provider events into contacts, conversations, messages and receipts.
+    IngestEvents(AccountId),
+    /// Number a workspace's new events and announce them.
+    RelayEvents(WorkspaceId),
+}
+
+/// A job name or payload that this release does not know.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a job of this release")]
+pub struct UnknownJob(pub String);
+
+impl Job {
+    /// The wire names of all jobs.
+    pub const NAMES: &'static [&'static str] = &["send-message", "ingest-events", "relay-events"];
+
+    /// The wire name.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::SendMessage(_) => "send-message",
+            Self::IngestEvents(_) => "ingest-events",
+            Self::RelayEvents(_) => "relay-events",
+        }
+    }
+
+    /// The queue it runs in.
+    pub const fn queue(&self) -> Queue {
+        match self {
+            Self::SendMessage(_) => Queue::Send,
+            Self::IngestEvents(_) => Queue::Ingest,
+            Self::RelayEvents(_) => Queue::Notify,
+        }
+    }
+
+    /// The row it points to.
+    pub const fn row(&self) -> Uuid {
+        match self {
+            Self::SendMessage(id) => id.0,
+            Self::IngestEvents(id) => id.0,
+            Self::RelayEvents(id) => id.0,
+        }
+    }
+}
+
+impl fmt::Display for Job {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.name(), self.row())
+    }
+}
+
+impl FromStr for Job {
+    type Err = UnknownJob;
+
+    fn from_str(id: &str) -> Result<Self, UnknownJob> {
+        let unknown = || UnknownJob(id.to_owned());
+        let (name, row) = id.split_once(':').ok_or_else(unknown)?;
+        let row = Uuid::parse_str(row).map_err(|_| unknown())?;
+        match name {
+            "send-message" => Ok(Self::SendMessage(row.into())),
+            "ingest-events" => Ok(Self::IngestEvents(row.into())),
+            "relay-events" => Ok(Self::RelayEvents(row.into())),
+            _ => Err(unknown()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_survives_its_wire_form() {
+        for job in [
+            Job::SendMessage(Uuid::from_u128(1).into()),
+            Job::IngestEvents(Uuid::from_u128(2).into()),
+            Job::RelayEvents(Uuid::from_u128(3).into()),
+        ] {
+            assert_eq!(job.to_string().parse(), Ok(job));
+            assert!(Job::NAMES.contains(&job.name()));
+        }
+        assert!("send-message:nonsense".parse::<Job>().is_err());
+        assert!(
+            "mow-lawn:00000000-0000-0000-0000-000000000001"
+                .parse::<Job>()
+                .is_err()
+        );
+    }
+}

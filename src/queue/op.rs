@@ -1,0 +1,368 @@
+//! The vocabulary of lanes: what can be asked of an engine and what it answers.
+
+use std::fmt;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use model::{Class, Queue, Scope, Timestamp, Wait, WorkerId};
+use serde::{Deserialize, Serialize};
+
+/// A worker that does not beat for this long has lost its claims. It beats every quarter of it.
+pub const LEASE: Duration = Duration::from_secs(6);
+
+/// How many waits of a job are remembered: the newest ones.
+pub const WAITS_KEPT: usize = 16;
+
+/// A job's id, `verb-noun:row id`. A string, because a queue may hold jobs of a newer release.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct JobId(pub String);
+
+impl From<model::Job> for JobId {
+    fn from(job: model::Job) -> Self {
+        Self(job.to_string())
+    }
+}
+
+impl fmt::Display for JobId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A lane: the name is unique within its queue.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct LaneId {
+    /// The kind of work.
+    pub queue: Queue,
+    /// Whose work; for `send` the account.
+    pub name: String,
+}
+
+/// A job on its way into a lane.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Push {
+    /// The job.
+    pub job: JobId,
+    /// Where it goes.
+    pub lane: LaneId,
+    /// What it keeps order with; for `send` the conversation.
+    pub key: String,
+    /// How urgent it is.
+    pub class: Class,
+    /// Its place within (key, class), below 2^50. Lower goes first.
+    pub order: i64,
+    /// It joins its key's order only then.
+    pub ready_at: Timestamp,
+    /// How many of the lane's jobs may be claimed at once; at least 1.
+    pub width: u32,
+    /// The only worker that may claim from the lane, if there is only one.
+    pub route: Option<WorkerId>,
+}
+
+/// What a push of a job that is claimed right now does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Mark {
+    /// It marks the job: settling it as done or failed queues it once more.
+    Again,
+    /// Nothing: the sweep only fills holes.
+    IfAbsent,
+}
+
+/// A claimed job: what its holder shows to act on it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Ticket {
+    /// Where the job is.
+    pub lane: LaneId,
+    /// Its key.
+    pub key: String,
+    /// The job.
+    pub job: JobId,
+    /// Who holds it.
+    pub worker: WorkerId,
+    /// The fencing token: rises with every claim of a shard and is never used twice.
+    pub token: u64,
+}
+
+/// The lane's own state: opaque to the queue, written by whoever holds a claim in the lane.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct LaneState {
+    /// None when the lane is new here, or was lost or pruned: the holder rebuilds it from rows.
+    pub bytes: Option<Vec<u8>>,
+    /// Rises with every write. A write names the version it was made from.
+    pub version: u64,
+}
+
+/// A job handed to a worker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    /// To act on it.
+    pub ticket: Ticket,
+    /// Its class.
+    pub class: Class,
+    /// Its place within (key, class).
+    pub order: i64,
+    /// The lane's state at the claim.
+    pub state: LaneState,
+    /// Lane time of the claim: the worker goes on from it by its own monotonic clock.
+    pub at: Timestamp,
+    /// When the job joined its key's order: how long it waited counts from here.
+    pub ready_at: Timestamp,
+    /// How many times a worker lost the job: it was claimed and its lease ran out.
+    pub lost: u32,
+    /// Its waits so far, oldest first, at most [`WAITS_KEPT`].
+    pub waits: Vec<Wait>,
+}
+
+/// The answer to a claim.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claims {
+    /// Lane time.
+    pub now: Timestamp,
+    /// The jobs, most urgent lane first.
+    pub claims: Vec<Claim>,
+    /// When the next lane of this queue that this worker may serve is due; may lie in the past when more is due than
+    /// was asked for. None when nothing is waiting at all.
+    pub next_due: Option<Timestamp>,
+}
+
+/// How a claim ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Settle {
+    /// Done: the job leaves its key.
+    Done,
+    /// Over without success: the job leaves its key.
+    Fail,
+    /// To be tried again, not before then; until then it blocks its own class and the lower ones of its key.
+    Retry(Timestamp),
+    /// Its row was moved to then: it leaves its key's order and joins it again when due.
+    Later(Timestamp),
+    /// Handed back untouched, by a worker that stops: it returns to its own place and may go at once.
+    Release,
+}
+
+/// What a hold is put on or lifted from, outside a claim (a person pauses; a provider's word for an account).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum HoldTarget {
+    /// All lanes of a queue.
+    Queue(Queue),
+    /// One lane, all classes.
+    Lane(LaneId),
+    /// One key of a lane.
+    Key(LaneId, String),
+}
+
+/// Everything that can be asked of an engine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Op {
+    /// Adds jobs. A job that waits keeps the earlier `ready_at` and the higher class (an earlier time does not break
+    /// a retry's wait, a higher class does); for one that is claimed see [`Mark`]. Answer: [`Outcome::Pushed`].
+    Push {
+        /// The jobs.
+        pushes: Vec<Push>,
+        /// For those that are claimed.
+        mark: Mark,
+    },
+    /// Takes up to `max` jobs of a queue. Answer: [`Outcome::Claimed`].
+    Claim {
+        /// The kind of work.
+        queue: Queue,
+        /// Who will do it.
+        worker: WorkerId,
+        /// At most so many.
+        max: usize,
+    },
+    /// Gives a claim back because it must wait: the time is set on what `scope` says (the later of old and new), the
+    /// job returns to its own place and turn. Answer: [`Outcome::Ok`] or [`Outcome::Lost`].
+    Park {
+        /// The claim.
+        ticket: Ticket,
+        /// Until when.
+        until: Timestamp,
+        /// Why.
+        rule: String,
+        /// What is held.
+        scope: Scope,
+    },
+    /// Commits the lane's state before a send. Answer: [`Outcome::Ok`]; [`Outcome::Held`] when a hold on the lane,
+    /// the class or the key came in between; [`Outcome::Stale`] when the state changed; [`Outcome::Lost`].
+    Grant {
+        /// The claim.
+        ticket: Ticket,
+        /// The new state, and the version it was made from.
+        state: LaneState,
+        /// The state binds nobody after this, so it may be dropped once the lane is empty.
+        binds_until: Timestamp,
+    },
+    /// Ends a claim. Answer: [`Outcome::Ok`] or [`Outcome::Lost`].
+    Settle {
+        /// The claim.
+        ticket: Ticket,
+        /// How it ends.
+        how: Settle,
+        /// The lane's state, if it changed, with its end as in [`Op::Grant`]. Written only if the version fits;
+        /// the claim ends all the same.
+        state: Option<(LaneState, Timestamp)>,
+    },
+    /// Renews a worker's lease. Answer: [`Outcome::Ok`]; [`Outcome::Lost`] when it had run out and was reaped: whatever
+    /// the worker held is not its own any more (the lease is open again).
+    Beat {
+        /// Who.
+        worker: WorkerId,
+    },
+    /// Ends the leases that ran out and returns their jobs to their places. Answer: [`Outcome::Reaped`].
+    Reap,
+    /// Sets a hold (the later of old and new). Answer: [`Outcome::Ok`].
+    Hold {
+        /// On what.
+        target: HoldTarget,
+        /// Until when.
+        until: Timestamp,
+        /// Why.
+        rule: String,
+    },
+    /// Lifts a hold, whatever set it. Answer: [`Outcome::Ok`].
+    Resume {
+        /// From what.
+        target: HoldTarget,
+    },
+    /// Where a job is. Answer: [`Outcome::Place`].
+    Find {
+        /// The job.
+        job: JobId,
+        /// The lane it would be in.
+        lane: LaneId,
+    },
+    /// A queue's lanes, those with the oldest due time first. Answer: [`Outcome::Queue`].
+    Inspect {
+        /// The queue.
+        queue: Queue,
+        /// At most so many lanes.
+        limit: usize,
+    },
+    /// A lane's waiting and claimed jobs in some order. Answer: [`Outcome::Jobs`].
+    Jobs {
+        /// The lane.
+        lane: LaneId,
+        /// At most so many.
+        limit: usize,
+    },
+}
+
+/// Queues of which one idle worker should be woken, because something became due earlier than it expects.
+pub type Wakes = Vec<(Queue, Option<WorkerId>)>;
+
+/// What an engine answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// Done.
+    Ok,
+    /// Done; so many of the jobs were new here.
+    Pushed {
+        /// Jobs that were absent before.
+        inserted: usize,
+    },
+    /// Jobs, or none.
+    Claimed(Claims),
+    /// The ticket is not valid (any more): nothing was changed.
+    Lost,
+    /// A hold came in between: park.
+    Held(Wait),
+    /// The lane's state changed since the version named: decide again over this one.
+    Stale(LaneState),
+    /// Leases ended and jobs returned.
+    Reaped {
+        /// The workers that are gone.
+        workers: Vec<WorkerId>,
+        /// How many claims they held.
+        jobs: usize,
+    },
+    /// Where a job is.
+    Place(JobPlace),
+    /// A queue's summary.
+    Queue(QueueSummary),
+    /// Jobs of a lane with their places.
+    Jobs(Vec<(JobId, JobPlace)>),
+}
+
+/// Where a job is, and why it waits there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "place", rename_all = "snake_case")]
+pub enum JobPlace {
+    /// Not in the queue.
+    Absent,
+    /// Its time has not come.
+    Future {
+        /// When it joins its key's order.
+        ready_at: Timestamp,
+    },
+    /// A worker has it.
+    Claimed {
+        /// Which.
+        worker: WorkerId,
+    },
+    /// It waits for its turn in its key.
+    Waiting {
+        /// How many jobs of its key go before it.
+        behind: usize,
+        /// The hold that keeps it, the one that ends last; none when it only waits for its turn.
+        held: Option<Wait>,
+    },
+}
+
+/// A queue at a glance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct QueueSummary {
+    /// The queue.
+    pub queue: Queue,
+    /// Until when it is held, if it is.
+    pub held: Option<Wait>,
+    /// Lanes with jobs.
+    pub lanes: usize,
+    /// Jobs that wait, due or not.
+    pub waiting: usize,
+    /// Jobs that workers have.
+    pub claimed: usize,
+    /// The lanes, most overdue first.
+    pub first: Vec<LaneSummary>,
+}
+
+/// A lane at a glance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LaneSummary {
+    /// The lane.
+    pub lane: LaneId,
+    /// Jobs that wait, due or not.
+    pub waiting: usize,
+    /// Jobs that workers have.
+    pub claimed: usize,
+    /// When it may be served next.
+    pub due: Option<Timestamp>,
+    /// Holds on the whole lane and on its classes.
+    pub held: Vec<Wait>,
+}
+
+/// Why an engine did not answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum QueueError {
+    /// It cannot be reached: push again later, or let the sweep do it.
+    #[error("the queue cannot be reached: {0}")]
+    Unreachable(String),
+    /// Its content was lost and is being derived from rows: ask again in a moment.
+    #[error("the queue is being rebuilt from the store")]
+    Rebuilding,
+}
+
+/// Whatever keeps lanes. Conformance: every promise of the queue has a test that each engine passes.
+#[async_trait]
+pub trait Engine: Send + Sync + fmt::Debug {
+    /// Carries out operations in order, each whole or not at all, and answers each. They share no transaction.
+    async fn apply(&self, ops: Vec<Op>) -> Result<Vec<Outcome>, QueueError>;
+
+    /// Returns when something in `queue` that `worker` may claim became due earlier than its last claim was told,
+    /// or after `longest`. May return too early, never too late (but for `longest`).
+    async fn wake(&self, queue: Queue, worker: WorkerId, longest: Duration);
+
+    /// Lane time.
+    async fn now(&self) -> Result<Timestamp, QueueError>;
+}

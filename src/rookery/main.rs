@@ -1,0 +1,2 @@
+//! Why this part exists.
+fn main() {}
