@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use model::{Content, Media};
+use model::{Content, ContentKind, Media};
 use serde_json::Value;
 use tokio::sync::mpsc;
 
@@ -14,6 +14,12 @@ pub trait Typist: Send + Sync {
     /// Called before a send and again every few seconds while a long text is "typed". Failing is harmless: the
     /// message is sent all the same.
     async fn typing(&self, login: &Login, chat: &str, on: bool) -> Result<(), ChannelError>;
+
+    /// Called instead of [`Typist::typing`] before content of another kind: networks that can show "is recording",
+    /// "is sending a photo". The default shows typing.
+    async fn preparing(&self, login: &Login, chat: &str, _kind: ContentKind) -> Result<(), ChannelError> {
+        self.typing(login, chat, true).await
+    }
 }
 
 /// Marks the other side's messages as seen.
@@ -61,6 +67,17 @@ pub trait Reactor: Send + Sync {
 pub trait MediaFetcher: Send + Sync {
     /// The bytes of the file behind `media.provider_ref`; at most `max_bytes` of them, else a permanent error.
     async fn fetch(&self, login: &Login, media: &Media, max_bytes: u64) -> Result<Bytes, ChannelError>;
+}
+
+/// Tells the network that an event has been taken, where somebody waits to see that: a pressed button spins until
+/// its callback is answered.
+#[async_trait]
+pub trait Acknowledger: Send + Sync {
+    /// Whether an event wants an answer at all. Called by the ingest job with every event's payload; does no I/O.
+    fn awaits(&self, payload: &Value) -> bool;
+
+    /// Called once the event is committed, for those that wait. Failing is harmless, and so is a repetition.
+    async fn acknowledge(&self, login: &Login, payload: &Value) -> Result<(), ChannelError>;
 }
 
 /// What a poll brought.

@@ -13,6 +13,8 @@ pub struct ChannelError {
     pub code: String,
     /// The provider's own words, or ours where there was no answer. Never a credential.
     pub message: String,
+    /// The chat's new id, when the provider refused because it moved the chat: the same call is right there.
+    pub moved_to: Option<String>,
 }
 
 /// What the queue should do about an error.
@@ -45,7 +47,15 @@ impl ChannelError {
             class,
             code: code.into(),
             message: message.into(),
+            moved_to: None,
         }
+    }
+
+    /// The same error, with the chat's new id.
+    #[must_use]
+    pub fn with_moved_to(mut self, chat: impl Into<String>) -> Self {
+        self.moved_to = Some(chat.into());
+        self
     }
 
     /// This message can never be sent.

@@ -25,7 +25,8 @@ use model::{Account, Content, Inbound, MessageId};
 use serde_json::Value;
 
 pub use abilities::{
-    Deleter, Editor, MediaFetcher, Polled, Poller, Reactor, Reader, SessionChannel, SessionEvent, Typist,
+    Acknowledger, Deleter, Editor, MediaFetcher, Polled, Poller, Reactor, Reader, SessionChannel,
+    SessionEvent, Typist,
 };
 pub use capabilities::{Capabilities, Limit, LimitScope, MediaLimit, Pacing, TextUnit};
 pub use connect::{ConnectField, ConnectStep, Connected, Credentials};
@@ -64,7 +65,8 @@ pub struct Outgoing {
 pub struct Accepted {
     /// The provider's id of the message, unique within the chat.
     pub provider_id: String,
-    /// The chat's new id, when the provider moved it while we wrote.
+    /// The chat's id as the provider gives it from now on, when it took the message under another one (a user name, or
+    /// a chat that moved).
     pub moved_to: Option<String>,
 }
 
@@ -133,6 +135,11 @@ pub trait Channel: Send + Sync + std::fmt::Debug {
 
     /// Reacts to a message.
     fn reactor(&self) -> Option<&dyn Reactor> {
+        None
+    }
+
+    /// Tells the network that an event has been taken.
+    fn acknowledger(&self) -> Option<&dyn Acknowledger> {
         None
     }
 

@@ -42,7 +42,8 @@ pub struct Inbound {
     pub thread: Option<String>,
     /// Who did it; none where the provider does not say.
     pub from: Option<Party>,
-    /// The provider's own time of it.
+    /// The provider's own time of it. [`Timestamp::ZERO`] where it tells none (a pressed button): then the time at
+    /// which we received the event stands in for it.
     pub at: Timestamp,
     /// What happened.
     pub kind: InboundKind,
