@@ -1,1 +1,29 @@
-//! Why this part exists.
+//! When may an account send? The rules as data, and pure code that applies them to injected time.
+//!
+//! [`admit`] looks at a message, the account's [`State`] and the hour, and says go, wait (by which rule, how much of
+//! the lane, until when) or never. The state lives with the lane in the queue; whoever holds the lane writes it, and
+//! [`State::rebuild`] makes it again from the send ledger when it was lost. The arithmetic of spacing is governor's
+//! (GCRA); a cap that lets messages go in a burst is an exact log of the last sends, because a GCRA quota with a burst
+//! of n lets nearly 2n through some windows.
+//!
+//! The order of a send: `admit` → commit [`Grant::state`] → show typing → call the provider at [`Grant::call_at`] →
+//! [`State::settle`]. Between the grant and its end the send counts as *now* in every window and every gap.
+
+mod admit;
+mod explain;
+mod person;
+mod profile;
+mod rebuild;
+mod rule;
+mod spacing;
+mod state;
+mod typing;
+mod wire;
+
+pub use admit::{Ask, Decision, Grant, admit};
+pub use explain::{RuleView, explain};
+pub use profile::{Limit, Profile, ProfileError};
+pub use rebuild::PastSend;
+pub use rule::{Kind, Reach, Rule};
+pub use state::{OpenGrant, State, Token};
+pub use wire::StateError;

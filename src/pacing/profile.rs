@@ -1,0 +1,253 @@
+//! A profile: all rules of an account, checked.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use crate::{Kind, Reach, Rule, person};
+
+/// Windows and pauses longer than this are mistakes.
+const LONGEST: Duration = Duration::from_hours(24 * 400);
+/// A log of more sends than this is a mistake.
+const MOST: u32 = 100_000;
+
+/// The rules of one account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Profile {
+    rules: Vec<Rule>,
+    fingerprint: u64,
+}
+
+/// One limit of a provider: at most `count` in every window of that length.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limit {
+    /// The rule's name, stable; unique among the account's limits.
+    pub name: String,
+    /// What it counts for.
+    pub scope: Reach,
+    /// How many; at least 1.
+    pub count: u32,
+    /// In how long.
+    pub window: Duration,
+}
+
+/// A number that makes no sense.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("pacing: `{field}` {problem}")]
+pub struct ProfileError {
+    /// Which value, for example `per_minute.count`.
+    pub field: String,
+    /// What is wrong with it and what is admitted.
+    pub problem: String,
+}
+
+impl Profile {
+    /// Like a person at a phone: random gaps, typing, caps. For networks that ban what looks like a machine; its lane
+    /// has width 1.
+    pub fn person() -> Self {
+        Self::unchecked(person::RULES.to_vec())
+    }
+
+    /// As fast as the provider's own limits allow: no gaps, no typing.
+    pub fn provider(limits: &[Limit]) -> Result<Self, ProfileError> {
+        Self::of(limits.iter().map(Rule::from).collect())
+    }
+
+    /// A profile of these rules.
+    pub fn of(rules: Vec<Rule>) -> Result<Self, ProfileError> {
+        for (i, rule) in rules.iter().enumerate() {
+            rule.check()?;
+            if rules[..i].iter().any(|other| other.key == rule.key) {
+                return Err(problem(&rule.key, "key", "is there twice"));
+            }
+        }
+        Ok(Self::unchecked(rules))
+    }
+
+    /// Every time of the profile divided by `pace_scale`, so that real processes prove minutes of rules in seconds.
+    pub fn scaled(&self, pace_scale: f64) -> Result<Self, ProfileError> {
+        if !(pace_scale.is_finite() && (0.001..=100_000.0).contains(&pace_scale)) {
+            return Err(ProfileError {
+                field: "pace_scale".to_owned(),
+                problem: format!("is {pace_scale}; it must lie within 0.001 and 100000"),
+            });
+        }
+        let by = |time: Duration| {
+            // Rounded up to whole microseconds: a shorter window would be another rule.
+            Duration::from_micros(
+                (time / 1_000)
+                    .div_f64(pace_scale)
+                    .as_nanos()
+                    .try_into()
+                    .unwrap_or(u64::MAX),
+            )
+        };
+        let rules = self.rules.iter().map(|rule| Rule {
+            kind: rule.kind.map(by),
+            ..rule.clone()
+        });
+        Self::of(rules.collect())
+    }
+
+    /// The rules, in the order of the table.
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    /// How far back the history for [`State::rebuild`](crate::State::rebuild) must reach.
+    pub fn horizon(&self) -> Duration {
+        self.rules.iter().map(Rule::memory).max().unwrap_or_default()
+    }
+
+    /// Changes with every number of the profile: a state belongs to the rules it was made under.
+    pub(crate) const fn fingerprint(&self) -> u64 {
+        self.fingerprint
+    }
+
+    /// How many sends a log keeps, and for how long: what the caps that `counts` admits need.
+    pub(crate) fn log(&self, counts: impl Fn(Reach) -> bool) -> (usize, Duration) {
+        let caps = self.rules.iter().filter(|rule| counts(rule.reach));
+        caps.fold((0, Duration::ZERO), |(most, longest), rule| match rule.kind {
+            Kind::Cap { count, .. } => (most.max(count as usize), longest.max(rule.memory())),
+            _ => (most, longest),
+        })
+    }
+
+    fn unchecked(rules: Vec<Rule>) -> Self {
+        // FNV-1a: the same in every process and release, which std's hasher does not promise.
+        let text = format!(
+            "{:?}",
+            rules
+                .iter()
+                .map(|rule| (&rule.key, rule.kind, rule.reach))
+                .collect::<Vec<_>>()
+        );
+        let fingerprint = text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+        Self { rules, fingerprint }
+    }
+}
+
+impl From<&Limit> for Rule {
+    fn from(limit: &Limit) -> Self {
+        let name: Cow<'static, str> = Cow::Owned(limit.name.clone());
+        Self {
+            key: name.clone(),
+            name,
+            // One in a window is a spacing, which needs no log.
+            kind: if limit.count == 1 {
+                Kind::Bucket {
+                    every: limit.window,
+                    burst: 1,
+                }
+            } else {
+                Kind::Cap {
+                    count: limit.count,
+                    window: limit.window,
+                }
+            },
+            reach: limit.scope,
+            source: Cow::Borrowed("the provider's limit"),
+        }
+    }
+}
+
+impl Rule {
+    fn check(&self) -> Result<(), ProfileError> {
+        if self.key.is_empty() || self.name.is_empty() {
+            return Err(problem(&self.key, "name", "is empty"));
+        }
+        let time = |field: &str, time: Duration, least: Duration| {
+            if time < least || time > LONGEST {
+                let text = format!("is {time:?}; it must lie within {least:?} and {LONGEST:?}");
+                return Err(problem(&self.key, field, &text));
+            }
+            Ok(())
+        };
+        let count = |field: &str, count: u32| {
+            if count == 0 || count > MOST {
+                return Err(problem(
+                    &self.key,
+                    field,
+                    &format!("is {count}; it must lie within 1 and {MOST}"),
+                ));
+            }
+            Ok(())
+        };
+        let tick = Duration::from_micros(1);
+        match self.kind {
+            Kind::Gap { min, max, .. } => {
+                time("max", max, Duration::ZERO)?;
+                time("min", min, Duration::ZERO)?;
+                if self.reach != Reach::Account {
+                    return Err(problem(
+                        &self.key,
+                        "reach",
+                        "must be account: a gap lies between sends of an account",
+                    ));
+                }
+                (min <= max)
+                    .then_some(())
+                    .ok_or_else(|| problem(&self.key, "min", "is above max"))
+            }
+            Kind::Bucket { every, burst } => {
+                time("every", every, tick)?;
+                count("burst", burst)?;
+                time("every times burst", every.saturating_mul(burst), tick)
+            }
+            Kind::Cap { count: most, window } => {
+                time("window", window, tick)?;
+                count("count", most)
+            }
+            Kind::Typing {
+                per_char,
+                extra,
+                within,
+            } => {
+                for (field, (min, max)) in [("per_char", per_char), ("within", within)] {
+                    time(field, max, Duration::ZERO)?;
+                    if min > max {
+                        return Err(problem(&self.key, field, "is given with its shorter time second"));
+                    }
+                }
+                time("extra", extra, Duration::ZERO)
+            }
+        }
+    }
+}
+
+impl Kind {
+    fn map(self, by: impl Fn(Duration) -> Duration) -> Self {
+        match self {
+            Self::Gap { pace, min, max } => Self::Gap {
+                pace,
+                min: by(min),
+                max: by(max),
+            },
+            Self::Bucket { every, burst } => Self::Bucket {
+                every: by(every),
+                burst,
+            },
+            Self::Cap { count, window } => Self::Cap {
+                count,
+                window: by(window),
+            },
+            Self::Typing {
+                per_char,
+                extra,
+                within,
+            } => Self::Typing {
+                per_char: (by(per_char.0), by(per_char.1)),
+                extra: by(extra),
+                within: (by(within.0), by(within.1)),
+            },
+        }
+    }
+}
+
+fn problem(key: &str, field: &str, problem: &str) -> ProfileError {
+    ProfileError {
+        field: format!("{key}.{field}"),
+        problem: problem.to_owned(),
+    }
+}
