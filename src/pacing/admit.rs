@@ -190,18 +190,26 @@ impl Rule {
         now: Timestamp,
         numbers: impl Fn(Option<&OpenGrant>) -> (Duration, u32),
     ) -> Free {
-        let mut arrival = track.arrival(&self.key);
-        for grant in open {
-            let (every, burst) = numbers(Some(grant));
-            if let Some(quota) = spacing::quota(every, burst) {
-                arrival = spacing::charge(quota, arrival, as_of(grant, every, now));
-            }
-        }
+        let with_open = |as_of: &dyn Fn(&OpenGrant, Duration) -> Timestamp| {
+            open.iter().fold(track.arrival(&self.key), |arrival, grant| {
+                let (every, burst) = numbers(Some(grant));
+                spacing::quota(every, burst).map_or(arrival, |quota| {
+                    spacing::charge(quota, arrival, as_of(grant, every))
+                })
+            })
+        };
         let (every, burst) = numbers(None);
-        let at = spacing::quota(every, burst).map_or(now, |quota| spacing::free_at(quota, arrival, now));
+        let Some(quota) = spacing::quota(every, burst) else {
+            return Free { at: now, open: false };
+        };
+        let at = spacing::free_at(quota, with_open(&|_, _| now), now);
+        if at <= now || open.is_empty() {
+            return Free { at, open: false };
+        }
+        let soonest = spacing::free_at(quota, with_open(&|grant, every| as_of(grant, every, now)), now);
         Free {
-            at,
-            open: at > now && !open.is_empty(),
+            at: soonest.max(now + every / 20),
+            open: true,
         }
     }
 

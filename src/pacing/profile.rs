@@ -71,16 +71,7 @@ impl Profile {
                 problem: format!("is {pace_scale}; it must lie within 0.001 and 100000"),
             });
         }
-        let by = |time: Duration| {
-            // Rounded up to whole microseconds: a shorter window would be another rule.
-            Duration::from_micros(
-                (time / 1_000)
-                    .div_f64(pace_scale)
-                    .as_nanos()
-                    .try_into()
-                    .unwrap_or(u64::MAX),
-            )
-        };
+        let by = |time: Duration| time.div_f64(pace_scale);
         let rules = self.rules.iter().map(|rule| Rule {
             kind: rule.kind.map(by),
             ..rule.clone()
@@ -112,7 +103,11 @@ impl Profile {
         })
     }
 
-    fn unchecked(rules: Vec<Rule>) -> Self {
+    fn unchecked(mut rules: Vec<Rule>) -> Self {
+        for rule in &mut rules {
+            // Whole microseconds, rounded up: what `Timestamp` can add without shortening a window.
+            rule.kind = rule.kind.map(|time| Duration::from_micros(ceil_micros(time)));
+        }
         // FNV-1a: the same in every process and release, which std's hasher does not promise.
         let text = format!(
             "{:?}",
@@ -243,6 +238,10 @@ impl Kind {
             },
         }
     }
+}
+
+fn ceil_micros(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos().div_ceil(1_000)).unwrap_or(u64::MAX)
 }
 
 fn problem(key: &str, field: &str, problem: &str) -> ProfileError {

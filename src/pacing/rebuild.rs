@@ -36,11 +36,12 @@ impl State {
         let mut sends: Vec<_> = history
             .map(|send| {
                 let at = match send.ended_at {
-                    None => now.max(send.started_at),
+                    None => now,
                     Some(_) if wide => send.started_at,
                     Some(ended_at) => ended_at.max(send.started_at),
                 };
-                (at, send)
+                // A send of the future was dated by a clock that ran ahead. It is no younger than now.
+                (at.min(now), send)
             })
             .filter(|(at, _)| *at + profile.horizon() > now)
             .collect();
@@ -78,9 +79,8 @@ impl State {
                     Reach::Account => &mut self.account,
                     Reach::Chat | Reach::Group => self.chat(send),
                 };
-                let arrival = spacing::quota(with_slack(every, send.wide), burst).and_then(|quota| {
-                    spacing::charge(quota, track.arrival(&rule.key), now.max(send.call_at))
-                });
+                let arrival = spacing::quota(with_slack(every, send.wide), burst)
+                    .and_then(|quota| spacing::charge(quota, track.arrival(&rule.key), now));
                 track
                     .arrivals
                     .extend(arrival.map(|arrival| (rule.key.to_string(), arrival)));

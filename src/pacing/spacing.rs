@@ -15,6 +15,9 @@ use model::Timestamp;
 /// GCRA's arrival time in Unix nanoseconds; none while nothing was ever sent.
 pub(crate) type Arrival = Option<u64>;
 
+/// governor adds without looking: arrival times end in 2262, and instants before that.
+pub(crate) const LATEST: u64 = u64::MAX / 2;
+
 /// A quota of one in `every` with `burst` saved up; none when it demands nothing.
 pub(crate) fn quota(every: Duration, burst: u32) -> Option<Quota> {
     let burst = NonZeroU32::new(burst)?;
@@ -28,6 +31,10 @@ pub(crate) fn free_at(quota: Quota, arrival: Arrival, now: Timestamp) -> Timesta
 
 /// The arrival time after a send at `at` that did happen, allowed or not.
 pub(crate) fn charge(quota: Quota, arrival: Arrival, at: Timestamp) -> Arrival {
+    if quota.burst_size().get() == 1 {
+        // A plain spacing counts from the last send; sends that came too close together add up to nothing.
+        return arrival.max(check(quota, None, at).unwrap_or(arrival));
+    }
     let charged = check(quota, arrival, at).or_else(|free| check(quota, arrival, free));
     charged.ok().flatten().or(arrival)
 }

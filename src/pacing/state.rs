@@ -169,17 +169,20 @@ impl State {
                 Kind::Bucket { every, burst } => (every, burst),
                 Kind::Cap { .. } | Kind::Typing { .. } => continue,
             };
-            let Some(quota) = spacing::quota(with_slack(every, send.wide), burst) else {
-                continue;
-            };
             let track = match rule.reach {
                 Reach::Account => &mut self.account,
                 reach if reach.covers(send.is_group) => self.chat(send),
                 _ => continue,
             };
-            if let Some(arrival) = spacing::charge(quota, track.arrival(&rule.key), at) {
-                track.arrivals.insert(rule.key.to_string(), arrival);
-            }
+            // A gap lies between one send and the next: the one that was drawn before this send is over. (In a wide lane
+            // sends may end out of order, so there the longer one stays.)
+            let over = matches!(rule.kind, Kind::Gap { .. }) && !send.wide;
+            let before = track.arrivals.remove(rule.key.as_ref()).filter(|_| !over);
+            let after = spacing::quota(with_slack(every, send.wide), burst)
+                .map_or(before, |quota| spacing::charge(quota, before, at));
+            track
+                .arrivals
+                .extend(after.map(|after| (rule.key.to_string(), after)));
         }
     }
 
@@ -207,7 +210,7 @@ impl OpenGrant {
     pub(crate) fn gap(&self, key: &str, longest: Duration) -> Duration {
         self.gaps
             .get(key)
-            .map_or(longest, |micros| Duration::from_micros(*micros))
+            .map_or(longest, |micros| Duration::from_micros(*micros).min(longest))
     }
 }
 

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::spacing::LATEST;
+use crate::state::Track;
 use crate::{Profile, State};
 
 /// Rises when older readers would misunderstand newer bytes.
@@ -13,6 +15,9 @@ pub enum StateError {
     /// Not bytes of ours, or damaged.
     #[error("the pacing state cannot be read: {0}")]
     Unreadable(#[from] serde_json::Error),
+    /// A number in it lies outside what can be reckoned with.
+    #[error("the pacing state holds an impossible time")]
+    Impossible,
     /// Written by another release.
     #[error("the pacing state has version {0}, this release reads {VERSION}")]
     Version(u8),
@@ -50,11 +55,14 @@ impl State {
             return Err(StateError::Version(v));
         }
         let state: Self = serde_json::from_slice(bytes)?;
-        if state.rules == profile.fingerprint() {
-            Ok(state)
-        } else {
-            Err(StateError::OtherRules)
+        if state.rules != profile.fingerprint() {
+            return Err(StateError::OtherRules);
         }
+        let possible = |track: &Track| track.arrivals.values().all(|arrival| *arrival <= LATEST);
+        if !state.chats.values().chain([&state.account]).all(possible) {
+            return Err(StateError::Impossible);
+        }
+        Ok(state)
     }
 }
 
