@@ -8,9 +8,13 @@
 //! The queue is speed, not truth: everything in it can be derived from rows again, so an engine may lose all.
 //! [`Op`] and [`Outcome`] are the whole vocabulary; an engine is whatever answers them ([`Engine`]).
 
+mod lanes;
+mod memory;
 mod op;
 
+pub use lanes::Shard;
+pub use memory::MemoryEngine;
 pub use op::{
-    Claim, Claims, Engine, HoldTarget, JobId, JobPlace, LEASE, LaneId, LaneState, LaneSummary, Mark, Op,
-    Outcome, Push, QueueError, QueueSummary, Settle, Ticket, WAITS_KEPT, Wakes,
+    Claim, Claims, Engine, FOREVER, HoldTarget, JobId, JobPlace, LEASE, LaneId, LaneState, LaneSummary, Mark,
+    Op, Outcome, Push, QueueError, QueueSummary, Settle, Ticket, WAITS_KEPT, Wakes,
 };

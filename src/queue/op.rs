@@ -13,6 +13,20 @@ pub const LEASE: Duration = Duration::from_secs(6);
 /// How many waits of a job are remembered: the newest ones.
 pub const WAITS_KEPT: usize = 16;
 
+/// A hold until then (in the year 2243) ends only when somebody resumes: waits made of it name no end. Below 2^53, so that
+/// every engine keeps it exactly.
+pub const FOREVER: Timestamp = Timestamp::from_micros(8_640_000_000_000_000);
+
+/// What a person is told of a hold.
+pub(crate) fn wait(rule: &str, scope: Scope, until: Timestamp) -> Wait {
+    Wait {
+        rule: rule.to_owned(),
+        scope,
+        until: (until < FOREVER).then_some(until),
+        detail: None,
+    }
+}
+
 /// A job's id, `verb-noun:row id`. A string, because a queue may hold jobs of a newer release.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -63,7 +77,9 @@ pub struct Push {
 /// What a push of a job that is claimed right now does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Mark {
-    /// It marks the job: settling it as done or failed queues it once more.
+    /// It marks the job: settling it as done or failed queues it once more, with the highest class and the earliest
+    /// `ready_at` that such pushes named, and the order of the newest. A retry, a park, a release and a recovery
+    /// absorb the mark: the job runs again anyway. [`Settle::Later`] keeps the earlier time and the higher class.
     Again,
     /// Nothing: the sweep only fills holes.
     IfAbsent,

@@ -1,0 +1,62 @@
+//! A time before which something may not go, and the rule that set it.
+
+use std::sync::Arc;
+
+use model::{Scope, Timestamp, Wait};
+
+use crate::op::wait;
+
+/// Until when, and why. One whose time has come means nothing; who looks compares with lane time.
+#[derive(Debug, Clone)]
+pub(super) struct Hold {
+    pub until: Timestamp,
+    pub rule: Arc<str>,
+}
+
+impl Hold {
+    pub fn new(until: Timestamp, rule: &str) -> Self {
+        Self {
+            until,
+            rule: rule.into(),
+        }
+    }
+}
+
+/// The place of a hold: a lane, a class of it, a key, a job or a queue has one each.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Slot(Option<Hold>);
+
+impl Slot {
+    /// Nothing is held.
+    pub const FREE: Self = Self(None);
+
+    /// When it ends; long ago if nothing is held.
+    pub fn end(&self) -> Timestamp {
+        self.0.as_ref().map_or(Timestamp::ZERO, |hold| hold.until)
+    }
+
+    /// Sets it, the later of old and new.
+    pub fn extend(&mut self, new: Hold) {
+        if self.end() < new.until {
+            self.0 = Some(new);
+        }
+    }
+
+    pub fn lift(&mut self) {
+        self.0 = None;
+    }
+
+    /// What a person is told while it lasts.
+    pub fn wait(&self, scope: Scope, now: Timestamp) -> Option<Wait> {
+        let hold = self.0.as_ref().filter(|hold| hold.until > now)?;
+        Some(wait(&hold.rule, scope, hold.until))
+    }
+}
+
+/// Of several waits the one that ends last; one without an end is the last of all.
+pub(super) fn longest(waits: impl IntoIterator<Item = Option<Wait>>) -> Option<Wait> {
+    waits
+        .into_iter()
+        .flatten()
+        .max_by_key(|wait| wait.until.map_or(i64::MAX, Timestamp::as_micros))
+}

@@ -1,0 +1,111 @@
+//! Where things are and why they wait: for people, so it may cost as much as it shows.
+
+use std::sync::Arc;
+
+use model::{Class, Queue, Scope, Timestamp, Wait};
+
+use super::hold::{Slot, longest};
+use super::key::{At, Job, Key};
+use super::lane::Lane;
+use super::queue::{Line, Route};
+use super::shard::Shard;
+use crate::{JobId, JobPlace, LaneId, LaneSummary, QueueSummary};
+
+impl Shard {
+    pub(super) fn find(&self, job: &JobId, lane: &LaneId) -> JobPlace {
+        let found = self
+            .lanes
+            .get(lane)
+            .and_then(|(lane, _)| Some((lane, lane.jobs.get_key_value(job)?)));
+        let Some((of, (id, job))) = found else {
+            return JobPlace::Absent;
+        };
+        of.place_of(id, job, self.queue_hold(lane.queue), self.now)
+    }
+
+    pub(super) fn jobs(&self, lane: &LaneId, limit: usize) -> Vec<(JobId, JobPlace)> {
+        let Some((of, _)) = self.lanes.get(lane) else {
+            return Vec::new();
+        };
+        let hold = self.queue_hold(lane.queue);
+        let first = of.jobs.iter().take(limit);
+        first
+            .map(|(id, job)| ((**id).clone(), of.place_of(id, job, hold, self.now)))
+            .collect()
+    }
+
+    pub(super) fn inspect(&self, queue: Queue, limit: usize) -> QueueSummary {
+        let empty = Line::default();
+        let line = self.queues.get(&queue).unwrap_or(&empty);
+        let served = line.routes.iter().filter(|(route, _)| **route != Route::Nobody);
+        let mut due: Vec<_> = served.flat_map(|(_, lanes)| lanes.iter().take(limit)).collect();
+        due.sort();
+        due.extend(line.routes.get(&Route::Nobody).into_iter().flatten().take(limit));
+        let first = due
+            .into_iter()
+            .take(limit)
+            .filter_map(|(_, id)| Some(&self.lanes.get(id)?.0));
+        QueueSummary {
+            queue,
+            held: line.hold.wait(Scope::Lane, self.now),
+            lanes: line.lanes,
+            waiting: line.waiting,
+            claimed: line.claimed,
+            first: first.map(|lane| lane.summary(&line.hold, self.now)).collect(),
+        }
+    }
+
+    fn queue_hold(&self, queue: Queue) -> &Slot {
+        const FREE: &Slot = &Slot::FREE;
+        self.queues.get(&queue).map_or(FREE, |line| &line.hold)
+    }
+}
+
+impl Lane {
+    fn summary(&self, queue: &Slot, now: Timestamp) -> LaneSummary {
+        let classes = self.class_holds.iter().map(|hold| hold.wait(Scope::Class, now));
+        LaneSummary {
+            lane: (*self.id).clone(),
+            waiting: self.jobs.len() - self.claims.len(),
+            claimed: self.claims.len(),
+            due: self.due().map(|due| due.max(queue.end())),
+            held: classes
+                .chain([self.hold.wait(Scope::Lane, now)])
+                .flatten()
+                .collect(),
+        }
+    }
+
+    fn place_of(&self, id: &Arc<JobId>, job: &Job, queue: &Slot, now: Timestamp) -> JobPlace {
+        let key = &self.keys[&job.key];
+        match job.at {
+            At::Claimed(_) => {
+                let mut claims = self.claims.values();
+                match claims.find(|(claimed, _)| claimed == id) {
+                    Some((_, worker)) => JobPlace::Claimed { worker: *worker },
+                    None => JobPlace::Absent,
+                }
+            }
+            At::Future(_) if job.ready_at > now => JobPlace::Future {
+                ready_at: job.ready_at,
+            },
+            At::Future(_) | At::Line => JobPlace::Waiting {
+                behind: key.before(job.class, job.order, id, &self.jobs, now),
+                held: longest([
+                    self.held_by(&job.key, job.class, queue, now),
+                    job.wait.wait(Scope::Job, now),
+                    self.head_wait(key, job.class, now),
+                ]),
+            },
+        }
+    }
+
+    /// The wait of what a key offers, which everything of its class and the lower ones waits for too.
+    fn head_wait(&self, key: &Key, class: Class, now: Timestamp) -> Option<Wait> {
+        let (of, head) = key.head()?;
+        if of > class {
+            return None;
+        }
+        self.jobs[head].wait.wait(Scope::Job, now)
+    }
+}
