@@ -1,8 +1,10 @@
 //! What adapters need from outside: the HTTP client, and where providers are.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
+use model::Ids;
 use outbound::Http;
 
 /// Settings of all adapters.
@@ -15,6 +17,8 @@ pub struct AdaptersConfig {
     pub base_urls: BTreeMap<String, String>,
     /// How long a provider call may take, uploads aside.
     pub call_timeout: Duration,
+    /// Where secrets come from that we agree on with a provider.
+    pub ids: Arc<Ids>,
 }
 
 impl AdaptersConfig {
@@ -24,6 +28,7 @@ impl AdaptersConfig {
             http,
             base_urls: BTreeMap::new(),
             call_timeout: Duration::from_secs(20),
+            ids: Arc::new(Ids::from_os()),
         }
     }
 

@@ -4,6 +4,7 @@
 //! channel is a folder here, its `mod` line, and one line in [`Registry::new`].
 
 mod config;
+pub mod telegram;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,8 +19,8 @@ pub struct Registry(BTreeMap<&'static str, Arc<dyn Channel>>);
 
 impl Registry {
     /// Every channel of this release. Does no I/O.
-    pub fn new(_config: &AdaptersConfig) -> Self {
-        let channels: Vec<Arc<dyn Channel>> = vec![];
+    pub fn new(config: &AdaptersConfig) -> Self {
+        let channels: Vec<Arc<dyn Channel>> = vec![Arc::new(telegram::Telegram::new(config))];
         Self(
             channels
                 .into_iter()
