@@ -45,7 +45,8 @@ pub struct UnknownWord {
 }
 
 /// Declares a closed list of words: an enum whose variants have one spelling in JSON, in rows and in logs.
-macro_rules! words {
+#[macro_export]
+macro_rules! words_of {
     ($(#[$meta:meta])* $name:ident: $what:literal { $($(#[$vmeta:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
         $(#[$meta])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
@@ -68,11 +69,11 @@ macro_rules! words {
         }
 
         impl std::str::FromStr for $name {
-            type Err = crate::UnknownWord;
+            type Err = $crate::UnknownWord;
             fn from_str(value: &str) -> Result<Self, Self::Err> {
                 match value {
                     $($word => Ok(Self::$variant),)+
-                    _ => Err(crate::UnknownWord {
+                    _ => Err($crate::UnknownWord {
                         what: $what,
                         value: value.to_owned(),
                         expected: [$($word),+].join(", "),
@@ -82,4 +83,4 @@ macro_rules! words {
         }
     };
 }
-pub(crate) use words;
+pub(crate) use words_of as words;

@@ -1,0 +1,325 @@
+//! Accounts: logins on channels, their states and their sealed credentials.
+
+use std::collections::BTreeMap;
+
+use model::{Account, AccountId, Connection, EventKind, Redelivery, Sending, Timestamp, WorkspaceId};
+use serde_json::{Value, json};
+use sqlx::FromRow;
+use sqlx::types::Json;
+use sqlx::types::chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use crate::db::{read, statements, transaction, write};
+use crate::events::INSERT_EVENT;
+use crate::{Cursor, Page, PageRequest, Store, StoreError};
+
+macro_rules! columns {
+    () => {
+        "id, workspace_id, channel, name, external_id, credentials, settings, connection, connection_detail, sending,
+        sending_reason, sending_until, held_until, held_rule, timezone, pace_scale, redelivery, first_connected_at,
+        created_at, updated_at"
+    };
+}
+
+statements! {
+    INSERT = concat!("INSERT INTO accounts (", columns!(), ")
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, NULL, NULL, NULL, NULL, $11, $12, $13, $14, $15, $15)");
+    BY_ID = concat!("SELECT ", columns!(), " FROM accounts WHERE id = $1 AND deleted_at IS NULL");
+    IN_WORKSPACE = concat!("SELECT ", columns!(), " FROM accounts
+        WHERE workspace_id = $1 AND id = $2 AND deleted_at IS NULL");
+    LIST = concat!("SELECT ", columns!(), " FROM accounts
+        WHERE workspace_id = $1 AND deleted_at IS NULL AND id > $2 ORDER BY id LIMIT $3");
+    CHANGE = concat!("UPDATE accounts SET name = COALESCE($3, name), credentials = COALESCE($4, credentials),
+        settings = COALESCE($5, settings), timezone = COALESCE($6, timezone), pace_scale = COALESCE($7, pace_scale),
+        redelivery = COALESCE($8, redelivery), connection = COALESCE($9, connection), updated_at = $10
+        WHERE workspace_id = $1 AND id = $2 AND deleted_at IS NULL RETURNING ", columns!());
+    SET_SENDING = concat!("UPDATE accounts SET sending = $3, sending_reason = $4, sending_until = $5,
+        held_until = CASE WHEN $3 = 'active' THEN NULL ELSE held_until END,
+        held_rule = CASE WHEN $3 = 'active' THEN NULL ELSE held_rule END, updated_at = $6
+        WHERE workspace_id = $1 AND id = $2 AND deleted_at IS NULL RETURNING ", columns!());
+    HOLD = "UPDATE accounts SET held_until = $2, held_rule = $3, updated_at = $4
+        WHERE id = $1 AND (held_until IS NULL OR held_until < $2)";
+    DELETE = "UPDATE accounts SET deleted_at = $3, updated_at = $3, connection = 'disconnected', sending = 'stopped',
+        sending_reason = 'deleted' WHERE workspace_id = $1 AND id = $2 AND deleted_at IS NULL";
+    CANCEL_ALL = "UPDATE messages SET status = 'canceled', reason = 'account deleted', updated_at = $2
+        WHERE account_id = $1 AND status IN ('scheduled', 'queued')";
+}
+
+/// An account about to be made. It is connected: its credentials were checked.
+#[derive(Debug, Clone)]
+pub struct NewAccount {
+    /// The channel's name.
+    pub channel: String,
+    /// What people call it.
+    pub name: String,
+    /// Who it is at the provider.
+    pub external_id: Option<String>,
+    /// Its secrets, by name.
+    pub credentials: BTreeMap<String, String>,
+    /// Its settings, without secrets.
+    pub settings: Value,
+    /// Whether the provider can be reached.
+    pub connection: Connection,
+    /// IANA name.
+    pub timezone: String,
+    /// Divides every time of its pacing profile.
+    pub pace_scale: f64,
+    /// What becomes of calls whose outcome nobody knows.
+    pub redelivery: Redelivery,
+}
+
+/// What shall change about an account; none leaves a field as it is.
+#[derive(Debug, Clone, Default)]
+pub struct AccountChange {
+    /// What people call it.
+    pub name: Option<String>,
+    /// Its secrets, all of them.
+    pub credentials: Option<BTreeMap<String, String>>,
+    /// Its settings.
+    pub settings: Option<Value>,
+    /// IANA name.
+    pub timezone: Option<String>,
+    /// Divides every time of its pacing profile.
+    pub pace_scale: Option<f64>,
+    /// What becomes of calls whose outcome nobody knows.
+    pub redelivery: Option<Redelivery>,
+    /// Whether the provider can be reached.
+    pub connection: Option<Connection>,
+}
+
+#[derive(FromRow)]
+pub(crate) struct AccountRow {
+    pub(crate) id: Uuid,
+    workspace_id: Uuid,
+    channel: String,
+    name: String,
+    external_id: Option<String>,
+    pub(crate) credentials: Vec<u8>,
+    settings: Json<Value>,
+    connection: String,
+    connection_detail: Option<String>,
+    sending: String,
+    sending_reason: Option<String>,
+    sending_until: Option<DateTime<Utc>>,
+    held_until: Option<DateTime<Utc>>,
+    held_rule: Option<String>,
+    timezone: String,
+    pace_scale: f64,
+    redelivery: String,
+    first_connected_at: Option<DateTime<Utc>>,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+}
+
+impl TryFrom<AccountRow> for Account {
+    type Error = StoreError;
+
+    fn try_from(row: AccountRow) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: row.id.into(),
+            workspace_id: row.workspace_id.into(),
+            channel: row.channel,
+            name: row.name,
+            external_id: row.external_id,
+            settings: row.settings.0,
+            connection: row.connection.parse()?,
+            connection_detail: row.connection_detail,
+            sending: row.sending.parse()?,
+            sending_reason: row.sending_reason,
+            sending_until: row.sending_until.map(Timestamp::from),
+            held_until: row.held_until.map(Timestamp::from),
+            held_rule: row.held_rule,
+            timezone: row.timezone,
+            pace_scale: row.pace_scale,
+            redelivery: row.redelivery.parse()?,
+            first_connected_at: row.first_connected_at.map(Timestamp::from),
+            created_at: row.created_at.into(),
+            updated_at: row.updated_at.into(),
+        })
+    }
+}
+
+impl Store {
+    /// Makes an account. [`StoreError::Conflict`] when the workspace has one with the same external id.
+    pub async fn create_account(
+        &self,
+        workspace: WorkspaceId,
+        new: &NewAccount,
+    ) -> Result<Account, StoreError> {
+        let now = self.now();
+        let id: AccountId = self.id(now);
+        let sealed = self.seal_credentials(id, &new.credentials)?;
+        let connected = (new.connection == Connection::Connected).then(|| now.to_datetime());
+        let inserted = write!(self.db, conn => sqlx::query(INSERT)
+            .bind(id.0)
+            .bind(workspace.0)
+            .bind(&new.channel)
+            .bind(&new.name)
+            .bind(&new.external_id)
+            .bind(&sealed)
+            .bind(Json(&new.settings))
+            .bind(new.connection.as_str())
+            .bind(None::<String>)
+            .bind(Sending::Active.as_str())
+            .bind(&new.timezone)
+            .bind(new.pace_scale)
+            .bind(new.redelivery.as_str())
+            .bind(connected)
+            .bind(now.to_datetime())
+            .execute(conn).await.map(drop));
+        match inserted {
+            Ok(()) => self.account(workspace, id).await,
+            Err(error) if StoreError::is_duplicate(&error) => Err(StoreError::Conflict(format!(
+                "this workspace already has a {} account for {}",
+                new.channel,
+                new.external_id.as_deref().unwrap_or("this login"),
+            ))),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// An account of a workspace.
+    pub async fn account(&self, workspace: WorkspaceId, id: AccountId) -> Result<Account, StoreError> {
+        let row: Option<AccountRow> = read!(self.db, conn => sqlx::query_as(IN_WORKSPACE)
+            .bind(workspace.0).bind(id.0).fetch_optional(conn).await)?;
+        row.ok_or(StoreError::NotFound("account"))?.try_into()
+    }
+
+    /// An account with its credentials, whatever its workspace: for webhooks and workers.
+    pub async fn login(
+        &self,
+        id: AccountId,
+    ) -> Result<Option<(Account, BTreeMap<String, String>)>, StoreError> {
+        let row: Option<AccountRow> =
+            read!(self.db, conn => sqlx::query_as(BY_ID).bind(id.0).fetch_optional(conn).await)?;
+        row.map(|row| self.unseal(row)).transpose()
+    }
+
+    pub(crate) fn unseal(&self, row: AccountRow) -> Result<(Account, BTreeMap<String, String>), StoreError> {
+        let secrets = self.sealer.open(row.id, &row.credentials)?;
+        let secrets =
+            serde_json::from_slice(&secrets).map_err(|error| StoreError::Unreadable(error.to_string()))?;
+        Ok((row.try_into()?, secrets))
+    }
+
+    /// The accounts of a workspace, oldest first.
+    pub async fn accounts(
+        &self,
+        workspace: WorkspaceId,
+        page: PageRequest,
+    ) -> Result<Page<Account>, StoreError> {
+        let after = page.cursor.unwrap_or(Cursor::START);
+        let rows: Vec<AccountRow> = read!(self.db, conn => sqlx::query_as(LIST)
+            .bind(workspace.0).bind(after.id).bind(page.probe()).fetch_all(conn).await)?;
+        let rows = rows
+            .into_iter()
+            .map(Account::try_from)
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(Page::of(rows, page, |row| Cursor {
+            at: Timestamp::ZERO,
+            id: row.id.0,
+        }))
+    }
+
+    /// Changes an account.
+    pub async fn change_account(
+        &self,
+        workspace: WorkspaceId,
+        id: AccountId,
+        change: &AccountChange,
+    ) -> Result<Account, StoreError> {
+        let now = self.now().to_datetime();
+        let sealed = match &change.credentials {
+            Some(credentials) => Some(self.seal_credentials(id, credentials)?),
+            None => None,
+        };
+        let row: Option<AccountRow> = write!(self.db, conn => sqlx::query_as(CHANGE)
+            .bind(workspace.0)
+            .bind(id.0)
+            .bind(&change.name)
+            .bind(sealed)
+            .bind(change.settings.as_ref().map(Json))
+            .bind(&change.timezone)
+            .bind(change.pace_scale)
+            .bind(change.redelivery.map(Redelivery::as_str))
+            .bind(change.connection.map(Connection::as_str))
+            .bind(now)
+            .fetch_optional(conn).await)?;
+        row.ok_or(StoreError::NotFound("account"))?.try_into()
+    }
+
+    /// Sets whether messages leave, and tells it as an event. Setting it active also lifts the account's hold.
+    pub async fn set_sending(
+        &self,
+        workspace: WorkspaceId,
+        id: AccountId,
+        sending: Sending,
+        reason: Option<&str>,
+        until: Option<Timestamp>,
+        actor: &str,
+    ) -> Result<Account, StoreError> {
+        let now = self.now();
+        let event: Uuid = self.ids.uuid(now);
+        let data = json!({"sending": sending, "reason": reason, "until": until});
+        let row: AccountRow = transaction!(self.db, tx => {
+            let row: Option<AccountRow> = sqlx::query_as(SET_SENDING)
+                .bind(workspace.0)
+                .bind(id.0)
+                .bind(sending.as_str())
+                .bind(reason)
+                .bind(until.map(Timestamp::to_datetime))
+                .bind(now.to_datetime())
+                .fetch_optional(&mut *tx)
+                .await?;
+            let row = row.ok_or(StoreError::NotFound("account"))?;
+            sqlx::query(INSERT_EVENT)
+                .bind(event)
+                .bind(workspace.0)
+                .bind(EventKind::AccountStatus.as_str())
+                .bind(Some(id.0))
+                .bind(None::<Uuid>)
+                .bind(None::<Uuid>)
+                .bind(actor)
+                .bind(None::<String>)
+                .bind(None::<String>)
+                .bind(Json(&data))
+                .bind(now.to_datetime())
+                .execute(&mut *tx)
+                .await?;
+            row
+        });
+        row.try_into()
+    }
+
+    /// Records that the provider holds the account back; a later hold than this one stays.
+    pub async fn hold_account(&self, id: AccountId, until: Timestamp, rule: &str) -> Result<(), StoreError> {
+        let now = self.now().to_datetime();
+        write!(self.db, conn => sqlx::query(HOLD)
+            .bind(id.0).bind(until.to_datetime()).bind(rule).bind(now).execute(conn).await.map(drop))?;
+        Ok(())
+    }
+
+    /// Deletes an account: it disappears from listings, what it had queued is canceled, its history stays.
+    pub async fn delete_account(&self, workspace: WorkspaceId, id: AccountId) -> Result<(), StoreError> {
+        let now = self.now().to_datetime();
+        transaction!(self.db, tx => {
+            let deleted = sqlx::query(DELETE)
+                .bind(workspace.0).bind(id.0).bind(now).execute(&mut *tx).await?.rows_affected();
+            if deleted == 0 {
+                return Err(StoreError::NotFound("account"));
+            }
+            sqlx::query(CANCEL_ALL).bind(id.0).bind(now).execute(&mut *tx).await?;
+        });
+        Ok(())
+    }
+
+    fn seal_credentials(
+        &self,
+        id: AccountId,
+        credentials: &BTreeMap<String, String>,
+    ) -> Result<Vec<u8>, StoreError> {
+        let plain =
+            serde_json::to_vec(credentials).map_err(|error| StoreError::Unreadable(error.to_string()))?;
+        Ok(self.sealer.seal(&self.ids, id.0, &plain)?)
+    }
+}

@@ -1,0 +1,187 @@
+//! The send ledger: each call to a provider, committed before it is made and again when it ended.
+//!
+//! It is the evidence, the pacing log, the crash counter and what a person reads as the timeline.
+
+use model::{
+    AccountId, AttemptId, ConversationId, MessageId, Pace, Status, Timestamp, Wait, WorkerId, WorkspaceId,
+    words_of,
+};
+use serde::Serialize;
+use sqlx::FromRow;
+use sqlx::types::Json;
+use sqlx::types::chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use crate::db::statements;
+use crate::writer::Write;
+use crate::{Store, StoreError};
+
+statements! {
+    BLOCKING_ECHO = "DELETE FROM messages WHERE conversation_id = $1 AND provider_id = $2 AND id <> $3
+        AND origin = 'channel'";
+}
+
+/// Deletes the row that an echo made of a message whose outcome came later.
+pub(crate) const DROP_ECHO: &str = BLOCKING_ECHO;
+
+words_of! {
+    /// How a call ended.
+    OutcomeKind: "outcome" {
+        /// The provider took the message.
+        Accepted = "accepted",
+        /// The provider will never take it.
+        Refused = "refused",
+        /// The provider did not take it this time.
+        Retry = "retry",
+        /// Nobody knows.
+        Ambiguous = "ambiguous",
+        /// Its worker died; nobody knows.
+        Lost = "lost",
+    }
+}
+
+/// A call about to be made.
+#[derive(Debug, Clone)]
+pub struct NewAttempt {
+    /// Its id.
+    pub id: AttemptId,
+    /// The message.
+    pub message_id: MessageId,
+    /// The how-manieth call for it, from 1.
+    pub n: i64,
+    /// The tenant.
+    pub workspace_id: WorkspaceId,
+    /// The account.
+    pub account_id: AccountId,
+    /// The conversation.
+    pub conversation_id: ConversationId,
+    /// Who makes it.
+    pub worker: WorkerId,
+    /// Which gap lay before it.
+    pub pace: Pace,
+    /// A hash of the final text, for the identical-text rule.
+    pub text_hash: Option<Vec<u8>>,
+    /// When pacing granted it.
+    pub granted_at: Timestamp,
+    /// When the call starts.
+    pub started_at: Timestamp,
+    /// The waits before it.
+    pub waits: Vec<Wait>,
+}
+
+/// The end of a call, and what it means for the message.
+#[derive(Debug, Clone)]
+pub struct Ended {
+    /// The attempt; none when the message ends without a call (a rule refused it, its content is unreadable).
+    pub attempt_id: Option<AttemptId>,
+    /// The message.
+    pub message_id: MessageId,
+    /// The tenant.
+    pub workspace_id: WorkspaceId,
+    /// The account.
+    pub account_id: AccountId,
+    /// The conversation.
+    pub conversation_id: ConversationId,
+    /// The provider's id of the chat: receipts that came early are found by it.
+    pub chat: String,
+    /// The caller's own id of the message, for its event.
+    pub client_id: Option<String>,
+    /// When.
+    pub at: Timestamp,
+    /// How.
+    pub outcome: OutcomeKind,
+    /// The provider's code.
+    pub error_code: Option<String>,
+    /// The provider's words.
+    pub error: Option<String>,
+    /// The provider's id of the message.
+    pub provider_id: Option<String>,
+    /// What the message is now: sent, failed, queued (to be tried again), unknown or skipped.
+    pub status: Status,
+    /// Why, if it is not sent.
+    pub reason: Option<String>,
+    /// When it is tried again.
+    pub next_attempt_at: Option<Timestamp>,
+}
+
+/// A call to a provider, as its timeline shows it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Attempt {
+    /// Its id.
+    pub id: AttemptId,
+    /// The how-manieth for its message.
+    pub n: i64,
+    /// Who made it.
+    pub worker: WorkerId,
+    /// Which gap lay before it.
+    pub pace: String,
+    /// When pacing granted it.
+    pub granted_at: Timestamp,
+    /// When the call started.
+    pub started_at: Timestamp,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+    /// How it ended.
+    pub outcome: Option<String>,
+    /// The provider's code.
+    pub error_code: Option<String>,
+    /// The provider's words.
+    pub error: Option<String>,
+    /// The provider's id of the message.
+    pub provider_id: Option<String>,
+    /// The waits before it.
+    pub waits: Vec<Wait>,
+}
+
+#[derive(FromRow)]
+pub(crate) struct AttemptRow {
+    id: Uuid,
+    n: i64,
+    worker: Uuid,
+    pace: String,
+    granted_at: DateTime<Utc>,
+    started_at: DateTime<Utc>,
+    ended_at: Option<DateTime<Utc>>,
+    outcome: Option<String>,
+    error_code: Option<String>,
+    error: Option<String>,
+    provider_id: Option<String>,
+    waits: Json<Vec<Wait>>,
+}
+
+impl From<AttemptRow> for Attempt {
+    fn from(row: AttemptRow) -> Self {
+        Self {
+            id: row.id.into(),
+            n: row.n,
+            worker: row.worker.into(),
+            pace: row.pace,
+            granted_at: row.granted_at.into(),
+            started_at: row.started_at.into(),
+            ended_at: row.ended_at.map(Timestamp::from),
+            outcome: row.outcome,
+            error_code: row.error_code,
+            error: row.error,
+            provider_id: row.provider_id,
+            waits: row.waits.0,
+        }
+    }
+}
+
+impl Store {
+    /// Commits that a call is about to be made. False when the message may not be sent any more (it was canceled or
+    /// ended otherwise): then nothing was written and the call must not be made.
+    pub async fn open_attempt(&self, attempt: NewAttempt) -> Result<bool, StoreError> {
+        self.writer
+            .write(|answer| Write::Open(Box::new(attempt), answer))
+            .await
+    }
+
+    /// Commits how a call ended: attempt, message and event together. A provider's yes is always recorded, however
+    /// late; anything else changes only a message that is still unfinished. Safe to repeat.
+    pub async fn end_attempt(&self, ended: Ended) -> Result<(), StoreError> {
+        self.writer
+            .write(|answer| Write::End(Box::new(ended), answer))
+            .await
+    }
+}

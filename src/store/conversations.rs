@@ -1,0 +1,171 @@
+//! Conversations: one chat of one account each.
+
+use model::{AccountId, Conversation, ConversationId, ConversationStatus, Timestamp, WorkspaceId};
+use sqlx::FromRow;
+use sqlx::types::chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use crate::db::{read, statements, write};
+use crate::{Cursor, Page, PageRequest, Store, StoreError};
+
+macro_rules! columns {
+    () => {
+        "id, workspace_id, account_id, contact_id, kind, address, title, unread_count, last_message_id,
+        last_message_at, last_inbound_at, assignee, status, held_until, held_rule, created_at, updated_at"
+    };
+}
+
+statements! {
+    IN_WORKSPACE = concat!("SELECT ", columns!(), " FROM conversations WHERE workspace_id = $1 AND id = $2");
+    LIST = concat!("SELECT ", columns!(), " FROM conversations
+        WHERE workspace_id = $1 AND last_message_at IS NOT NULL AND (last_message_at, id) < ($2, $3)
+        AND ($4 IS NULL OR account_id = $4) AND ($5 IS NULL OR status = $5) AND ($6 IS NULL OR contact_id = $6)
+        ORDER BY last_message_at DESC, id DESC LIMIT $7");
+    CHANGE = concat!("UPDATE conversations SET status = COALESCE($3, status), assignee = COALESCE($4, assignee),
+        updated_at = $5 WHERE workspace_id = $1 AND id = $2 RETURNING ", columns!());
+    MARK_READ = "UPDATE conversations SET unread_count = 0, updated_at = $3 WHERE workspace_id = $1 AND id = $2";
+    HOLD = "UPDATE conversations SET held_until = $2, held_rule = $3, updated_at = $4
+        WHERE id = $1 AND (held_until IS NULL OR held_until < $2)";
+}
+
+/// Which conversations.
+#[derive(Debug, Clone, Default)]
+pub struct ConversationFilter {
+    /// Of this account.
+    pub account: Option<AccountId>,
+    /// In this status.
+    pub status: Option<ConversationStatus>,
+    /// With this contact.
+    pub contact: Option<model::ContactId>,
+}
+
+#[derive(FromRow)]
+struct Row {
+    id: Uuid,
+    workspace_id: Uuid,
+    account_id: Uuid,
+    contact_id: Option<Uuid>,
+    kind: String,
+    address: String,
+    title: Option<String>,
+    unread_count: i64,
+    last_message_id: Option<Uuid>,
+    last_message_at: Option<DateTime<Utc>>,
+    last_inbound_at: Option<DateTime<Utc>>,
+    assignee: Option<String>,
+    status: String,
+    held_until: Option<DateTime<Utc>>,
+    held_rule: Option<String>,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+}
+
+impl TryFrom<Row> for Conversation {
+    type Error = StoreError;
+
+    fn try_from(row: Row) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: row.id.into(),
+            workspace_id: row.workspace_id.into(),
+            account_id: row.account_id.into(),
+            contact_id: row.contact_id.map(Into::into),
+            kind: row.kind.parse()?,
+            address: row.address,
+            title: row.title,
+            unread_count: row.unread_count,
+            last_message_id: row.last_message_id.map(Into::into),
+            last_message_at: row.last_message_at.map(Timestamp::from),
+            last_inbound_at: row.last_inbound_at.map(Timestamp::from),
+            assignee: row.assignee,
+            status: row.status.parse()?,
+            held_until: row.held_until.map(Timestamp::from),
+            held_rule: row.held_rule,
+            created_at: row.created_at.into(),
+            updated_at: row.updated_at.into(),
+        })
+    }
+}
+
+impl Store {
+    /// A conversation of a workspace.
+    pub async fn conversation(
+        &self,
+        workspace: WorkspaceId,
+        id: ConversationId,
+    ) -> Result<Conversation, StoreError> {
+        let row: Option<Row> = read!(self.db, conn => sqlx::query_as(IN_WORKSPACE)
+            .bind(workspace.0).bind(id.0).fetch_optional(conn).await)?;
+        row.ok_or(StoreError::NotFound("conversation"))?.try_into()
+    }
+
+    /// The conversations of a workspace, those with the newest message first.
+    pub async fn conversations(
+        &self,
+        workspace: WorkspaceId,
+        filter: &ConversationFilter,
+        page: PageRequest,
+    ) -> Result<Page<Conversation>, StoreError> {
+        let before = page.cursor.unwrap_or(Cursor::END);
+        let rows: Vec<Row> = read!(self.db, conn => sqlx::query_as(LIST)
+            .bind(workspace.0)
+            .bind(before.at.to_datetime())
+            .bind(before.id)
+            .bind(filter.account.map(|id| id.0))
+            .bind(filter.status.map(ConversationStatus::as_str))
+            .bind(filter.contact.map(|id| id.0))
+            .bind(page.probe())
+            .fetch_all(conn).await)?;
+        let rows = rows
+            .into_iter()
+            .map(Conversation::try_from)
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(Page::of(rows, page, |row| Cursor {
+            at: row.last_message_at.unwrap_or(Timestamp::ZERO),
+            id: row.id.0,
+        }))
+    }
+
+    /// Changes who works on a conversation and where it stands; none leaves a field as it is.
+    pub async fn change_conversation(
+        &self,
+        workspace: WorkspaceId,
+        id: ConversationId,
+        status: Option<ConversationStatus>,
+        assignee: Option<&str>,
+    ) -> Result<Conversation, StoreError> {
+        let now = self.now().to_datetime();
+        let row: Option<Row> = write!(self.db, conn => sqlx::query_as(CHANGE)
+            .bind(workspace.0)
+            .bind(id.0)
+            .bind(status.map(ConversationStatus::as_str))
+            .bind(assignee)
+            .bind(now)
+            .fetch_optional(conn).await)?;
+        row.ok_or(StoreError::NotFound("conversation"))?.try_into()
+    }
+
+    /// Sets a conversation's unread count to zero.
+    pub async fn mark_read(&self, workspace: WorkspaceId, id: ConversationId) -> Result<(), StoreError> {
+        let now = self.now().to_datetime();
+        let changed = write!(self.db, conn => sqlx::query(MARK_READ)
+            .bind(workspace.0).bind(id.0).bind(now).execute(conn).await.map(|done| done.rows_affected()))?;
+        if changed == 0 {
+            Err(StoreError::NotFound("conversation"))
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Records that the provider takes nothing for this recipient for a while; a later hold than this one stays.
+    pub async fn hold_recipient(
+        &self,
+        id: ConversationId,
+        until: Timestamp,
+        rule: &str,
+    ) -> Result<(), StoreError> {
+        let now = self.now().to_datetime();
+        write!(self.db, conn => sqlx::query(HOLD)
+            .bind(id.0).bind(until.to_datetime()).bind(rule).bind(now).execute(conn).await.map(drop))?;
+        Ok(())
+    }
+}

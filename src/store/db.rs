@@ -1,0 +1,163 @@
+//! Two engines behind one enum, and the three macros that run one body on either.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use sqlx::migrate::Migrator;
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+
+use crate::StoreError;
+
+static POSTGRES: Migrator = sqlx::migrate!("../../migrations/postgres");
+static SQLITE: Migrator = sqlx::migrate!("../../migrations/sqlite");
+
+/// Which database, and how.
+#[derive(Clone)]
+pub enum StoreConfig {
+    /// A file of our own; made when it is not there.
+    Sqlite {
+        /// Where it lies.
+        path: PathBuf,
+    },
+    /// A server.
+    Postgres {
+        /// `postgres://user:password@host/database`.
+        url: String,
+        /// Most connections that this process opens.
+        max_connections: u32,
+    },
+}
+
+impl std::fmt::Debug for StoreConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Sqlite { path } => f.debug_struct("Sqlite").field("path", path).finish(),
+            Self::Postgres { max_connections, .. } => f
+                .debug_struct("Postgres")
+                .field("max_connections", max_connections)
+                .finish_non_exhaustive(),
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Db {
+    Postgres(PgPool),
+    /// One connection writes, since `SQLite` has one writer: waiting in the pool's queue is fair, waiting on a lock
+    /// is not. Readers see what was committed and never block it.
+    Sqlite {
+        read: SqlitePool,
+        write: SqlitePool,
+    },
+}
+
+impl Db {
+    pub(crate) async fn connect(config: &StoreConfig) -> Result<Self, StoreError> {
+        match config {
+            StoreConfig::Sqlite { path } => {
+                let options = SqliteConnectOptions::new()
+                    .filename(path)
+                    .create_if_missing(true)
+                    .journal_mode(SqliteJournalMode::Wal)
+                    // An acknowledgement survives a power cut: each commit reaches the disk.
+                    .synchronous(SqliteSynchronous::Full)
+                    .foreign_keys(true)
+                    .busy_timeout(Duration::from_secs(10));
+                let write = SqlitePoolOptions::new()
+                    .max_connections(1)
+                    .acquire_timeout(Duration::from_secs(30))
+                    .connect_with(options.clone())
+                    .await?;
+                let read = SqlitePoolOptions::new()
+                    .max_connections(4)
+                    .connect_with(options.read_only(true))
+                    .await?;
+                Ok(Self::Sqlite { read, write })
+            }
+            StoreConfig::Postgres { url, max_connections } => {
+                let options: PgConnectOptions = url.parse().map_err(|_| {
+                    StoreError::Config(
+                        "DATABASE_URL is not of the form postgres://user:password@host/database",
+                    )
+                })?;
+                let pool = PgPoolOptions::new()
+                    .max_connections(*max_connections)
+                    .acquire_timeout(Duration::from_secs(5))
+                    .connect_with(options)
+                    .await?;
+                Ok(Self::Postgres(pool))
+            }
+        }
+    }
+
+    pub(crate) async fn migrate(&self) -> Result<(), StoreError> {
+        match self {
+            Self::Postgres(pool) => POSTGRES.run(pool).await,
+            Self::Sqlite { write, .. } => SQLITE.run(write).await,
+        }
+        .map_err(|error| StoreError::Migration(error.to_string()))
+    }
+
+    pub(crate) async fn close(&self) {
+        match self {
+            Self::Postgres(pool) => pool.close().await,
+            Self::Sqlite { read, write } => {
+                read.close().await;
+                write.close().await;
+            }
+        }
+    }
+}
+
+/// Runs an expression on a pool that reads.
+macro_rules! read {
+    ($db:expr, $conn:ident => $body:expr) => {
+        match &$db {
+            crate::db::Db::Postgres($conn) => $body,
+            crate::db::Db::Sqlite { read: $conn, .. } => $body,
+        }
+    };
+}
+
+/// Runs an expression of one statement on a pool that writes.
+macro_rules! write {
+    ($db:expr, $conn:ident => $body:expr) => {
+        match &$db {
+            crate::db::Db::Postgres($conn) => $body,
+            crate::db::Db::Sqlite { write: $conn, .. } => $body,
+        }
+    };
+}
+
+/// Runs a block in a transaction. Leaving the block by `?` or `return` rolls it back.
+macro_rules! transaction {
+    ($db:expr, $tx:ident => $body:block) => {
+        match &$db {
+            crate::db::Db::Postgres(pool) => {
+                let mut $tx = pool.begin().await?;
+                let out = $body;
+                $tx.commit().await?;
+                out
+            }
+            crate::db::Db::Sqlite { write, .. } => {
+                let mut $tx = write.begin_with("BEGIN IMMEDIATE").await?;
+                let out = $body;
+                $tx.commit().await?;
+                out
+            }
+        }
+    };
+}
+
+/// Declares the SQL texts of a file, so that a test can prepare each of them.
+macro_rules! statements {
+    ($($(#[$meta:meta])* $name:ident = $sql:expr;)*) => {
+        $($(#[$meta])* const $name: &str = $sql;)*
+        pub(crate) const STATEMENTS: &[(&str, &str)] = &[$((stringify!($name), $name)),*];
+    };
+}
+
+pub(crate) use {read, statements, transaction, write};

@@ -1,0 +1,70 @@
+//! What can go wrong in the store, by what a caller can do about it.
+
+/// Why the store did not do as it was asked. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database did not answer or broke off: try again.
+    #[error("the database is not available: {0}")]
+    Unavailable(#[source] sqlx::Error),
+    /// The tables could not be brought up to date.
+    #[error("the database could not be migrated: {0}")]
+    Migration(String),
+    /// The configuration is wrong.
+    #[error("{0}")]
+    Config(&'static str),
+    /// There is no such row in this workspace.
+    #[error("there is no such {0}")]
+    NotFound(&'static str),
+    /// The row exists, but not in a state that allows this.
+    #[error("{0}")]
+    Conflict(String),
+    /// A value of the request does not fit what is stored.
+    #[error("{field}: {message}")]
+    Invalid {
+        /// Its path in the request.
+        field: &'static str,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// The idempotency key came before with another request.
+    #[error("this Idempotency-Key was used for another request")]
+    KeyReused,
+    /// A row holds what this release cannot read.
+    #[error("a row cannot be read: {0}")]
+    Unreadable(String),
+    /// A secret could not be opened with the keys at hand.
+    #[error("a sealed value cannot be opened: {0}")]
+    Sealed(#[from] crate::SealerError),
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        match error {
+            sqlx::Error::Decode(error) => Self::Unreadable(error.to_string()),
+            sqlx::Error::ColumnDecode { index, source } => Self::Unreadable(format!("{index}: {source}")),
+            error => Self::Unavailable(error),
+        }
+    }
+}
+
+impl From<model::UnknownWord> for StoreError {
+    fn from(error: model::UnknownWord) -> Self {
+        Self::Unreadable(error.to_string())
+    }
+}
+
+impl StoreError {
+    pub(crate) fn invalid(field: &'static str, message: &str) -> Self {
+        Self::Invalid {
+            field,
+            message: message.to_owned(),
+        }
+    }
+
+    /// Whether a unique index refused the row.
+    pub(crate) fn is_duplicate(error: &sqlx::Error) -> bool {
+        error
+            .as_database_error()
+            .is_some_and(sqlx::error::DatabaseError::is_unique_violation)
+    }
+}

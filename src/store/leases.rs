@@ -1,0 +1,62 @@
+//! Leases: things that one process at a time may do, judged by the database's clock so that no process's matters.
+
+use std::time::Duration;
+
+use model::WorkerId;
+use sqlx::types::chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use crate::db::{Db, statements, write};
+use crate::{Store, StoreError};
+
+statements! {
+    RELEASE = "DELETE FROM leases WHERE name = $1 AND owner = $2";
+    RAISE_EPOCH = "INSERT INTO queue_epoch (id, epoch) VALUES (1, 1)
+        ON CONFLICT (id) DO UPDATE SET epoch = queue_epoch.epoch + 1 RETURNING epoch";
+    HOLDER = "INSERT INTO leases (name, owner, generation, expires_at) VALUES ($1, $2, 1, $4)
+        ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, expires_at = excluded.expires_at,
+        generation = CASE WHEN leases.owner = excluded.owner THEN leases.generation ELSE leases.generation + 1 END
+        WHERE leases.owner = excluded.owner OR leases.expires_at < $3
+        RETURNING generation";
+}
+/// The database's own time: the one thing that the two engines say differently.
+const POSTGRES_NOW: &str = "SELECT clock_timestamp()";
+
+/// A lease that this process holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lease {
+    /// Rises with every change of owner: a fencing number.
+    pub generation: i64,
+}
+
+impl Store {
+    /// Takes or renews the lease `name` for `lasting`; none when somebody else holds it.
+    pub async fn take_lease(
+        &self,
+        name: &str,
+        owner: WorkerId,
+        lasting: Duration,
+    ) -> Result<Option<Lease>, StoreError> {
+        let now: DateTime<Utc> = match &self.db {
+            Db::Postgres(pool) => sqlx::query_scalar(POSTGRES_NOW).fetch_one(pool).await?,
+            // One process has the file, so its clock is the database's.
+            Db::Sqlite { .. } => self.now().to_datetime(),
+        };
+        let until = now + lasting;
+        let generation: Option<i64> = write!(self.db, conn => sqlx::query_scalar(HOLDER)
+            .bind(name).bind(owner.0).bind(now).bind(until).fetch_optional(conn).await)?;
+        Ok(generation.map(|generation| Lease { generation }))
+    }
+
+    /// Gives the lease back, if this owner holds it.
+    pub async fn release_lease(&self, name: &str, owner: WorkerId) -> Result<(), StoreError> {
+        write!(self.db, conn => sqlx::query(RELEASE)
+            .bind(name).bind(Uuid::from(owner.0)).execute(conn).await.map(drop))?;
+        Ok(())
+    }
+
+    /// Raises the queue's epoch: whatever a queue holds from before is void.
+    pub async fn raise_epoch(&self) -> Result<i64, StoreError> {
+        Ok(write!(self.db, conn => sqlx::query_scalar(RAISE_EPOCH).fetch_one(conn).await)?)
+    }
+}

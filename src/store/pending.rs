@@ -1,0 +1,201 @@
+//! What is still to be done, from rows alone: what recovery and the sweep push again.
+
+use model::{AccountId, Class, ConversationId, MessageId, Timestamp, WorkspaceId};
+use sqlx::FromRow;
+use sqlx::types::chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use crate::db::{read, statements, transaction};
+use crate::{Store, StoreError};
+
+statements! {
+    OF_CLASS = "SELECT m.id, m.account_id, a.channel, m.conversation_id, m.class, m.seq,
+        COALESCE(m.next_attempt_at, m.queued_at) AS ready_at
+        FROM messages m JOIN accounts a ON a.id = m.account_id
+        WHERE m.status IN ('queued', 'sending') AND m.class = $1 AND m.id > $2 ORDER BY m.id LIMIT $3";
+    HEADS = "SELECT m.id, m.account_id, a.channel, m.conversation_id, m.class, m.seq,
+        COALESCE(m.next_attempt_at, m.queued_at) AS ready_at
+        FROM messages m JOIN accounts a ON a.id = m.account_id
+        WHERE m.status IN ('queued', 'sending') AND m.class = $1 AND m.id > $2
+        AND COALESCE(m.next_attempt_at, m.queued_at) <= $3
+        AND NOT EXISTS (SELECT 1 FROM messages e WHERE e.conversation_id = m.conversation_id AND e.class = m.class
+            AND e.status IN ('queued', 'sending') AND e.seq < m.seq)
+        ORDER BY m.id LIMIT $4";
+    SCHEDULED = "SELECT id, account_id, conversation_id, send_at FROM messages
+        WHERE status = 'scheduled' AND send_at <= $1 ORDER BY send_at LIMIT $2";
+    ONE = "SELECT m.id, m.account_id, a.channel, m.conversation_id, m.class, m.seq,
+        COALESCE(m.next_attempt_at, m.queued_at) AS ready_at
+        FROM messages m JOIN accounts a ON a.id = m.account_id
+        WHERE m.status IN ('queued', 'sending') AND m.id = $1";
+    NEXT_SEQ = "UPDATE conversations SET next_seq = next_seq + 1, last_message_id = $1, last_message_at = $2,
+        updated_at = $2 WHERE id = (SELECT conversation_id FROM messages WHERE id = $1 AND status = 'scheduled')
+        RETURNING next_seq AS seq";
+    RELEASE = "UPDATE messages SET status = 'queued', seq = $2, queued_at = $3, updated_at = $3
+        WHERE id = $1 AND status = 'scheduled'";
+    WITH_INBOUND = "SELECT DISTINCT account_id FROM inbound_events WHERE processed_at IS NULL
+        AND account_id IS NOT NULL AND received_at <= $1 LIMIT $2";
+    WITH_EVENTS = "SELECT DISTINCT workspace_id FROM events WHERE seq IS NULL AND created_at <= $1 LIMIT $2";
+}
+
+/// A message that waits to be sent, as the queue needs to know it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PendingSend {
+    /// The message.
+    pub message_id: MessageId,
+    /// Its lane.
+    pub account_id: AccountId,
+    /// The account's channel.
+    pub channel: String,
+    /// Its key.
+    pub conversation_id: ConversationId,
+    /// Its class.
+    pub class: Class,
+    /// Its order.
+    pub seq: i64,
+    /// It is not tried before then.
+    pub ready_at: Timestamp,
+}
+
+/// A message whose time is near.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScheduledSend {
+    /// The message.
+    pub message_id: MessageId,
+    /// Its account.
+    pub account_id: AccountId,
+    /// Its conversation.
+    pub conversation_id: ConversationId,
+    /// Its time.
+    pub send_at: Timestamp,
+}
+
+#[derive(FromRow)]
+struct Row {
+    id: Uuid,
+    account_id: Uuid,
+    channel: String,
+    conversation_id: Uuid,
+    class: String,
+    seq: Option<i64>,
+    ready_at: Option<DateTime<Utc>>,
+}
+
+#[derive(FromRow)]
+struct ScheduledRow {
+    id: Uuid,
+    account_id: Uuid,
+    conversation_id: Uuid,
+    send_at: DateTime<Utc>,
+}
+
+impl TryFrom<Row> for PendingSend {
+    type Error = StoreError;
+
+    fn try_from(row: Row) -> Result<Self, StoreError> {
+        Ok(Self {
+            message_id: row.id.into(),
+            account_id: row.account_id.into(),
+            channel: row.channel,
+            conversation_id: row.conversation_id.into(),
+            class: row.class.parse()?,
+            seq: row.seq.unwrap_or(0),
+            ready_at: row.ready_at.map_or(Timestamp::ZERO, Timestamp::from),
+        })
+    }
+}
+
+impl Store {
+    /// All unfinished sends of a class, in order of making, after `after`: what recovery loads.
+    pub async fn unfinished_sends(
+        &self,
+        class: Class,
+        after: Option<MessageId>,
+        most: u32,
+    ) -> Result<Vec<PendingSend>, StoreError> {
+        let after = after.map_or(Uuid::nil(), |id| id.0);
+        let rows: Vec<Row> = read!(self.db, conn => sqlx::query_as(OF_CLASS)
+            .bind(class.as_str()).bind(after).bind(i64::from(most)).fetch_all(conn).await)?;
+        rows.into_iter().map(PendingSend::try_from).collect()
+    }
+
+    /// The first unfinished send of each (conversation, class) that was due at `due`, after `after`: what the sweep
+    /// looks at.
+    pub async fn due_heads(
+        &self,
+        class: Class,
+        due: Timestamp,
+        after: Option<MessageId>,
+        most: u32,
+    ) -> Result<Vec<PendingSend>, StoreError> {
+        let after = after.map_or(Uuid::nil(), |id| id.0);
+        let rows: Vec<Row> = read!(self.db, conn => sqlx::query_as(HEADS)
+            .bind(class.as_str())
+            .bind(after)
+            .bind(due.to_datetime())
+            .bind(i64::from(most))
+            .fetch_all(conn).await)?;
+        rows.into_iter().map(PendingSend::try_from).collect()
+    }
+
+    /// One message as the queue needs to know it; none when it does not wait.
+    pub async fn pending_send(&self, id: MessageId) -> Result<Option<PendingSend>, StoreError> {
+        let row: Option<Row> =
+            read!(self.db, conn => sqlx::query_as(ONE).bind(id.0).fetch_optional(conn).await)?;
+        row.map(PendingSend::try_from).transpose()
+    }
+
+    /// Messages whose time comes before `until`.
+    pub async fn scheduled_sends(
+        &self,
+        until: Timestamp,
+        most: u32,
+    ) -> Result<Vec<ScheduledSend>, StoreError> {
+        let rows: Vec<ScheduledRow> = read!(self.db, conn => sqlx::query_as(SCHEDULED)
+            .bind(until.to_datetime()).bind(i64::from(most)).fetch_all(conn).await)?;
+        Ok(rows
+            .into_iter()
+            .map(|row| ScheduledSend {
+                message_id: row.id.into(),
+                account_id: row.account_id.into(),
+                conversation_id: row.conversation_id.into(),
+                send_at: row.send_at.into(),
+            })
+            .collect())
+    }
+
+    /// Queues a scheduled message whose time has come: now it takes its number. Does nothing when it is not scheduled
+    /// any more.
+    pub async fn release_message(&self, id: MessageId) -> Result<(), StoreError> {
+        let now = self.now().to_datetime();
+        transaction!(self.db, tx => {
+            let seq: Option<i64> =
+                sqlx::query_scalar(NEXT_SEQ).bind(id.0).bind(now).fetch_optional(&mut *tx).await?;
+            if let Some(seq) = seq {
+                sqlx::query(RELEASE).bind(id.0).bind(seq).bind(now).execute(&mut *tx).await?;
+            }
+        });
+        Ok(())
+    }
+
+    /// Accounts with provider events that came before `before` and were not read yet.
+    pub async fn accounts_with_inbound(
+        &self,
+        before: Timestamp,
+        most: u32,
+    ) -> Result<Vec<AccountId>, StoreError> {
+        let ids: Vec<Uuid> = read!(self.db, conn => sqlx::query_scalar(WITH_INBOUND)
+            .bind(before.to_datetime()).bind(i64::from(most)).fetch_all(conn).await)?;
+        Ok(ids.into_iter().map(AccountId).collect())
+    }
+
+    /// Workspaces with events that were made before `before` and have no number yet.
+    pub async fn workspaces_with_events(
+        &self,
+        before: Timestamp,
+        most: u32,
+    ) -> Result<Vec<WorkspaceId>, StoreError> {
+        let ids: Vec<Uuid> = read!(self.db, conn => sqlx::query_scalar(WITH_EVENTS)
+            .bind(before.to_datetime()).bind(i64::from(most)).fetch_all(conn).await)?;
+        Ok(ids.into_iter().map(WorkspaceId).collect())
+    }
+}

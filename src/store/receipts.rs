@@ -1,0 +1,102 @@
+//! Receipts: kept by the provider's id whether or not the message is known yet, and joined when it is.
+
+use sqlx::FromRow;
+use sqlx::types::chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use crate::db::statements;
+
+macro_rules! apply_to {
+    ($set:literal, $from:literal) => {
+        concat!(
+            "UPDATE messages SET ",
+            $set,
+            ", updated_at = $4
+            WHERE conversation_id = (SELECT id FROM conversations WHERE account_id = $1 AND address = $2)
+            AND provider_id = $3 AND direction = 'outbound' AND status IN (",
+            $from,
+            ")
+            RETURNING id, workspace_id, conversation_id, client_id"
+        )
+    };
+}
+
+statements! {
+    KEEP = "INSERT INTO receipts (account_id, chat, provider_id, kind, at, error) VALUES ($1, $2, $3, $4, $5, $6)
+        ON CONFLICT (account_id, provider_id, chat, kind) DO NOTHING";
+    SENT = apply_to!("status = 'sent', reason = NULL, sent_at = COALESCE(sent_at, $4)", "'sending', 'unknown'");
+    DELIVERED = apply_to!(
+        "status = 'delivered', reason = NULL, sent_at = COALESCE(sent_at, $4), delivered_at = COALESCE(delivered_at, $4)",
+        "'sending', 'unknown', 'sent'"
+    );
+    READ = apply_to!(
+        "status = 'read', reason = NULL, sent_at = COALESCE(sent_at, $4), delivered_at = COALESCE(delivered_at, $4),
+        read_at = COALESCE(read_at, $4)",
+        "'sending', 'unknown', 'sent', 'delivered'"
+    );
+    FAILED = apply_to!("status = 'failed', reason = COALESCE($5, 'the provider gave up')", "'sending', 'unknown', 'sent'");
+}
+pub(crate) const INSERT_RECEIPT: &str = KEEP;
+
+#[derive(FromRow)]
+pub(crate) struct Row {
+    pub(crate) account_id: Uuid,
+    pub(crate) chat: String,
+    pub(crate) provider_id: String,
+    pub(crate) kind: String,
+    pub(crate) at: DateTime<Utc>,
+    pub(crate) error: Option<String>,
+}
+
+#[derive(FromRow)]
+pub(crate) struct Changed {
+    pub(crate) id: Uuid,
+    pub(crate) workspace_id: Uuid,
+    pub(crate) conversation_id: Uuid,
+    pub(crate) client_id: Option<String>,
+}
+
+/// The statement that moves a message forward by a receipt of this kind.
+pub(crate) fn statement(kind: &str) -> &'static str {
+    match kind {
+        "delivered" => DELIVERED,
+        "read" => READ,
+        "failed" => FAILED,
+        _ => SENT,
+    }
+}
+
+/// Moves the message that a receipt is about, if it is known and not further already, and tells it as an event.
+macro_rules! apply {
+    ($tx:ident, $ids:expr, $receipt:expr) => {{
+        let receipt: &crate::receipts::Row = $receipt;
+        let mut query = sqlx::query_as(crate::receipts::statement(&receipt.kind))
+            .bind(receipt.account_id)
+            .bind(&receipt.chat)
+            .bind(&receipt.provider_id)
+            .bind(receipt.at);
+        if receipt.kind == "failed" {
+            query = query.bind(&receipt.error);
+        }
+        let changed: Option<crate::receipts::Changed> = query.fetch_optional(&mut *$tx).await?;
+        if let Some(changed) = changed {
+            sqlx::query(crate::events::INSERT_EVENT)
+                .bind($ids.uuid(receipt.at.into()))
+                .bind(changed.workspace_id)
+                .bind(model::EventKind::MessageStatus.as_str())
+                .bind(Some(receipt.account_id))
+                .bind(Some(changed.conversation_id))
+                .bind(Some(changed.id))
+                .bind("contact")
+                .bind(&changed.client_id)
+                .bind(None::<String>)
+                .bind(sqlx::types::Json(serde_json::json!({
+                    "status": receipt.kind, "reason": receipt.error, "provider_id": receipt.provider_id,
+                })))
+                .bind(receipt.at)
+                .execute(&mut *$tx)
+                .await?;
+        }
+    }};
+}
+pub(crate) use apply;

@@ -1,0 +1,180 @@
+//! What a worker reads before it sends: the message, its account and its conversation as they are now.
+
+use std::collections::BTreeMap;
+
+use model::{Account, AccountId, AttemptId, ConversationKind, Message, MessageId, Timestamp, WorkerId};
+use sqlx::FromRow;
+use sqlx::types::chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use crate::db::{read, statements};
+use crate::messages::MessageRow;
+use crate::{Store, StoreError};
+
+statements! {
+    LOAD = concat!("SELECT ", crate::messages::columns!(), ",
+        c.address AS chat, c.kind AS chat_kind, c.last_inbound_at AS chat_inbound_at, c.held_until AS chat_held_until,
+        c.held_rule AS chat_held_rule,
+        (SELECT q.provider_id FROM messages q WHERE q.id = m.reply_to) AS quoted,
+        (SELECT e.id FROM messages e WHERE e.conversation_id = m.conversation_id AND e.class = m.class
+            AND e.status IN ('queued', 'sending') AND e.seq < m.seq ORDER BY e.seq LIMIT 1) AS earlier,
+        t.id AS attempt_id, t.n AS attempt_n, t.worker AS attempt_worker, t.started_at AS attempt_started_at,
+        t.ended_at AS attempt_ended_at,
+        (SELECT count(*) FROM attempts l WHERE l.message_id = m.id AND l.outcome = 'lost') AS lost
+        FROM messages m JOIN conversations c ON c.id = m.conversation_id
+        LEFT JOIN attempts t ON t.message_id = m.id
+            AND t.n = (SELECT max(x.n) FROM attempts x WHERE x.message_id = m.id)
+        WHERE m.id = $1");
+    PAST = "SELECT t.conversation_id, c.kind AS chat_kind, t.started_at, t.ended_at, t.pace
+        FROM attempts t JOIN conversations c ON c.id = t.conversation_id
+        WHERE t.account_id = $1 AND t.started_at >= $2 ORDER BY t.started_at LIMIT 20000";
+}
+
+/// A message and everything that decides whether and how it is sent now.
+#[derive(Debug, Clone)]
+pub struct SendView {
+    /// The message.
+    pub message: Message,
+    /// Its account.
+    pub account: Account,
+    /// The account's secrets, by name.
+    pub credentials: BTreeMap<String, String>,
+    /// The provider's id of the chat.
+    pub chat: String,
+    /// Who is in the chat.
+    pub chat_kind: ConversationKind,
+    /// When the other side last wrote.
+    pub last_inbound_at: Option<Timestamp>,
+    /// The recipient waits until then by the provider's word, and by which rule.
+    pub held: Option<(Timestamp, String)>,
+    /// The provider's id of the message it answers.
+    pub quoted: Option<String>,
+    /// An unfinished message of the same conversation and class that goes first.
+    pub earlier: Option<MessageId>,
+    /// How many calls were made for it.
+    pub attempts: i64,
+    /// How many of those had no end.
+    pub lost: i64,
+    /// A call that has no end yet.
+    pub open: Option<OpenAttempt>,
+}
+
+/// A call that has no end yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OpenAttempt {
+    /// Its id.
+    pub id: AttemptId,
+    /// Who made it.
+    pub worker: WorkerId,
+    /// When.
+    pub started_at: Timestamp,
+}
+
+/// A call in the past, as pacing counts it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PastAttempt {
+    /// The conversation.
+    pub conversation_id: model::ConversationId,
+    /// Who is in it.
+    pub chat_kind: ConversationKind,
+    /// When the call started.
+    pub started_at: Timestamp,
+    /// When it ended, if anybody knows.
+    pub ended_at: Option<Timestamp>,
+    /// Which gap lay before it.
+    pub pace: model::Pace,
+}
+
+#[derive(FromRow)]
+struct Row {
+    #[sqlx(flatten)]
+    message: MessageRow,
+    chat: String,
+    chat_kind: String,
+    chat_inbound_at: Option<DateTime<Utc>>,
+    chat_held_until: Option<DateTime<Utc>>,
+    chat_held_rule: Option<String>,
+    quoted: Option<String>,
+    earlier: Option<Uuid>,
+    attempt_id: Option<Uuid>,
+    attempt_n: Option<i64>,
+    attempt_worker: Option<Uuid>,
+    attempt_started_at: Option<DateTime<Utc>>,
+    attempt_ended_at: Option<DateTime<Utc>>,
+    lost: i64,
+}
+
+#[derive(FromRow)]
+struct PastRow {
+    conversation_id: Uuid,
+    chat_kind: String,
+    started_at: DateTime<Utc>,
+    ended_at: Option<DateTime<Utc>>,
+    pace: String,
+}
+
+impl Store {
+    /// Loads what a send needs; none when the message or its account is gone.
+    pub async fn load_send(&self, id: MessageId) -> Result<Option<SendView>, StoreError> {
+        let row: Option<Row> =
+            read!(self.db, conn => sqlx::query_as(LOAD).bind(id.0).fetch_optional(conn).await)?;
+        let Some(row) = row else { return Ok(None) };
+        let message = Message::try_from(row.message)?;
+        let Some((account, credentials)) = self.login(message.account_id).await? else {
+            return Ok(None);
+        };
+        let open = match (
+            row.attempt_id,
+            row.attempt_worker,
+            row.attempt_started_at,
+            row.attempt_ended_at,
+        ) {
+            (Some(id), Some(worker), Some(started_at), None) => Some(OpenAttempt {
+                id: id.into(),
+                worker: worker.into(),
+                started_at: started_at.into(),
+            }),
+            _ => None,
+        };
+        Ok(Some(SendView {
+            message,
+            account,
+            credentials,
+            chat: row.chat,
+            chat_kind: row.chat_kind.parse()?,
+            last_inbound_at: row.chat_inbound_at.map(Timestamp::from),
+            held: row.chat_held_until.map(|until| {
+                (
+                    until.into(),
+                    row.chat_held_rule.unwrap_or_else(|| "provider".to_owned()),
+                )
+            }),
+            quoted: row.quoted,
+            earlier: row.earlier.map(Into::into),
+            attempts: row.attempt_n.unwrap_or(0),
+            lost: row.lost,
+            open,
+        }))
+    }
+
+    /// An account's calls since `since`, oldest first: what pacing state is rebuilt from.
+    pub async fn past_attempts(
+        &self,
+        account: AccountId,
+        since: Timestamp,
+    ) -> Result<Vec<PastAttempt>, StoreError> {
+        let rows: Vec<PastRow> = read!(self.db, conn => sqlx::query_as(PAST)
+            .bind(account.0).bind(since.to_datetime()).fetch_all(conn).await)?;
+        rows.into_iter()
+            .map(|row| {
+                Ok(PastAttempt {
+                    conversation_id: row.conversation_id.into(),
+                    chat_kind: row.chat_kind.parse()?,
+                    started_at: row.started_at.into(),
+                    ended_at: row.ended_at.map(Timestamp::from),
+                    pace: row.pace.parse()?,
+                })
+            })
+            .collect()
+    }
+}
