@@ -15,6 +15,7 @@
 
 mod abilities;
 mod capabilities;
+mod channels;
 mod connect;
 mod error;
 pub mod signature;
@@ -29,6 +30,7 @@ pub use abilities::{
     SessionEvent, Typist,
 };
 pub use capabilities::{Capabilities, Limit, LimitScope, MediaLimit, Pacing, TextUnit};
+pub use channels::Channels;
 pub use connect::{ConnectField, ConnectStep, Connected, Credentials};
 pub use error::{ChannelError, ErrorClass};
 pub use webhook::{WebhookError, WebhookEvent, WebhookRequest, WebhookResponse};

@@ -16,6 +16,8 @@ words! {
         Send = "send",
         /// Provider events on their way in. Lane and key: the account.
         Ingest = "ingest",
+        /// What happens at a time: scheduled messages. Lane: the account.
+        Automate = "automate",
         /// Event numbering and outbound webhooks. Lane and key: the workspace.
         Notify = "notify",
         /// Housekeeping.
@@ -28,6 +30,8 @@ words! {
 pub enum Job {
     /// Deliver one queued message through its account's channel.
     SendMessage(MessageId),
+    /// Queue a scheduled message whose time has come.
+    ReleaseMessage(MessageId),
     /// Turn an account's unprocessed provider events into contacts, conversations, messages and receipts.
     IngestEvents(AccountId),
     /// Number a workspace's new events and announce them.
@@ -41,12 +45,14 @@ pub struct UnknownJob(pub String);
 
 impl Job {
     /// The wire names of all jobs.
-    pub const NAMES: &'static [&'static str] = &["send-message", "ingest-events", "relay-events"];
+    pub const NAMES: &'static [&'static str] =
+        &["send-message", "release-message", "ingest-events", "relay-events"];
 
     /// The wire name.
     pub const fn name(&self) -> &'static str {
         match self {
             Self::SendMessage(_) => "send-message",
+            Self::ReleaseMessage(_) => "release-message",
             Self::IngestEvents(_) => "ingest-events",
             Self::RelayEvents(_) => "relay-events",
         }
@@ -56,6 +62,7 @@ impl Job {
     pub const fn queue(&self) -> Queue {
         match self {
             Self::SendMessage(_) => Queue::Send,
+            Self::ReleaseMessage(_) => Queue::Automate,
             Self::IngestEvents(_) => Queue::Ingest,
             Self::RelayEvents(_) => Queue::Notify,
         }
@@ -64,7 +71,7 @@ impl Job {
     /// The row it points to.
     pub const fn row(&self) -> Uuid {
         match self {
-            Self::SendMessage(id) => id.0,
+            Self::SendMessage(id) | Self::ReleaseMessage(id) => id.0,
             Self::IngestEvents(id) => id.0,
             Self::RelayEvents(id) => id.0,
         }
@@ -86,6 +93,7 @@ impl FromStr for Job {
         let row = Uuid::parse_str(row).map_err(|_| unknown())?;
         match name {
             "send-message" => Ok(Self::SendMessage(row.into())),
+            "release-message" => Ok(Self::ReleaseMessage(row.into())),
             "ingest-events" => Ok(Self::IngestEvents(row.into())),
             "relay-events" => Ok(Self::RelayEvents(row.into())),
             _ => Err(unknown()),
@@ -101,6 +109,7 @@ mod tests {
     fn a_job_survives_its_wire_form() {
         for job in [
             Job::SendMessage(Uuid::from_u128(1).into()),
+            Job::ReleaseMessage(Uuid::from_u128(4).into()),
             Job::IngestEvents(Uuid::from_u128(2).into()),
             Job::RelayEvents(Uuid::from_u128(3).into()),
         ] {

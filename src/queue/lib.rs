@@ -11,6 +11,7 @@
 mod lanes;
 mod memory;
 mod op;
+mod places;
 
 pub use lanes::Shard;
 pub use memory::MemoryEngine;

@@ -1,0 +1,66 @@
+//! Which lane, key and order each job has: the one place that front, sweep and recovery agree on.
+
+use model::{AccountId, Class, ConversationId, Job, MessageId, Queue, Timestamp, WorkspaceId};
+
+use crate::{JobId, LaneId, Push};
+
+impl LaneId {
+    /// The lane of an account's messages.
+    pub fn send(account: AccountId) -> Self {
+        Self { queue: Queue::Send, name: account.to_string() }
+    }
+}
+
+impl Push {
+    /// A message that waits to be sent. The lane is the account, the key the conversation, the order its number in
+    /// it; `width` is what the account's channel allows.
+    pub fn send_message(
+        message: MessageId,
+        account: AccountId,
+        conversation: ConversationId,
+        class: Class,
+        seq: i64,
+        ready_at: Timestamp,
+        width: u32,
+    ) -> Self {
+        Self {
+            job: Job::SendMessage(message).into(),
+            lane: LaneId::send(account),
+            key: conversation.to_string(),
+            class,
+            order: seq,
+            ready_at,
+            width,
+            route: None,
+        }
+    }
+
+    /// A message whose time comes at `at`: then it takes its number.
+    pub fn release_message(message: MessageId, account: AccountId, at: Timestamp) -> Self {
+        // A key of its own: that one message's time has come waits for no other's.
+        Self { key: message.to_string(), ready_at: at, ..Self::of(Job::ReleaseMessage(message), account.to_string(), 32) }
+    }
+
+    /// Provider events of an account that wait to be read.
+    pub fn ingest_events(account: AccountId) -> Self {
+        Self::of(Job::IngestEvents(account), account.to_string(), 1)
+    }
+
+    /// Events of a workspace that wait for a number.
+    pub fn relay_events(workspace: WorkspaceId) -> Self {
+        Self::of(Job::RelayEvents(workspace), workspace.to_string(), 1)
+    }
+
+    fn of(job: Job, name: String, width: u32) -> Self {
+        Self {
+            job: JobId::from(job),
+            lane: LaneId { queue: job.queue(), name: name.clone() },
+            key: name,
+            class: Class::Normal,
+            order: 0,
+            ready_at: Timestamp::ZERO,
+            width,
+            route: None,
+        }
+    }
+}
