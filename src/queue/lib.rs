@@ -8,14 +8,22 @@
 //! The queue is speed, not truth: everything in it can be derived from rows again, so an engine may lose all.
 //! [`Op`] and [`Outcome`] are the whole vocabulary; an engine is whatever answers them ([`Engine`]).
 
+mod client;
+mod coalesce;
 mod lanes;
 mod memory;
 mod op;
 mod places;
+mod worker;
 
+pub use client::{Grant, LaneError, Lanes};
 pub use lanes::Shard;
 pub use memory::MemoryEngine;
 pub use op::{
     Claim, Claims, Engine, FOREVER, HoldTarget, JobId, JobPlace, LEASE, LaneId, LaneState, LaneSummary, Mark,
     Op, Outcome, Push, QueueError, QueueSummary, Settle, Ticket, WAITS_KEPT, Wakes,
+};
+pub use worker::{
+    AckLayer, AckService, Claimed, Heart, LaneBackend, LaneClock, LaneStates, Lost, Policy, Settings,
+    StateGuard, Unsettled,
 };

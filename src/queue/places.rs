@@ -7,7 +7,10 @@ use crate::{JobId, LaneId, Push};
 impl LaneId {
     /// The lane of an account's messages.
     pub fn send(account: AccountId) -> Self {
-        Self { queue: Queue::Send, name: account.to_string() }
+        Self {
+            queue: Queue::Send,
+            name: account.to_string(),
+        }
     }
 }
 
@@ -38,7 +41,11 @@ impl Push {
     /// A message whose time comes at `at`: then it takes its number.
     pub fn release_message(message: MessageId, account: AccountId, at: Timestamp) -> Self {
         // A key of its own: that one message's time has come waits for no other's.
-        Self { key: message.to_string(), ready_at: at, ..Self::of(Job::ReleaseMessage(message), account.to_string(), 32) }
+        Self {
+            key: message.to_string(),
+            ready_at: at,
+            ..Self::of(Job::ReleaseMessage(message), account.to_string(), 32)
+        }
     }
 
     /// Provider events of an account that wait to be read.
@@ -54,7 +61,10 @@ impl Push {
     fn of(job: Job, name: String, width: u32) -> Self {
         Self {
             job: JobId::from(job),
-            lane: LaneId { queue: job.queue(), name: name.clone() },
+            lane: LaneId {
+                queue: job.queue(),
+                name: name.clone(),
+            },
             key: name,
             class: Class::Normal,
             order: 0,

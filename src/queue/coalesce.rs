@@ -1,0 +1,142 @@
+//! Operations asked for while others fly are gathered and sent together: a round trip costs far more than an operation.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::oneshot;
+
+use crate::{Engine, Op, Outcome, QueueError};
+
+/// How many messages are under way at once. A caller's own operations keep their order because it waits for each.
+const FLIGHTS: usize = 3;
+
+/// At most so many operations in one message, unless one caller has more.
+const LOAD: usize = 512;
+
+type Answer = Result<Vec<Outcome>, QueueError>;
+
+#[derive(Debug)]
+struct Call {
+    ops: Vec<Op>,
+    answer: oneshot::Sender<Answer>,
+}
+
+#[derive(Debug, Default)]
+struct Gate {
+    waiting: VecDeque<Call>,
+    flying: usize,
+}
+
+#[derive(Debug)]
+pub(crate) struct Coalescer {
+    engine: Arc<dyn Engine>,
+    gate: Mutex<Gate>,
+}
+
+impl Coalescer {
+    pub fn new(engine: Arc<dyn Engine>) -> Self {
+        Self {
+            engine,
+            gate: Mutex::default(),
+        }
+    }
+
+    pub fn engine(&self) -> &Arc<dyn Engine> {
+        &self.engine
+    }
+
+    /// Sends operations with those of others. They are carried out even if the caller stops waiting.
+    pub async fn call(self: &Arc<Self>, ops: Vec<Op>) -> Answer {
+        let (answer, answered) = oneshot::channel();
+        let take_off = {
+            let mut gate = self.gate();
+            gate.waiting.push_back(Call { ops, answer });
+            let room = gate.flying < FLIGHTS;
+            gate.flying += usize::from(room);
+            room
+        };
+        if take_off {
+            tokio::spawn(
+                Flight {
+                    of: Arc::clone(self),
+                    landed: false,
+                }
+                .fly(),
+            );
+        }
+        let broken = || QueueError::Unreachable("the call broke off".to_owned());
+        answered.await.unwrap_or_else(|_| Err(broken()))
+    }
+
+    fn gate(&self) -> MutexGuard<'_, Gate> {
+        self.gate.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the next message carries. Empty when nobody waits: then the flight has landed.
+    fn load(&self, landed: &mut bool) -> Vec<Call> {
+        let mut gate = self.gate();
+        let mut load: Vec<Call> = Vec::new();
+        let mut ops = 0;
+        while let Some(call) = gate.waiting.pop_front() {
+            if !load.is_empty() && ops + call.ops.len() > LOAD {
+                gate.waiting.push_front(call);
+                break;
+            }
+            ops += call.ops.len();
+            load.push(call);
+        }
+        if load.is_empty() {
+            *landed = true;
+            gate.flying -= 1;
+        }
+        load
+    }
+}
+
+/// One message at a time, until nobody waits.
+struct Flight {
+    of: Arc<Coalescer>,
+    landed: bool,
+}
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        // An engine that panicked takes its callers down, but not the calls after them.
+        if !self.landed {
+            self.of.gate().flying -= 1;
+        }
+    }
+}
+
+impl Flight {
+    async fn fly(mut self) {
+        loop {
+            let mut load = self.of.load(&mut self.landed);
+            if load.is_empty() {
+                return;
+            }
+            let counts: Vec<usize> = load.iter().map(|call| call.ops.len()).collect();
+            let ops: Vec<Op> = load
+                .iter_mut()
+                .flat_map(|call| std::mem::take(&mut call.ops))
+                .collect();
+            let asked = ops.len();
+            let mut answer = self.of.engine.apply(ops).await.and_then(|outcomes| {
+                let said = format!("it gave {} answers to {asked} questions", outcomes.len());
+                if outcomes.len() == asked {
+                    Ok(outcomes.into_iter())
+                } else {
+                    Err(QueueError::Unreachable(said))
+                }
+            });
+            for (call, count) in load.into_iter().zip(counts) {
+                let part = match &mut answer {
+                    Ok(outcomes) => Ok(outcomes.by_ref().take(count).collect()),
+                    Err(error) => Err(error.clone()),
+                };
+                // A caller that stopped waiting needs no answer.
+                let _ = call.answer.send(part);
+            }
+        }
+    }
+}
