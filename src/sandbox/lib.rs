@@ -1,1 +1,170 @@
-//! Why this part exists.
+//! A provider of our own to try things on: a real HTTP server that misbehaves on request, counts every break of a
+//! limit, of order or of uniqueness by its own clock, and keeps its own record of what it was sent.
+//!
+//! It shares nothing with what it judges, not even the words of its messages: the `sandbox` adapter speaks to it as
+//! it would to any provider. [`Sandbox::start`] runs it in a process of somebody else's; `rookery sandbox` runs it alone.
+
+mod account;
+mod actions;
+mod behaviour;
+mod clock;
+mod control;
+mod deliver;
+mod event;
+mod http;
+mod judge;
+mod limits;
+mod memory;
+mod report;
+mod send;
+mod updates;
+pub mod wire;
+mod world;
+
+use std::fmt;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+pub use control::{AccountSettings, InboundEvent, WebhookSettings};
+pub use deliver::signature;
+pub use limits::{Limit, Scope};
+pub use report::{Call, Counts, Example, Forgotten, Report};
+
+use world::World;
+
+/// Settings of a sandbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SandboxConfig {
+    /// Where to listen; port 0 takes a free one.
+    pub addr: SocketAddr,
+    /// Where the numbering of ids starts, for runs that must repeat themselves; the calendar's microseconds
+    /// unless given, so that ids never repeat from one start to the next.
+    pub first_id: Option<u64>,
+    /// Whether accounts answer each message with `echo: …`, unless they are told otherwise.
+    pub reply: bool,
+    /// Whether accounts recognise a repeated client id, unless they are told otherwise.
+    pub dedupe: bool,
+    /// From taking a message to its delivered receipt, ms.
+    pub delivered_ms: u64,
+    /// From there to its read receipt, ms.
+    pub read_ms: u64,
+    /// From there to the reply, ms.
+    pub reply_ms: u64,
+    /// Calls kept on record; older ones are forgotten, the counters are not.
+    pub record_cap: usize,
+    /// Events that wait for one account's webhook or poll; older ones are lost.
+    pub event_cap: usize,
+    /// Bytes of uploaded files that are kept.
+    pub file_cap: usize,
+}
+
+impl Default for SandboxConfig {
+    fn default() -> Self {
+        Self {
+            addr: (Ipv4Addr::LOCALHOST, 0).into(),
+            first_id: None,
+            reply: false,
+            dedupe: false,
+            delivered_ms: 5,
+            read_ms: 10,
+            reply_ms: 15,
+            record_cap: 100_000,
+            event_cap: 200_000,
+            file_cap: 256 * 1024 * 1024,
+        }
+    }
+}
+
+/// A running sandbox. Dropping it stops it too, without waiting.
+pub struct Sandbox {
+    world: Arc<World>,
+    addr: SocketAddr,
+    server: JoinHandle<()>,
+}
+
+impl Sandbox {
+    /// Starts listening.
+    ///
+    /// # Errors
+    /// When the address is taken or not ours.
+    pub async fn start(config: SandboxConfig) -> io::Result<Self> {
+        let listener = TcpListener::bind(config.addr).await?;
+        let addr = listener.local_addr()?;
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
+        let webhooks = Client::builder(TokioExecutor::new()).build(connector);
+        let world = Arc::new(World::new(config, webhooks));
+        tokio::spawn(deliver::run_timeline(Arc::clone(&world)));
+        let server = tokio::spawn(http::serve(Arc::clone(&world), listener));
+        Ok(Self { world, addr, server })
+    }
+
+    /// Where it listens.
+    pub const fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Its base URL, without a slash at its end.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.addr)
+    }
+
+    /// Registers the account of `token` if it is new, and sets what is said. Answers the account's id here.
+    ///
+    /// # Errors
+    /// Says what is wrong with the token.
+    pub fn set_account(&self, token: &str, settings: AccountSettings) -> Result<String, String> {
+        control::set_account(&self.world, token, settings).map_err(|refusal| refusal.message)
+    }
+
+    /// Lets a contact do something. Answers the event's id and, for a message, the message's.
+    ///
+    /// # Errors
+    /// When the token is not known.
+    pub fn inbound(&self, event: InboundEvent) -> Result<(String, Option<String>), String> {
+        control::inbound(&self.world, event).map_err(|refusal| refusal.message)
+    }
+
+    /// What it saw, in numbers.
+    pub fn report(&self) -> Report {
+        self.world.report()
+    }
+
+    /// What it saw, call by call: at most `limit` calls numbered over `after`, of one account (by id or token) or
+    /// of all, oldest first.
+    pub fn calls(&self, account: Option<&str>, after: u64, limit: usize) -> Vec<Call> {
+        self.world.calls(account, after, limit)
+    }
+
+    /// Forgets what was counted, recorded and promised. Accounts, their settings and files stay.
+    pub fn reset(&self) {
+        self.world.reset();
+    }
+
+    /// Stops listening, lets open calls end for a second, and ends.
+    pub async fn stop(mut self) {
+        self.world.stopped.cancel();
+        let _ = (&mut self.server).await;
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        self.world.stopped.cancel();
+    }
+}
+
+impl fmt::Debug for Sandbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sandbox")
+            .field("addr", &self.addr)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,210 @@
+//! The `sandbox` channel: a provider of our own, spoken to like any other.
+//!
+//! It is what a new installation is connected to and what frontends are developed against, so it can do everything
+//! that some network can do, and is paced like the strictest of them.
+
+mod actions;
+mod api;
+mod content;
+mod event;
+
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use channel::signature::{hmac_sha256_hex, secrets_match};
+use channel::{
+    Accepted, Capabilities, Channel, ChannelError, ConnectField, ConnectStep, Connected, Credentials,
+    Deleter, Editor, Login, MediaFetcher, MediaLimit, Outgoing, Pacing, ParseError, Poller, Reactor, Reader,
+    TextUnit, Typist, WebhookError, WebhookRequest, WebhookResponse,
+};
+use model::{Account, ContentKind, Inbound};
+use serde_json::{Value, json};
+
+use crate::AdaptersConfig;
+use api::Api;
+
+/// Where `rookery sandbox` listens unless told otherwise.
+const USUAL_URL: &str = "http://127.0.0.1:8420";
+/// The largest file, in bytes.
+const LARGEST_FILE: u64 = 64 * 1024 * 1024;
+
+/// The channel.
+#[derive(Debug)]
+pub(crate) struct Sandbox {
+    api: Api,
+    capabilities: Capabilities,
+}
+
+impl Sandbox {
+    pub(crate) fn new(config: &AdaptersConfig) -> Self {
+        Self {
+            api: Api::new(config, config.base_url("sandbox", USUAL_URL)),
+            capabilities: capabilities(),
+        }
+    }
+}
+
+fn capabilities() -> Capabilities {
+    let media = [
+        ContentKind::Image,
+        ContentKind::Video,
+        ContentKind::Audio,
+        ContentKind::Voice,
+        ContentKind::Document,
+        ContentKind::Sticker,
+    ];
+    let mut sends = vec![ContentKind::Text];
+    sends.extend(media);
+    sends.extend([ContentKind::Location, ContentKind::Contacts]);
+    Capabilities {
+        sends,
+        text_max: 4_096,
+        text_unit: TextUnit::Chars,
+        caption_max: 1_024,
+        media: media
+            .map(|kind| MediaLimit {
+                kind,
+                max_bytes: LARGEST_FILE,
+                mimes: Vec::new(),
+            })
+            .into(),
+        buttons: true,
+        replies: true,
+        edits: true,
+        deletes: true,
+        reactions: true,
+        typing: true,
+        receipts: true,
+        // Only where the account is told to: what is promised must hold for all of them.
+        deduplicates: false,
+        width: 1,
+        pacing: Pacing::Person,
+        limits: Vec::new(),
+    }
+}
+
+#[async_trait]
+impl Channel for Sandbox {
+    fn name(&self) -> &'static str {
+        "sandbox"
+    }
+
+    fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    fn connect_steps(&self) -> Vec<ConnectStep> {
+        vec![ConnectStep::Fields {
+            fields: vec![ConnectField {
+                name: "token",
+                label: "Token",
+                help: "Anything that begins with sandbox-auto-, or a token registered with the sandbox's control API",
+                secret: true,
+                required: true,
+            }],
+        }]
+    }
+
+    async fn connect(
+        &self,
+        credentials: &Credentials,
+        settings: &Value,
+        webhook_url: Option<&str>,
+    ) -> Result<Connected, ChannelError> {
+        let token = credentials.get("token");
+        let account = self.api.post(token, "/v1/accounts/verify", &json!({})).await?;
+        let webhook = self
+            .api
+            .post(token, "/v1/webhook", &json!({"url": webhook_url}))
+            .await?;
+        let mut credentials = credentials.clone();
+        if let Some(secret) = webhook["secret"].as_str() {
+            credentials = credentials.with("webhook_secret", secret);
+        }
+        Ok(Connected {
+            external_id: api::text(&account, "id")?,
+            name: account["name"].as_str().map(str::to_owned),
+            credentials,
+            settings: settings.clone(),
+        })
+    }
+
+    async fn send(&self, login: &Login, message: &Outgoing) -> Result<Accepted, ChannelError> {
+        let token = login.credentials.get("token");
+        let file = match (message.content.media(), &message.file) {
+            (Some(media), Some(bytes)) => {
+                let mime = media.mime.as_deref().unwrap_or("application/octet-stream");
+                Some(self.api.upload(token, mime, bytes.clone()).await?)
+            }
+            (Some(media), None) => media.provider_ref.clone(),
+            (None, _) => None,
+        };
+        let body = json!({
+            "client_id": message.message_id,
+            "chat": message.chat,
+            "thread": message.thread,
+            "reply_to": message.reply_to,
+            "content": content::outgoing(&message.content, file)?,
+        });
+        let answer = self.api.post(token, "/v1/messages", &body).await?;
+        Ok(Accepted {
+            provider_id: api::text(&answer, "id")?,
+            moved_to: None,
+        })
+    }
+
+    fn receive(&self, login: &Login, request: &WebhookRequest<'_>) -> Result<WebhookResponse, WebhookError> {
+        let secret = login.credentials.get("webhook_secret");
+        let given = request
+            .header("x-sandbox-signature")
+            .and_then(|value| value.strip_prefix("sha256="))
+            .ok_or(WebhookError::Signature)?;
+        // An empty key is one that anybody can sign with.
+        if secret.is_empty() || !secrets_match(&hmac_sha256_hex(secret.as_bytes(), &[request.body]), given) {
+            return Err(WebhookError::Signature);
+        }
+        let body = serde_json::from_slice(request.body).map_err(|_| WebhookError::Malformed("sandbox"))?;
+        Ok(WebhookResponse {
+            events: event::split(body).ok_or(WebhookError::Malformed("sandbox"))?,
+            answer: None,
+        })
+    }
+
+    fn parse(&self, _account: &Account, payload: &Value) -> Result<Vec<Inbound>, ParseError> {
+        event::parse(payload).map(|inbound| vec![inbound])
+    }
+
+    fn typist(&self) -> Option<&dyn Typist> {
+        Some(self)
+    }
+
+    fn reader(&self) -> Option<&dyn Reader> {
+        Some(self)
+    }
+
+    fn editor(&self) -> Option<&dyn Editor> {
+        Some(self)
+    }
+
+    fn deleter(&self) -> Option<&dyn Deleter> {
+        Some(self)
+    }
+
+    fn reactor(&self) -> Option<&dyn Reactor> {
+        Some(self)
+    }
+
+    fn media_fetcher(&self) -> Option<&dyn MediaFetcher> {
+        Some(self)
+    }
+
+    fn poller(&self) -> Option<&dyn Poller> {
+        Some(self)
+    }
+}
+
+/// How long a poll waits for events.
+const POLL: Duration = Duration::from_secs(25);

@@ -1,0 +1,168 @@
+//! One account of the sandbox: its settings, what it has promised, and what is counted for it.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::Notify;
+
+use crate::SandboxConfig;
+use crate::event::Event;
+use crate::limits::{Limit, Watch};
+use crate::memory::Memory;
+use crate::report::Counts;
+
+/// How many client ids, streams and messages an account remembers.
+const REMEMBERED: usize = 500_000;
+
+/// Where an account's events go, and the key they are signed with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Webhook {
+    pub(crate) url: String,
+    pub(crate) secret: String,
+}
+
+/// What may be set for an account: by `PUT /control/accounts/{token}`, by connecting, by the sandbox's defaults.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Settings {
+    /// Whether each message is answered with `echo: …`.
+    pub(crate) reply: bool,
+    /// Whether a repeated client id is answered with the first message's id.
+    pub(crate) dedupe: bool,
+    /// From taking a message to its delivered receipt, ms.
+    pub(crate) delivered_ms: u64,
+    /// From there to its read receipt, ms.
+    pub(crate) read_ms: u64,
+    /// From there to the reply, ms.
+    pub(crate) reply_ms: u64,
+    /// How often each webhook is delivered, for receivers that must not mind.
+    pub(crate) webhook_repeat: u32,
+    pub(crate) webhook: Option<Webhook>,
+}
+
+/// The last message taken in a stream.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Last {
+    pub(crate) n: u64,
+    pub(crate) client: Option<u64>,
+}
+
+/// A message that was taken.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    pub(crate) chat: u64,
+    pub(crate) deleted: bool,
+}
+
+/// A time in which nothing may be sent, as we said in an answer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Hold {
+    pub(crate) since_us: u64,
+    pub(crate) until_us: u64,
+}
+
+#[derive(Debug)]
+pub(crate) struct Account {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) settings: Settings,
+    pub(crate) counts: Counts,
+    /// Limits, judged when a call arrives and when it is answered.
+    pub(crate) at_call: Vec<Watch>,
+    pub(crate) at_answer: Vec<Watch>,
+    /// Client ids that were taken, with the id of the first message.
+    pub(crate) clients: Memory<u64, u64>,
+    /// Streams, by chat and name.
+    pub(crate) streams: Memory<u64, Last>,
+    pub(crate) messages: Memory<u64, Kept>,
+    /// Calls to recipients that misbehave, by chat and client id.
+    pub(crate) tries: Memory<u64, u64>,
+    /// Chats that were told to wait.
+    pub(crate) holds: HashMap<String, Hold>,
+    pub(crate) held: Option<Hold>,
+    /// Events that wait for a poll.
+    pub(crate) updates: VecDeque<Event>,
+    pub(crate) news: Arc<Notify>,
+    /// Events that wait for their webhook, oldest first, and whether somebody is at it.
+    pub(crate) outbox: VecDeque<Event>,
+    pub(crate) delivering: bool,
+}
+
+impl Account {
+    pub(crate) fn new(id: String, name: String, config: &SandboxConfig) -> Self {
+        Self {
+            id,
+            name,
+            settings: Settings {
+                reply: config.reply,
+                dedupe: config.dedupe,
+                delivered_ms: config.delivered_ms,
+                read_ms: config.read_ms,
+                reply_ms: config.reply_ms,
+                webhook_repeat: 1,
+                webhook: None,
+            },
+            counts: Counts::default(),
+            at_call: Vec::new(),
+            at_answer: Vec::new(),
+            clients: Memory::new(REMEMBERED),
+            streams: Memory::new(REMEMBERED),
+            messages: Memory::new(REMEMBERED),
+            tries: Memory::new(REMEMBERED),
+            holds: HashMap::new(),
+            held: None,
+            updates: VecDeque::new(),
+            news: Arc::new(Notify::new()),
+            outbox: VecDeque::new(),
+            delivering: false,
+        }
+    }
+
+    /// Begins anew, with the same settings and limits.
+    pub(crate) fn forget(&mut self, config: &SandboxConfig) {
+        let fresh = Self::new(self.id.clone(), self.name.clone(), config);
+        let old = std::mem::replace(self, fresh);
+        let limits: Vec<_> = old.at_call.iter().map(Watch::limit).cloned().collect();
+        self.settings = old.settings;
+        self.set_limits(&limits);
+        self.news = old.news;
+        self.delivering = old.delivering;
+    }
+
+    pub(crate) fn set_limits(&mut self, limits: &[Limit]) {
+        let watches = || limits.iter().cloned().map(Watch::new).collect();
+        self.at_call = watches();
+        self.at_answer = watches();
+    }
+
+    /// Takes an event on its way: to the webhook if there is one, else to whoever polls. Answers whether
+    /// somebody has to start delivering.
+    pub(crate) fn take_event(&mut self, event: Event, cap: usize) -> bool {
+        self.counts.events += 1;
+        let line = if self.settings.webhook.is_some() {
+            &mut self.outbox
+        } else {
+            &mut self.updates
+        };
+        line.push_back(event);
+        if line.len() > cap {
+            line.pop_front();
+            self.counts.events_lost += 1;
+        }
+        if self.settings.webhook.is_none() {
+            self.news.notify_waiters();
+            return false;
+        }
+        !std::mem::replace(&mut self.delivering, true)
+    }
+
+    /// How often this was asked for before, and takes note of this time.
+    pub(crate) fn tried(&mut self, key: u64) -> u64 {
+        if let Some(times) = self.tries.get_mut(key) {
+            *times += 1;
+            return *times - 1;
+        }
+        self.tries.insert(key, 1);
+        0
+    }
+}
