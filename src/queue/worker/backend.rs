@@ -123,7 +123,11 @@ impl Backend for LaneBackend {
                 let id = TaskId::from_string(claimed.claim().ticket.job.to_string());
                 Poll::Ready(Some(Ok(TaskBuilder::new(claimed).task_id(id).build())))
             }
-            Poll::Ready(None) => Poll::Ready(None),
+            Poll::Ready(None) => {
+                // To apalis a stream that ended does not end its worker. It has started, so it can be stopped.
+                let _ = context.stop();
+                Poll::Ready(None)
+            }
             Poll::Pending => Poll::Pending,
         }
     }

@@ -13,6 +13,8 @@ mod clock;
 mod heart;
 mod pause;
 mod states;
+#[cfg(test)]
+mod tests;
 
 pub use ack::{AckLayer, AckService, Policy, Unsettled};
 pub use backend::{LaneBackend, Settings};

@@ -1,0 +1,286 @@
+//! A worker as apalis runs it, over the memory engine.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use apalis_core::error::BoxDynError;
+use apalis_core::worker::builder::WorkerBuilder;
+use model::{Class, Queue, Scope, SystemClock, Timestamp, WorkerId};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::{Claimed, Heart, LaneBackend, LaneStates, Policy, Settings, Unsettled};
+use crate::{Claim, Engine, Grant, JobId, JobPlace, LaneId, Lanes, MemoryEngine, Push, Settle};
+
+#[derive(Debug, Default)]
+struct Fails(Mutex<Vec<Unsettled>>);
+
+impl Policy for Fails {
+    fn timeout(&self, _: &Claim) -> Duration {
+        Duration::from_millis(200)
+    }
+
+    fn unsettled(&self, claim: &Claim, why: &Unsettled, now: Timestamp) -> Settle {
+        assert!(now >= claim.at);
+        self.0.lock().unwrap().push(why.clone());
+        Settle::Fail
+    }
+}
+
+struct Bench {
+    lanes: Lanes,
+    heart: Heart,
+    states: LaneStates,
+    policy: Arc<Fails>,
+    stop: CancellationToken,
+}
+
+fn lane() -> LaneId {
+    LaneId {
+        queue: Queue::Send,
+        name: "account".to_owned(),
+    }
+}
+
+fn push(name: &str, width: u32) -> Push {
+    Push {
+        job: JobId(name.to_owned()),
+        lane: lane(),
+        key: name.to_owned(),
+        class: Class::Normal,
+        order: 0,
+        ready_at: Timestamp::ZERO,
+        width,
+        route: None,
+    }
+}
+
+impl Bench {
+    fn new() -> Self {
+        let clock = Arc::new(SystemClock);
+        let engine: Arc<dyn Engine> = Arc::new(MemoryEngine::new(clock));
+        let lanes = Lanes::new(engine);
+        let worker = WorkerId(Uuid::from_u128(1));
+        let heart = Heart::start(lanes.clone(), worker, CancellationToken::new());
+        let (states, policy) = (LaneStates::default(), Arc::default());
+        Self {
+            lanes,
+            heart,
+            states,
+            policy,
+            stop: CancellationToken::new(),
+        }
+    }
+
+    fn serve<F, Fut>(&self, concurrency: usize, handler: F) -> JoinHandle<()>
+    where
+        F: FnMut(Claimed) -> Fut + Clone + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), BoxDynError>> + Send + 'static,
+    {
+        let settings = Settings {
+            queue: Queue::Send,
+            concurrency,
+            policy: Arc::clone(&self.policy) as _,
+        };
+        let backend = LaneBackend::new(self.heart.clone(), self.states.clone(), settings, &self.stop);
+        let worker = WorkerBuilder::new("send").backend(backend).build(handler);
+        tokio::spawn(async move { worker.run().await.unwrap() })
+    }
+
+    async fn push(&self, names: &[&str], width: u32) {
+        self.lanes
+            .push(names.iter().map(|name| push(name, width)).collect())
+            .await
+            .unwrap();
+    }
+
+    /// Waits until nothing is queued or claimed any more.
+    async fn drained(&self) {
+        self.until(|waiting, claimed| waiting + claimed == 0).await;
+    }
+
+    async fn until(&self, enough: impl Fn(usize, usize) -> bool) {
+        loop {
+            let queue = self.lanes.inspect(Queue::Send, 0).await.unwrap();
+            if enough(queue.waiting, queue.claimed) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn jobs_run_and_a_pushed_one_wakes_the_worker() {
+    let bench = Bench::new();
+    let seen = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&seen);
+    bench.push(&["a", "b", "c"], 1).await;
+    let worker = bench.serve(2, move |claimed: Claimed| {
+        let count = Arc::clone(&count);
+        async move {
+            count.fetch_add(1, Ordering::SeqCst);
+            Ok(claimed.settle(Settle::Done).await?)
+        }
+    });
+    bench.drained().await;
+    bench.push(&["d"], 1).await;
+    bench.drained().await;
+    assert_eq!(seen.load(Ordering::SeqCst), 4);
+    assert!(bench.policy.0.lock().unwrap().is_empty());
+    bench.stop.cancel();
+    worker.await.unwrap();
+    assert!(bench.states.is_empty());
+}
+
+#[tokio::test]
+async fn what_a_handler_leaves_is_settled_and_the_worker_goes_on() {
+    let bench = Bench::new();
+    bench.push(&["panic", "error", "forget", "hang", "fine"], 5).await;
+    let worker = bench.serve(1, |claimed: Claimed| async move {
+        match claimed.claim().ticket.job.0.as_str() {
+            "panic" => panic!("out of cheese"),
+            "error" => Err("no such row".into()),
+            "forget" => Ok(()),
+            "hang" => std::future::pending().await,
+            _ => Ok(claimed.settle(Settle::Done).await?),
+        }
+    });
+    bench.drained().await;
+    bench.stop.cancel();
+    worker.await.unwrap();
+    let mut left = bench.policy.0.lock().unwrap().clone();
+    left.sort_by_key(Unsettled::as_str);
+    let expected = [
+        Unsettled::Failed("no such row".to_owned()),
+        Unsettled::Forgotten,
+        Unsettled::Panicked("out of cheese".to_owned()),
+        Unsettled::TimedOut,
+    ];
+    assert_eq!(left, expected);
+}
+
+#[tokio::test]
+async fn a_worker_claims_no_more_than_it_starts() {
+    let bench = Bench::new();
+    let names: Vec<String> = (0..20).map(|n| n.to_string()).collect();
+    bench
+        .push(&names.iter().map(String::as_str).collect::<Vec<_>>(), 20)
+        .await;
+    let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let peak = Arc::clone(&most);
+    let lanes = bench.lanes.clone();
+    let worker = bench.serve(3, move |claimed: Claimed| {
+        let (running, most, lanes) = (Arc::clone(&running), Arc::clone(&most), lanes.clone());
+        async move {
+            most.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            assert!(lanes.inspect(Queue::Send, 0).await?.claimed <= 3);
+            running.fetch_sub(1, Ordering::SeqCst);
+            Ok(claimed.settle(Settle::Done).await?)
+        }
+    });
+    bench.drained().await;
+    assert!(
+        bench.policy.0.lock().unwrap().is_empty(),
+        "no more than three were claimed at once"
+    );
+    assert_eq!(peak.load(Ordering::SeqCst), 3);
+    bench.stop.cancel();
+    worker.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_stopping_worker_finishes_what_runs_and_claims_nothing_more() {
+    let bench = Bench::new();
+    bench.push(&["a", "b"], 1).await;
+    let gate = Arc::new(tokio::sync::Notify::new());
+    let opened = Arc::clone(&gate);
+    let worker = bench.serve(2, move |claimed: Claimed| {
+        let gate = Arc::clone(&opened);
+        async move {
+            gate.notified().await;
+            Ok(claimed.settle(Settle::Done).await?)
+        }
+    });
+    bench.until(|_, claimed| claimed == 1).await;
+    bench.stop.cancel();
+    gate.notify_one();
+    worker.await.unwrap();
+    let queue = bench.lanes.inspect(Queue::Send, 0).await.unwrap();
+    assert_eq!((queue.waiting, queue.claimed), (1, 0));
+}
+
+#[tokio::test]
+async fn a_worker_that_is_torn_down_hands_back_what_ran() {
+    let bench = Bench::new();
+    bench.push(&["a"], 1).await;
+    let worker = bench.serve(1, |_: Claimed| std::future::pending());
+    bench.until(|_, claimed| claimed == 1).await;
+    worker.abort();
+    bench.until(|waiting, claimed| (waiting, claimed) == (1, 0)).await;
+    let place = bench.lanes.find(JobId("a".to_owned()), lane()).await.unwrap();
+    assert_eq!(
+        place,
+        JobPlace::Waiting {
+            behind: 0,
+            held: None
+        }
+    );
+}
+
+#[tokio::test]
+async fn jobs_of_a_wide_lane_write_its_state_one_after_the_other() {
+    let bench = Bench::new();
+    let names: Vec<String> = (0..30).map(|n| n.to_string()).collect();
+    bench
+        .push(&names.iter().map(String::as_str).collect::<Vec<_>>(), 10)
+        .await;
+    let granted = Arc::new(AtomicUsize::new(0));
+    let total = Arc::clone(&granted);
+    let worker = bench.serve(10, move |claimed: Claimed| {
+        let granted = Arc::clone(&granted);
+        async move {
+            let mut guard = claimed.state().await;
+            let count = guard.state().bytes.as_ref().map_or(0, |bytes| bytes[0]) + 1;
+            let answer = claimed.grant(&mut guard, vec![count], Timestamp::ZERO).await?;
+            assert_eq!(answer, Grant::Granted, "nobody else decided meanwhile");
+            drop(guard);
+            tokio::task::yield_now().await;
+            let guard = claimed.state().await;
+            granted.fetch_max(
+                usize::from(guard.state().bytes.as_ref().unwrap()[0]),
+                Ordering::SeqCst,
+            );
+            let same = guard.state().bytes.clone().unwrap();
+            Ok(claimed
+                .settle_with(Settle::Done, guard, same, Timestamp::ZERO)
+                .await?)
+        }
+    });
+    bench.drained().await;
+    assert!(bench.policy.0.lock().unwrap().is_empty());
+    assert_eq!(total.load(Ordering::SeqCst), 30);
+    bench.stop.cancel();
+    worker.await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_parked_comes_back_by_itself() {
+    let bench = Bench::new();
+    bench.push(&["a"], 1).await;
+    let worker = bench.serve(1, |claimed: Claimed| async move {
+        let Some(wait) = claimed.claim().waits.first().cloned() else {
+            let until = claimed.now() + Duration::from_millis(30);
+            return Ok(claimed.park(until, "gap", Scope::Lane).await?);
+        };
+        assert!(claimed.now() >= wait.until.unwrap(), "never before its time");
+        assert!(claimed.confirmed_within(Duration::from_secs(2)));
+        Ok(claimed.settle(Settle::Done).await?)
+    });
+    bench.drained().await;
+    assert!(bench.policy.0.lock().unwrap().is_empty());
+    bench.stop.cancel();
+    worker.await.unwrap();
+}
