@@ -135,6 +135,17 @@ impl Account {
         self.at_answer = watches();
     }
 
+    /// Sends the events that wait the way that is set now. Answers whether somebody has to start delivering.
+    pub(crate) fn turn_events(&mut self) -> bool {
+        if self.settings.webhook.is_none() {
+            self.updates.append(&mut self.outbox);
+            self.news.notify_waiters();
+            return false;
+        }
+        self.outbox.append(&mut self.updates);
+        !self.outbox.is_empty() && !std::mem::replace(&mut self.delivering, true)
+    }
+
     /// Takes an event on its way: to the webhook if there is one, else to whoever polls. Answers whether
     /// somebody has to start delivering.
     pub(crate) fn take_event(&mut self, event: Event, cap: usize) -> bool {

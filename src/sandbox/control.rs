@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::account::Webhook;
-use crate::deliver::{signature, tell};
+use crate::deliver::{deliver, signature, tell};
 use crate::http::body;
 use crate::limits::Limit;
 use crate::report::{Call, Report};
@@ -101,7 +101,7 @@ async fn put_account(
 }
 
 /// Registers the account of `token` if it is new, and sets what is said. Answers its id.
-pub(crate) fn set_account(world: &World, token: &str, to: AccountSettings) -> Result<String, Refusal> {
+pub(crate) fn set_account(world: &Arc<World>, token: &str, to: AccountSettings) -> Result<String, Refusal> {
     if !token.starts_with("sandbox-") {
         return Err(Refusal::new(400, "invalid_token", "a token begins with sandbox-"));
     }
@@ -121,7 +121,9 @@ pub(crate) fn set_account(world: &World, token: &str, to: AccountSettings) -> Re
         settings.read_ms = to.read_ms.unwrap_or(settings.read_ms);
         settings.reply_ms = to.reply_ms.unwrap_or(settings.reply_ms);
         settings.webhook_repeat = to.webhook_repeat.unwrap_or(settings.webhook_repeat);
-        account.id.clone()
+        let id = account.id.clone();
+        world.save(&state);
+        id
     };
     if let Some(webhook) = to.webhook {
         set_webhook(world, token, webhook.url, webhook.secret)?;
@@ -130,9 +132,9 @@ pub(crate) fn set_account(world: &World, token: &str, to: AccountSettings) -> Re
 }
 
 /// Sets where events go and answers the key that they are signed with: the one given, or one that follows from
-/// the token, so that connecting again changes nothing.
+/// the token, so that connecting again changes nothing. Events that wait go the new way.
 pub(crate) fn set_webhook(
-    world: &World,
+    world: &Arc<World>,
     token: &str,
     url: Option<String>,
     secret: Option<String>,
@@ -143,11 +145,17 @@ pub(crate) fn set_webhook(
         url,
         secret: secret.unwrap_or_else(|| signature(token, b"webhook secret").replace("sha256=", "whs_")),
     });
-    Ok(account
+    let secret = account
         .settings
         .webhook
         .as_ref()
-        .map(|webhook| webhook.secret.clone()))
+        .map(|webhook| webhook.secret.clone());
+    let starts = account.turn_events();
+    if starts {
+        deliver(world, token);
+    }
+    world.save(&state);
+    Ok(secret)
 }
 
 async fn post_inbound(State(world): State<Arc<World>>, bytes: Bytes) -> Result<Json<Value>, Refusal> {

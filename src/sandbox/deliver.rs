@@ -94,12 +94,17 @@ pub(crate) fn tell(world: &Arc<World>, token: &str, event: Event) {
         return;
     };
     if account.take_event(event, world.config.event_cap) {
-        tokio::spawn(deliver(Arc::clone(world), token.to_owned()));
+        deliver(world, token);
     }
 }
 
-/// Empties an account's outbox. One of these runs at a time, so that order is kept.
-async fn deliver(world: Arc<World>, token: String) {
+/// Starts to empty an account's outbox. Only for whoever was told to by the account: one at a time, so that order
+/// is kept.
+pub(crate) fn deliver(world: &Arc<World>, token: &str) {
+    tokio::spawn(empty_outbox(Arc::clone(world), token.to_owned()));
+}
+
+async fn empty_outbox(world: Arc<World>, token: String) {
     loop {
         let (body, count, repeat) = {
             let mut state = world.lock();

@@ -16,7 +16,10 @@ mod judge;
 mod limits;
 mod memory;
 mod report;
+mod saved;
 mod send;
+#[cfg(test)]
+mod tests;
 mod updates;
 pub mod wire;
 mod world;
@@ -24,6 +27,7 @@ mod world;
 use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use hyper_util::client::legacy::Client;
@@ -57,6 +61,8 @@ pub struct SandboxConfig {
     pub read_ms: u64,
     /// From there to the reply, ms.
     pub reply_ms: u64,
+    /// A file in which accounts, their settings and webhooks outlive this process. None: they do not.
+    pub state: Option<PathBuf>,
     /// Calls kept on record; older ones are forgotten, the counters are not.
     pub record_cap: usize,
     /// Events that wait for one account's webhook or poll; older ones are lost.
@@ -75,6 +81,7 @@ impl Default for SandboxConfig {
             delivered_ms: 5,
             read_ms: 10,
             reply_ms: 15,
+            state: None,
             record_cap: 100_000,
             event_cap: 200_000,
             file_cap: 256 * 1024 * 1024,
@@ -93,7 +100,7 @@ impl Sandbox {
     /// Starts listening.
     ///
     /// # Errors
-    /// When the address is taken or not ours.
+    /// When the address is taken or not ours, or the file of accounts cannot be read.
     pub async fn start(config: SandboxConfig) -> io::Result<Self> {
         let listener = TcpListener::bind(config.addr).await?;
         let addr = listener.local_addr()?;
@@ -101,6 +108,7 @@ impl Sandbox {
         connector.set_nodelay(true);
         let webhooks = Client::builder(TokioExecutor::new()).build(connector);
         let world = Arc::new(World::new(config, webhooks));
+        world.restore()?;
         tokio::spawn(deliver::run_timeline(Arc::clone(&world)));
         let server = tokio::spawn(http::serve(Arc::clone(&world), listener));
         Ok(Self { world, addr, server })

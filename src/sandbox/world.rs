@@ -1,6 +1,7 @@
 //! The sandbox's state, behind one lock that is never held across a wait.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -18,6 +19,7 @@ use crate::clock::{Clock, wall_micros};
 use crate::event::{Event, Timeline};
 use crate::memory::Keys;
 use crate::report::{Call, Counts, Example, Forgotten, Report};
+use crate::saved;
 use crate::wire::Refusal;
 
 /// Examples kept of each kind of trouble.
@@ -68,6 +70,30 @@ impl World {
             webhooks,
             stopped: CancellationToken::new(),
             state: Mutex::new(State::new(first)),
+        }
+    }
+
+    /// Takes up the accounts of the run before.
+    pub(crate) fn restore(&self) -> io::Result<()> {
+        let Some(path) = &self.config.state else {
+            return Ok(());
+        };
+        let known = saved::load(path)?;
+        let mut state = self.lock();
+        for (token, saved) in known {
+            let account = state.register(&token, &self.config);
+            account.name = saved.name;
+            account.settings = saved.settings;
+        }
+        Ok(())
+    }
+
+    /// Writes down who is known. A provider that cannot is none to rely on, but it goes on.
+    pub(crate) fn save(&self, state: &State) {
+        if let Some(path) = &self.config.state
+            && let Err(error) = saved::save(path, &state.accounts)
+        {
+            tracing::warn!(%error, path = %path.display(), "the sandbox cannot save its accounts");
         }
     }
 
