@@ -1,1 +1,74 @@
-//! Why this part exists.
+//! What the fleet does: one file a job, with its policy, its handler and its tests; and the loops around them.
+//!
+//! A job is a pointer to a row. Its handler reads the row again, does what is still to be done, and ends the claim as
+//! done, to be tried again, or given up; it may run any number of times. Adding a job: a variant in `model::Job`, a file
+//! here, a line in [`handle`].
+
+mod app;
+mod crew;
+mod ingest_events;
+mod lane_pace;
+mod leader;
+mod outcome;
+mod recovery;
+mod relay_events;
+mod release_message;
+mod send_message;
+
+use model::Job;
+use queue::{Claimed, Lost, Settle};
+
+pub use app::{App, Timing};
+pub use crew::{Crew, CrewConfig};
+pub use leader::Leader;
+pub use recovery::load_lanes;
+
+/// What a job may do before others step in.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Policy {
+    /// How long a handler may take.
+    pub(crate) timeout: std::time::Duration,
+    /// The first pause after a failure; it doubles with each loss of the job.
+    pub(crate) backoff: std::time::Duration,
+}
+
+/// Why a handler ended without ending its claim.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum JobError {
+    /// The store did not do it: the job is tried again.
+    #[error(transparent)]
+    Store(#[from] store::StoreError),
+    /// Somebody else has the job by now.
+    #[error(transparent)]
+    Lost(#[from] Lost),
+    /// The queue did not take what the job pushed: the sweep will.
+    #[error(transparent)]
+    Queue(#[from] queue::QueueError),
+}
+
+pub(crate) const fn policy(job: Job) -> Policy {
+    match job {
+        Job::SendMessage(_) => send_message::POLICY,
+        Job::ReleaseMessage(_) => release_message::POLICY,
+        Job::IngestEvents(_) => ingest_events::POLICY,
+        Job::RelayEvents(_) => relay_events::POLICY,
+    }
+}
+
+/// Runs one claimed job.
+pub(crate) async fn handle(app: &App, claimed: Claimed) -> Result<(), JobError> {
+    let id = claimed.claim().ticket.job.clone();
+    let Ok(job) = id.0.parse::<Job>() else {
+        app.bury(&claimed, "this release does not know such a job").await?;
+        return Ok(claimed.settle(Settle::Fail).await?);
+    };
+    if claimed.claim().lost > 0 && !app.survives(&claimed).await? {
+        return Ok(claimed.settle(Settle::Fail).await?);
+    }
+    match job {
+        Job::SendMessage(message) => send_message::run(app, claimed, message).await,
+        Job::ReleaseMessage(message) => release_message::run(app, claimed, message).await,
+        Job::IngestEvents(account) => ingest_events::run(app, claimed, account).await,
+        Job::RelayEvents(workspace) => relay_events::run(app, claimed, workspace).await,
+    }
+}

@@ -7,10 +7,7 @@ use crate::ContentProblem;
 
 /// What a network can do. Serialised as it is in `GET /v1/channels`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is an independent fact, read by name"
-)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an independent fact, read by name")]
 pub struct Capabilities {
     /// Kinds of content that can be sent.
     pub sends: Vec<ContentKind>,
@@ -122,13 +119,8 @@ impl TextUnit {
 impl Capabilities {
     /// Compares content with these capabilities.
     pub fn check(&self, content: &Content) -> Result<(), ContentProblem> {
-        let problem = |field: &str, code, message| {
-            Err(ContentProblem {
-                field: field.to_owned(),
-                code,
-                message,
-            })
-        };
+        let problem =
+            |field: &str, code, message| Err(ContentProblem { field: field.to_owned(), code, message });
         let kind = content.kind();
         if !self.sends.contains(&kind) {
             let can: Vec<_> = self.sends.iter().map(|kind| kind.as_str()).collect();
@@ -140,11 +132,7 @@ impl Capabilities {
         }
         if let Content::Text { text, buttons, .. } = content {
             if text.trim().is_empty() {
-                return problem(
-                    "text",
-                    "empty",
-                    "a text needs at least one visible character".to_owned(),
-                );
+                return problem("text", "empty", "a text needs at least one visible character".to_owned());
             }
             if !buttons.is_empty() && !self.buttons {
                 return problem("buttons", "unsupported", "this channel has no buttons".to_owned());
@@ -158,30 +146,15 @@ impl Capabilities {
             };
             let length = self.text_unit.length(words);
             if length > max {
-                return problem(
-                    field,
-                    "too_long",
-                    format!("{length} is over this channel's limit of {max}"),
-                );
+                return problem(field, "too_long", format!("{length} is over this channel's limit of {max}"));
             }
         }
-        if let Content::Location {
-            latitude, longitude, ..
-        } = content
-        {
+        if let Content::Location { latitude, longitude, .. } = content {
             if !(-90.0..=90.0).contains(latitude) {
-                return problem(
-                    "latitude",
-                    "out_of_range",
-                    "must lie within -90 and 90".to_owned(),
-                );
+                return problem("latitude", "out_of_range", "must lie within -90 and 90".to_owned());
             }
             if !(-180.0..=180.0).contains(longitude) {
-                return problem(
-                    "longitude",
-                    "out_of_range",
-                    "must lie within -180 and 180".to_owned(),
-                );
+                return problem("longitude", "out_of_range", "must lie within -180 and 180".to_owned());
             }
         }
         if let Some(media) = content.media() {
@@ -193,11 +166,7 @@ impl Capabilities {
                 && size > limit.max_bytes
             {
                 let max = limit.max_bytes;
-                return problem(
-                    "media.size",
-                    "too_long",
-                    format!("{size} bytes is over the limit of {max}"),
-                );
+                return problem("media.size", "too_long", format!("{size} bytes is over the limit of {max}"));
             }
         }
         Ok(())

@@ -28,11 +28,6 @@ impl Channels {
 
 impl FromIterator<Arc<dyn Channel>> for Channels {
     fn from_iter<I: IntoIterator<Item = Arc<dyn Channel>>>(channels: I) -> Self {
-        Self(Arc::new(
-            channels
-                .into_iter()
-                .map(|channel| (channel.name(), channel))
-                .collect(),
-        ))
+        Self(Arc::new(channels.into_iter().map(|channel| (channel.name(), channel)).collect()))
     }
 }

@@ -43,12 +43,7 @@ pub enum ErrorClass {
 impl ChannelError {
     /// An error of this class with the provider's code and words.
     pub fn new(class: ErrorClass, code: impl Into<String>, message: impl Into<String>) -> Self {
-        Self {
-            class,
-            code: code.into(),
-            message: message.into(),
-            moved_to: None,
-        }
+        Self { class, code: code.into(), message: message.into(), moved_to: None }
     }
 
     /// The same error, with the chat's new id.

@@ -16,10 +16,7 @@ pub struct WebhookRequest<'a> {
 impl WebhookRequest<'_> {
     /// The value of the header `name` (lower case).
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value.as_str())
+        self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 }
 

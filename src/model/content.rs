@@ -195,11 +195,7 @@ pub struct ContactCard {
 impl Content {
     /// A plain text.
     pub fn text(text: impl Into<String>) -> Self {
-        Self::Text {
-            text: text.into(),
-            format: Format::Plain,
-            buttons: Vec::new(),
-        }
+        Self::Text { text: text.into(), format: Format::Plain, buttons: Vec::new() }
     }
 
     /// Which kind it is.
@@ -249,10 +245,7 @@ const fn plain() -> Format {
     Format::Plain
 }
 
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "serde calls it with a reference"
-)]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
 fn is_plain(format: &Format) -> bool {
     *format == Format::Plain
 }

@@ -78,18 +78,12 @@ impl Ids {
         let mut seed = [0; 32];
         rand::TryRng::try_fill_bytes(&mut rand::rngs::SysRng, &mut seed)
             .expect("the operating system gives randomness");
-        Self(Mutex::new(Source {
-            rng: StdRng::from_seed(seed),
-            last: 0,
-        }))
+        Self(Mutex::new(Source { rng: StdRng::from_seed(seed), last: 0 }))
     }
 
     /// A source that repeats itself for the same seed.
     pub fn seeded(seed: u64) -> Self {
-        Self(Mutex::new(Source {
-            rng: StdRng::seed_from_u64(seed),
-            last: 0,
-        }))
+        Self(Mutex::new(Source { rng: StdRng::seed_from_u64(seed), last: 0 }))
     }
 
     /// A new `UUIDv7` dated `now`.

@@ -117,10 +117,6 @@ mod tests {
             assert!(Job::NAMES.contains(&job.name()));
         }
         assert!("send-message:nonsense".parse::<Job>().is_err());
-        assert!(
-            "mow-lawn:00000000-0000-0000-0000-000000000001"
-                .parse::<Job>()
-                .is_err()
-        );
+        assert!("mow-lawn:00000000-0000-0000-0000-000000000001".parse::<Job>().is_err());
     }
 }

@@ -361,11 +361,7 @@ impl Store {
             conversation_id: Uuid::nil().into(),
             contact_id: None,
             direction: Direction::Outbound,
-            status: if scheduled.is_some() {
-                Status::Scheduled
-            } else {
-                Status::Queued
-            },
+            status: if scheduled.is_some() { Status::Scheduled } else { Status::Queued },
             reason: None,
             purpose: new.purpose,
             class: new.purpose.class(),

@@ -211,14 +211,8 @@ impl Store {
         let after = page.cursor.unwrap_or(Cursor::START);
         let rows: Vec<AccountRow> = read!(self.db, conn => sqlx::query_as(LIST)
             .bind(workspace.0).bind(after.id).bind(page.probe()).fetch_all(conn).await)?;
-        let rows = rows
-            .into_iter()
-            .map(Account::try_from)
-            .collect::<Result<Vec<_>, _>>()?;
-        Ok(Page::of(rows, page, |row| Cursor {
-            at: Timestamp::ZERO,
-            id: row.id.0,
-        }))
+        let rows = rows.into_iter().map(Account::try_from).collect::<Result<Vec<_>, _>>()?;
+        Ok(Page::of(rows, page, |row| Cursor { at: Timestamp::ZERO, id: row.id.0 }))
     }
 
     /// Changes an account.

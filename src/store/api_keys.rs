@@ -115,10 +115,8 @@ impl Store {
             created_at: now,
             revoked_at: None,
         };
-        let accounts: Option<Vec<Uuid>> = key
-            .accounts
-            .as_ref()
-            .map(|ids| ids.iter().map(|id| id.0).collect());
+        let accounts: Option<Vec<Uuid>> =
+            key.accounts.as_ref().map(|ids| ids.iter().map(|id| id.0).collect());
         write!(self.db, conn => sqlx::query(INSERT)
             .bind(key.id.0)
             .bind(workspace.0)
@@ -151,11 +149,7 @@ impl Store {
         let now = self.now().to_datetime();
         let changed = write!(self.db, conn => sqlx::query(REVOKE)
             .bind(workspace.0).bind(id.0).bind(now).execute(conn).await.map(|done| done.rows_affected()))?;
-        if changed == 0 {
-            Err(StoreError::NotFound("API key"))
-        } else {
-            Ok(())
-        }
+        if changed == 0 { Err(StoreError::NotFound("API key")) } else { Ok(()) }
     }
 }
 

@@ -33,6 +33,8 @@ words_of! {
         Refused = "refused",
         /// The provider did not take it this time.
         Retry = "retry",
+        /// The provider asked to wait: no failure, however often.
+        Held = "held",
         /// Nobody knows.
         Ambiguous = "ambiguous",
         /// Its worker died; nobody knows.
@@ -172,16 +174,12 @@ impl Store {
     /// Commits that a call is about to be made. False when the message may not be sent any more (it was canceled or
     /// ended otherwise): then nothing was written and the call must not be made.
     pub async fn open_attempt(&self, attempt: NewAttempt) -> Result<bool, StoreError> {
-        self.writer
-            .write(|answer| Write::Open(Box::new(attempt), answer))
-            .await
+        self.writer.write(|answer| Write::Open(Box::new(attempt), answer)).await
     }
 
     /// Commits how a call ended: attempt, message and event together. A provider's yes is always recorded, however
     /// late; anything else changes only a message that is still unfinished. Safe to repeat.
     pub async fn end_attempt(&self, ended: Ended) -> Result<(), StoreError> {
-        self.writer
-            .write(|answer| Write::End(Box::new(ended), answer))
-            .await
+        self.writer.write(|answer| Write::End(Box::new(ended), answer)).await
     }
 }

@@ -76,11 +76,7 @@ impl Row {
 
 impl From<IdentityRow> for Identity {
     fn from(row: IdentityRow) -> Self {
-        Self {
-            account_id: row.account_id.into(),
-            channel: row.channel,
-            address: row.address,
-        }
+        Self { account_id: row.account_id.into(), channel: row.channel, address: row.address }
     }
 }
 
@@ -102,10 +98,7 @@ impl Store {
         page: PageRequest,
     ) -> Result<Page<Contact>, StoreError> {
         let after = page.cursor.unwrap_or(Cursor::START);
-        let name = filter
-            .name
-            .as_ref()
-            .map(|name| format!("%{}%", name.to_lowercase()));
+        let name = filter.name.as_ref().map(|name| format!("%{}%", name.to_lowercase()));
         let rows: Vec<Row> = read!(self.db, conn => sqlx::query_as(LIST)
             .bind(workspace.0).bind(after.id).bind(name).bind(page.probe()).fetch_all(conn).await)?;
         let mut identities: HashMap<Uuid, Vec<Identity>> = HashMap::new();
@@ -123,10 +116,7 @@ impl Store {
                 row.with(identities)
             })
             .collect();
-        Ok(Page::of(rows, page, |row| Cursor {
-            at: Timestamp::ZERO,
-            id: row.id.0,
-        }))
+        Ok(Page::of(rows, page, |row| Cursor { at: Timestamp::ZERO, id: row.id.0 }))
     }
 
     /// Changes a contact; none leaves a field as it is.

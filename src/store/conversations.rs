@@ -115,10 +115,7 @@ impl Store {
             .bind(filter.contact.map(|id| id.0))
             .bind(page.probe())
             .fetch_all(conn).await)?;
-        let rows = rows
-            .into_iter()
-            .map(Conversation::try_from)
-            .collect::<Result<Vec<_>, _>>()?;
+        let rows = rows.into_iter().map(Conversation::try_from).collect::<Result<Vec<_>, _>>()?;
         Ok(Page::of(rows, page, |row| Cursor {
             at: row.last_message_at.unwrap_or(Timestamp::ZERO),
             id: row.id.0,
@@ -149,11 +146,7 @@ impl Store {
         let now = self.now().to_datetime();
         let changed = write!(self.db, conn => sqlx::query(MARK_READ)
             .bind(workspace.0).bind(id.0).bind(now).execute(conn).await.map(|done| done.rows_affected()))?;
-        if changed == 0 {
-            Err(StoreError::NotFound("conversation"))
-        } else {
-            Ok(())
-        }
+        if changed == 0 { Err(StoreError::NotFound("conversation")) } else { Ok(()) }
     }
 
     /// Records that the provider takes nothing for this recipient for a while; a later hold than this one stays.

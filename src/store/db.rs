@@ -35,10 +35,9 @@ impl std::fmt::Debug for StoreConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Sqlite { path } => f.debug_struct("Sqlite").field("path", path).finish(),
-            Self::Postgres { max_connections, .. } => f
-                .debug_struct("Postgres")
-                .field("max_connections", max_connections)
-                .finish_non_exhaustive(),
+            Self::Postgres { max_connections, .. } => {
+                f.debug_struct("Postgres").field("max_connections", max_connections).finish_non_exhaustive()
+            }
         }
     }
 }
@@ -71,10 +70,8 @@ impl Db {
                     .acquire_timeout(Duration::from_secs(30))
                     .connect_with(options.clone())
                     .await?;
-                let read = SqlitePoolOptions::new()
-                    .max_connections(4)
-                    .connect_with(options.read_only(true))
-                    .await?;
+                let read =
+                    SqlitePoolOptions::new().max_connections(4).connect_with(options.read_only(true)).await?;
                 Ok(Self::Sqlite { read, write })
             }
             StoreConfig::Postgres { url, max_connections } => {

@@ -55,16 +55,11 @@ impl From<model::UnknownWord> for StoreError {
 
 impl StoreError {
     pub(crate) fn invalid(field: &'static str, message: &str) -> Self {
-        Self::Invalid {
-            field,
-            message: message.to_owned(),
-        }
+        Self::Invalid { field, message: message.to_owned() }
     }
 
     /// Whether a unique index refused the row.
     pub(crate) fn is_duplicate(error: &sqlx::Error) -> bool {
-        error
-            .as_database_error()
-            .is_some_and(sqlx::error::DatabaseError::is_unique_violation)
+        error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation)
     }
 }

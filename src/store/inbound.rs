@@ -141,13 +141,7 @@ impl Store {
     ) -> Result<Vec<PendingEvent>, StoreError> {
         let rows: Vec<PendingRow> = read!(self.db, conn => sqlx::query_as(UNPROCESSED)
             .bind(account.0).bind(i64::from(most)).fetch_all(conn).await)?;
-        Ok(rows
-            .into_iter()
-            .map(|row| PendingEvent {
-                id: row.id.into(),
-                payload: row.payload.0,
-            })
-            .collect())
+        Ok(rows.into_iter().map(|row| PendingEvent { id: row.id.into(), payload: row.payload.0 }).collect())
     }
 
     /// Commits what a batch of events means, and that they were read. All or nothing; safe to repeat.

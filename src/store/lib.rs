@@ -73,13 +73,7 @@ impl Store {
         let db = Db::connect(config).await?;
         db.migrate().await?;
         let writer = Writer::start(db.clone(), ids.clone());
-        Ok(Self {
-            db,
-            writer,
-            sealer: Arc::new(sealer),
-            clock,
-            ids,
-        })
+        Ok(Self { db, writer, sealer: Arc::new(sealer), clock, ids })
     }
 
     /// Whether the database answers.

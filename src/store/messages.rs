@@ -98,10 +98,7 @@ pub(crate) struct MessageRow {
 
 impl MessageRow {
     fn cursor(&self) -> Cursor {
-        Cursor {
-            at: self.shown_at.into(),
-            id: self.id,
-        }
+        Cursor { at: self.shown_at.into(), id: self.id }
     }
 }
 
@@ -188,11 +185,7 @@ impl Store {
         rising: bool,
         page: PageRequest,
     ) -> Result<Page<Message>, StoreError> {
-        let (sql, edge) = if rising {
-            (AFTER, Cursor::START)
-        } else {
-            (BEFORE, Cursor::END)
-        };
+        let (sql, edge) = if rising { (AFTER, Cursor::START) } else { (BEFORE, Cursor::END) };
         let edge = page.cursor.unwrap_or(edge);
         let rows: Vec<MessageRow> = read!(self.db, conn => sqlx::query_as(sql)
             .bind(workspace.0)
@@ -220,10 +213,7 @@ impl Store {
             .into_iter()
             .map(|row| {
                 let at = Timestamp::from(row.created_at);
-                (
-                    at,
-                    json!({"at": at, "what": row.kind, "actor": row.actor, "data": row.data.0}),
-                )
+                (at, json!({"at": at, "what": row.kind, "actor": row.actor, "data": row.data.0}))
             })
             .collect();
         for attempt in self.attempts(id).await? {
@@ -339,10 +329,7 @@ impl Store {
             Some(row) => row.try_into(),
             None => {
                 let message = self.message(workspace, id).await?;
-                Err(StoreError::Conflict(format!(
-                    "the message is {}: {otherwise}",
-                    message.status
-                )))
+                Err(StoreError::Conflict(format!("the message is {}: {otherwise}", message.status)))
             }
         }
     }
@@ -350,13 +337,6 @@ impl Store {
 
 fn page_of(rows: Vec<MessageRow>, request: PageRequest) -> Result<Page<Message>, StoreError> {
     let page = Page::of(rows, request, MessageRow::cursor);
-    let data = page
-        .data
-        .into_iter()
-        .map(Message::try_from)
-        .collect::<Result<Vec<_>, _>>()?;
-    Ok(Page {
-        data,
-        next_cursor: page.next_cursor,
-    })
+    let data = page.data.into_iter().map(Message::try_from).collect::<Result<Vec<_>, _>>()?;
+    Ok(Page { data, next_cursor: page.next_cursor })
 }

@@ -35,15 +35,9 @@ pub struct Page<T> {
 
 impl Cursor {
     /// Before every row of a listing in rising order.
-    pub const START: Self = Self {
-        at: Timestamp::ZERO,
-        id: Uuid::nil(),
-    };
+    pub const START: Self = Self { at: Timestamp::ZERO, id: Uuid::nil() };
     /// Before every row of a listing in falling order: the year 9999.
-    pub const END: Self = Self {
-        at: Timestamp::from_micros(253_370_764_800_000_000),
-        id: Uuid::max(),
-    };
+    pub const END: Self = Self { at: Timestamp::from_micros(253_370_764_800_000_000), id: Uuid::max() };
 
     /// The form handed out.
     pub fn encode(self) -> String {
@@ -59,10 +53,7 @@ impl Cursor {
         let bytes: [u8; 24] = bytes.try_into().ok()?;
         let (at, id) = bytes.split_first_chunk::<8>()?;
         let at = Timestamp::from_micros(i64::from_be_bytes(*at));
-        (at >= Self::START.at && at <= Self::END.at).then_some(Self {
-            at,
-            id: Uuid::from_slice(id).ok()?,
-        })
+        (at >= Self::START.at && at <= Self::END.at).then_some(Self { at, id: Uuid::from_slice(id).ok()? })
     }
 }
 
@@ -79,12 +70,7 @@ impl<T> Page<T> {
         let limit = request.limit as usize;
         let more = rows.len() > limit;
         rows.truncate(limit);
-        let next_cursor = more
-            .then(|| rows.last().map(|row| cursor(row).encode()))
-            .flatten();
-        Self {
-            data: rows,
-            next_cursor,
-        }
+        let next_cursor = more.then(|| rows.last().map(|row| cursor(row).encode())).flatten();
+        Self { data: rows, next_cursor }
     }
 }

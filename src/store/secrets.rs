@@ -38,10 +38,7 @@ pub enum SealerError {
 
 impl fmt::Debug for Sealer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sealer")
-            .field("current", &self.current)
-            .field("keys", &self.keys.keys())
-            .finish()
+        f.debug_struct("Sealer").field("current", &self.current).field("keys", &self.keys.keys()).finish()
     }
 }
 
@@ -60,10 +57,7 @@ impl Sealer {
             }
             current.get_or_insert(id);
         }
-        Ok(Self {
-            current: current.ok_or(SealerError::Key)?,
-            keys,
-        })
+        Ok(Self { current: current.ok_or(SealerError::Key)?, keys })
     }
 
     /// A new key in the form that [`Sealer::parse`] reads.
@@ -76,17 +70,9 @@ impl Sealer {
     pub(crate) fn seal(&self, ids: &Ids, row: uuid::Uuid, secret: &[u8]) -> Result<Vec<u8>, SealerError> {
         let mut nonce = [0; NONCE];
         ids.fill(&mut nonce);
-        let key = self
-            .keys
-            .get(&self.current)
-            .ok_or(SealerError::MissingKey(self.current))?;
-        let payload = Payload {
-            msg: secret,
-            aad: row.as_bytes(),
-        };
-        let sealed = key
-            .encrypt(&XNonce::from(nonce), payload)
-            .map_err(|_| SealerError::Damaged)?;
+        let key = self.keys.get(&self.current).ok_or(SealerError::MissingKey(self.current))?;
+        let payload = Payload { msg: secret, aad: row.as_bytes() };
+        let sealed = key.encrypt(&XNonce::from(nonce), payload).map_err(|_| SealerError::Damaged)?;
         Ok([&[self.current], nonce.as_slice(), &sealed].concat())
     }
 
@@ -94,12 +80,8 @@ impl Sealer {
         let (id, rest) = sealed.split_first().ok_or(SealerError::Damaged)?;
         let (nonce, sealed) = rest.split_first_chunk::<NONCE>().ok_or(SealerError::Damaged)?;
         let key = self.keys.get(id).ok_or(SealerError::MissingKey(*id))?;
-        let payload = Payload {
-            msg: sealed,
-            aad: row.as_bytes(),
-        };
-        key.decrypt(&XNonce::from(*nonce), payload)
-            .map_err(|_| SealerError::Damaged)
+        let payload = Payload { msg: sealed, aad: row.as_bytes() };
+        key.decrypt(&XNonce::from(*nonce), payload).map_err(|_| SealerError::Damaged)
     }
 }
 
@@ -119,10 +101,7 @@ mod tests {
         let rotated = Sealer::parse(&format!("{new},{old}")).unwrap();
         assert_eq!(rotated.open(row, &sealed).unwrap(), b"token");
         assert_eq!(rotated.open(other, &sealed), Err(SealerError::Damaged));
-        assert_eq!(
-            Sealer::parse(&new).unwrap().open(row, &sealed),
-            Err(SealerError::MissingKey(1))
-        );
+        assert_eq!(Sealer::parse(&new).unwrap().open(row, &sealed), Err(SealerError::MissingKey(1)));
         assert!(Sealer::parse("nonsense").is_err());
     }
 }

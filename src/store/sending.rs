@@ -20,7 +20,8 @@ statements! {
             AND e.status IN ('queued', 'sending') AND e.seq < m.seq ORDER BY e.seq LIMIT 1) AS earlier,
         t.id AS attempt_id, t.n AS attempt_n, t.worker AS attempt_worker, t.started_at AS attempt_started_at,
         t.ended_at AS attempt_ended_at,
-        (SELECT count(*) FROM attempts l WHERE l.message_id = m.id AND l.outcome = 'lost') AS lost
+        (SELECT count(*) FROM attempts l WHERE l.message_id = m.id AND l.outcome = 'lost') AS lost,
+        (SELECT count(*) FROM attempts f WHERE f.message_id = m.id AND f.outcome IN ('retry', 'ambiguous')) AS failures
         FROM messages m JOIN conversations c ON c.id = m.conversation_id
         LEFT JOIN attempts t ON t.message_id = m.id
             AND t.n = (SELECT max(x.n) FROM attempts x WHERE x.message_id = m.id)
@@ -55,6 +56,8 @@ pub struct SendView {
     pub attempts: i64,
     /// How many of those had no end.
     pub lost: i64,
+    /// How many of them failed in a way that another one may not.
+    pub failures: i64,
     /// A call that has no end yet.
     pub open: Option<OpenAttempt>,
 }
@@ -102,6 +105,7 @@ struct Row {
     attempt_started_at: Option<DateTime<Utc>>,
     attempt_ended_at: Option<DateTime<Utc>>,
     lost: i64,
+    failures: i64,
 }
 
 #[derive(FromRow)]
@@ -123,17 +127,10 @@ impl Store {
         let Some((account, credentials)) = self.login(message.account_id).await? else {
             return Ok(None);
         };
-        let open = match (
-            row.attempt_id,
-            row.attempt_worker,
-            row.attempt_started_at,
-            row.attempt_ended_at,
-        ) {
-            (Some(id), Some(worker), Some(started_at), None) => Some(OpenAttempt {
-                id: id.into(),
-                worker: worker.into(),
-                started_at: started_at.into(),
-            }),
+        let open = match (row.attempt_id, row.attempt_worker, row.attempt_started_at, row.attempt_ended_at) {
+            (Some(id), Some(worker), Some(started_at), None) => {
+                Some(OpenAttempt { id: id.into(), worker: worker.into(), started_at: started_at.into() })
+            }
             _ => None,
         };
         Ok(Some(SendView {
@@ -143,16 +140,14 @@ impl Store {
             chat: row.chat,
             chat_kind: row.chat_kind.parse()?,
             last_inbound_at: row.chat_inbound_at.map(Timestamp::from),
-            held: row.chat_held_until.map(|until| {
-                (
-                    until.into(),
-                    row.chat_held_rule.unwrap_or_else(|| "provider".to_owned()),
-                )
-            }),
+            held: row
+                .chat_held_until
+                .map(|until| (until.into(), row.chat_held_rule.unwrap_or_else(|| "provider".to_owned()))),
             quoted: row.quoted,
             earlier: row.earlier.map(Into::into),
             attempts: row.attempt_n.unwrap_or(0),
             lost: row.lost,
+            failures: row.failures,
             open,
         }))
     }

@@ -1,0 +1,140 @@
+//! What every handler is given: the parts of Rookery that it may use, and how long things may take.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use channel::Channels;
+use events::Hints;
+use model::{Clock, Ids, Timestamp, WorkerId, WorkspaceId};
+use pacing::Token;
+use queue::{Claimed, LEASE, Lanes, Push};
+use store::{Store, StoreError};
+
+/// How many workers a job may take down with it before it is dead.
+const LOSSES: i64 = 3;
+
+/// How long things may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Timing {
+    /// How long a call to a provider may take before nobody knows its outcome.
+    pub call: Duration,
+    /// A call starts only if the worker's lease was confirmed no longer ago.
+    pub confirmed: Duration,
+    /// The longest sleep on the way to a time: short where time is driven by hand.
+    pub nap: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            call: Duration::from_secs(30),
+            confirmed: Duration::from_secs(2),
+            nap: Duration::from_hours(1),
+        }
+    }
+}
+
+/// The parts that handlers use.
+#[derive(Debug, Clone)]
+pub struct App {
+    /// The truth.
+    pub store: Store,
+    /// The queue.
+    pub lanes: Lanes,
+    /// The networks.
+    pub channels: Channels,
+    /// Where news is announced.
+    pub hints: Hints,
+    /// Time, for what lane time does not judge.
+    pub clock: Arc<dyn Clock>,
+    /// Ids and randomness.
+    pub ids: Arc<Ids>,
+    /// This boot of this process.
+    pub worker: WorkerId,
+    /// Whether no other process can have open calls: then one that this process did not make has nobody any more.
+    pub alone: bool,
+    /// How long things may take.
+    pub timing: Timing,
+    /// The grants that handlers of this process hold; any other in a lane's state belongs to a worker that is gone.
+    pub(crate) grants: Arc<Mutex<HashSet<Token>>>,
+}
+
+impl App {
+    /// The parts of a process. `alone`: the process has the store for itself.
+    #[expect(clippy::too_many_arguments, reason = "a record of parts, named at the only place that calls it")]
+    pub fn new(
+        store: Store,
+        lanes: Lanes,
+        channels: Channels,
+        hints: Hints,
+        clock: Arc<dyn Clock>,
+        ids: Arc<Ids>,
+        alone: bool,
+        timing: Timing,
+    ) -> Self {
+        let worker = ids.id(clock.now());
+        Self { store, lanes, channels, hints, clock, ids, worker, alone, timing, grants: Arc::default() }
+    }
+
+    /// An open call is left alone until then: its worker may be alive, and the provider may still answer it.
+    pub(crate) fn call_is_over(&self, worker: WorkerId, started_at: Timestamp) -> Timestamp {
+        if self.alone && worker != self.worker {
+            Timestamp::ZERO
+        } else {
+            started_at + self.timing.call + LEASE
+        }
+    }
+
+    /// Sleeps until lane time reaches `until`.
+    pub(crate) async fn sleep_until(&self, claimed: &Claimed, until: Timestamp) {
+        loop {
+            let left = until.since(claimed.now());
+            if left.is_zero() {
+                return;
+            }
+            tokio::time::sleep(left.min(self.timing.nap)).await;
+        }
+    }
+
+    /// Tells the relay that a workspace has new events. A push that fails is made good by the sweep.
+    pub(crate) async fn has_news(&self, workspace: WorkspaceId) {
+        if let Err(error) = self.lanes.push(vec![Push::relay_events(workspace)]).await {
+            tracing::debug!(%error, "the relay was not told of new events; the sweep will");
+        }
+    }
+
+    /// Counts that a worker was lost while it had this job; false when it was one too many and the job is dead now.
+    pub(crate) async fn survives(&self, claimed: &Claimed) -> Result<bool, StoreError> {
+        let job = &claimed.claim().ticket.job.0;
+        let losses = self.store.count_loss(job).await?;
+        if losses >= LOSSES {
+            self.bury(claimed, &format!("{losses} workers were lost while they had it")).await?;
+        }
+        Ok(losses < LOSSES)
+    }
+
+    /// Records that a job is given up on.
+    pub(crate) async fn bury(&self, claimed: &Claimed, reason: &str) -> Result<(), StoreError> {
+        let ticket = &claimed.claim().ticket;
+        metrics::counter!("rookery_jobs_dead_total", "queue" => ticket.lane.queue.as_str()).increment(1);
+        tracing::error!(job.name = %ticket.job, lane = %ticket.lane.name, reason, "a job is dead");
+        self.store.bury_job(None, &ticket.job.0, ticket.lane.queue.as_str(), &ticket.lane.name, reason).await
+    }
+
+    pub(crate) fn hold_grant(&self, token: Token) {
+        self.grants().insert(token);
+    }
+
+    pub(crate) fn drop_grant(&self, token: Token) {
+        self.grants().remove(&token);
+    }
+
+    pub(crate) fn holds_grant(&self, token: Token) -> bool {
+        self.grants().contains(&token)
+    }
+
+    fn grants(&self) -> std::sync::MutexGuard<'_, HashSet<Token>> {
+        self.grants.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

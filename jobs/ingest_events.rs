@@ -1,0 +1,82 @@
+//! `ingest-events`: turn an account's unprocessed provider events into conversations, messages and receipts.
+//!
+//! It drains: batch after batch until nothing is left. A batch that breaks is tried event by event, and the one that
+//! breaks is set aside with the reason, so that one bad event stops nobody's chat.
+
+use std::time::Duration;
+
+use channel::Channel;
+use model::{Account, AccountId};
+use queue::{Claimed, Settle};
+use store::{Ingested, PendingEvent, StoreError};
+
+use crate::{App, JobError, Policy};
+
+pub(crate) const POLICY: Policy = Policy { timeout: Duration::from_mins(2), backoff: Duration::from_secs(1) };
+
+/// Events in one transaction.
+const BATCH: u32 = 200;
+/// Batches in one go; then others get their turn.
+const BATCHES: u32 = 20;
+
+pub(crate) async fn run(app: &App, claimed: Claimed, id: AccountId) -> Result<(), JobError> {
+    let Some((account, _)) = app.store.login(id).await? else {
+        return Ok(claimed.settle(Settle::Done).await?);
+    };
+    let Some(channel) = app.channels.get(&account.channel) else {
+        let later = claimed.now() + Duration::from_mins(1);
+        return Ok(claimed.settle(Settle::Later(later)).await?);
+    };
+    for _ in 0..BATCHES {
+        let events = app.store.unprocessed_events(id, BATCH).await?;
+        if events.is_empty() {
+            return Ok(claimed.settle(Settle::Done).await?);
+        }
+        ingest(app, channel.as_ref(), &account, events).await?;
+        app.has_news(account.workspace_id).await;
+    }
+    let now = claimed.now();
+    Ok(claimed.settle(Settle::Later(now)).await?)
+}
+
+async fn ingest(
+    app: &App,
+    channel: &dyn Channel,
+    account: &Account,
+    events: Vec<PendingEvent>,
+) -> Result<(), StoreError> {
+    let batch: Vec<Ingested> = events
+        .into_iter()
+        .map(|event| Ingested {
+            id: event.id,
+            meaning: channel.parse(account, &event.payload).map_err(|error| error.to_string()),
+        })
+        .collect();
+    match apply(app, account, &batch).await {
+        Ok(()) => Ok(()),
+        Err(error @ StoreError::Unavailable(_)) if app.store.ping().await.is_err() => Err(error),
+        Err(error) => {
+            tracing::warn!(account.id = %account.id, %error, "a batch of events broke; trying them one by one");
+            for event in &batch {
+                if let Err(error) = apply(app, account, std::slice::from_ref(event)).await {
+                    app.store.ping().await?;
+                    app.store.set_event_aside(event.id, &error.to_string()).await?;
+                }
+            }
+            Ok(())
+        }
+    }
+}
+
+async fn apply(app: &App, account: &Account, batch: &[Ingested]) -> Result<(), StoreError> {
+    let summary = app.store.apply_inbound(account, batch).await?;
+    let count = |what: &'static str, n: usize| {
+        metrics::counter!("rookery_events_ingested_total", "channel" => account.channel.clone(), "what" => what)
+            .increment(n as u64);
+    };
+    count("message", summary.messages);
+    count("receipt", summary.receipts);
+    count("ignored", summary.ignored);
+    count("unreadable", summary.unreadable);
+    Ok(())
+}

@@ -1,0 +1,82 @@
+//! Pacing of one account's lane: its profile, and its state in the lane's bytes or from the send ledger.
+
+use channel::{Capabilities, LimitScope, Pacing};
+use model::{Account, ConversationKind, Timestamp};
+use pacing::{Limit, PastSend, Profile, ProfileError, Reach, State};
+use queue::StateGuard;
+use store::{Store, StoreError};
+
+use crate::App;
+
+/// The rules of an account: its channel's, with every time divided by its scale.
+pub(crate) fn profile(capabilities: &Capabilities, account: &Account) -> Result<Profile, ProfileError> {
+    let profile = match capabilities.pacing {
+        Pacing::Person => Profile::person(),
+        Pacing::Provider => {
+            let limits: Vec<Limit> = capabilities
+                .limits
+                .iter()
+                .map(|limit| Limit {
+                    name: limit.name.to_owned(),
+                    scope: match limit.scope {
+                        LimitScope::Account => Reach::Account,
+                        LimitScope::Chat => Reach::Chat,
+                        LimitScope::Group => Reach::Group,
+                    },
+                    count: limit.count,
+                    window: std::time::Duration::try_from_secs_f64(limit.seconds).unwrap_or_default(),
+                })
+                .collect();
+            Profile::provider(&limits)?
+        }
+    };
+    profile.scaled(account.pace_scale)
+}
+
+/// The lane's pacing state as it is now: its bytes, or the ledger where those are missing or belong to other rules.
+/// Grants of workers that are gone are dated now: their calls may have been made.
+pub(crate) async fn state(
+    app: &App,
+    profile: &Profile,
+    account: &Account,
+    width: u32,
+    guard: &StateGuard,
+    now: Timestamp,
+) -> Result<State, StoreError> {
+    let kept = guard.state().bytes.as_deref().map(|bytes| State::from_bytes(profile, bytes));
+    let mut state = match kept {
+        Some(Ok(state)) => state,
+        Some(Err(error)) => {
+            tracing::info!(account.id = %account.id, %error, "pacing starts from the send ledger");
+            rebuild(&app.store, profile, account, width, now).await?
+        }
+        None => rebuild(&app.store, profile, account, width, now).await?,
+    };
+    let gone: Vec<_> = state
+        .open_grants()
+        .iter()
+        .map(|grant| grant.token)
+        .filter(|token| !app.holds_grant(*token))
+        .collect();
+    for token in gone {
+        state.expire_grant(profile, token, now);
+    }
+    Ok(state)
+}
+
+async fn rebuild(
+    store: &Store,
+    profile: &Profile,
+    account: &Account,
+    width: u32,
+    now: Timestamp,
+) -> Result<State, StoreError> {
+    let past = store.past_attempts(account.id, now - profile.horizon()).await?;
+    let past = past.into_iter().map(|attempt| PastSend {
+        chat: attempt.conversation_id.to_string(),
+        is_group: attempt.chat_kind != ConversationKind::Direct,
+        started_at: attempt.started_at,
+        ended_at: attempt.ended_at,
+    });
+    Ok(State::rebuild(profile, width, past, now))
+}

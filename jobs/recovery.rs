@@ -1,0 +1,97 @@
+//! Deriving the queue from rows: after a start with an empty queue, and bit by bit for pushes that were lost.
+
+use std::time::Duration;
+
+use model::{Class, MessageId, Timestamp};
+use queue::{Push, QueueError};
+use store::{PendingSend, StoreError};
+
+use crate::App;
+
+/// Rows in one go.
+const PAGE: u32 = 1_000;
+
+/// Why rows could not be turned into jobs. Trying again is safe: pushes are idempotent.
+#[derive(Debug, thiserror::Error)]
+pub enum RecoveryError {
+    /// The rows could not be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The queue did not take the jobs.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+}
+
+/// Pushes every job that rows tell of, urgent ones first, and says how many. What waits by its row is pushed as due: its
+/// handler reads the row and waits in its own place, so that it keeps those behind it waiting too.
+pub async fn load_lanes(app: &App) -> Result<usize, RecoveryError> {
+    let mut loaded = 0;
+    for class in Class::ALL {
+        let mut after = None;
+        loop {
+            let page = app.store.unfinished_sends(*class, after, PAGE).await?;
+            let Some(last) = page.last() else { break };
+            after = Some(last.message_id);
+            loaded += page.len();
+            app.lanes.push_if_absent(page.iter().map(|send| push(app, send)).collect()).await?;
+        }
+    }
+    loaded += push_outskirts(app, Duration::ZERO).await?;
+    Ok(loaded)
+}
+
+/// One round of the sweep over a class: pushes heads that were due `grace` ago and that the queue does not hold. Gives the
+/// place to go on from, none at the end.
+pub(crate) async fn sweep(
+    app: &App,
+    class: Class,
+    grace: Duration,
+    after: Option<MessageId>,
+) -> Result<Option<MessageId>, RecoveryError> {
+    let due = app.clock.now() - grace;
+    let heads = app.store.due_heads(class, due, after, PAGE).await?;
+    let next = heads.last().filter(|_| heads.len() == PAGE as usize).map(|head| head.message_id);
+    if !heads.is_empty() {
+        let found = app.lanes.push_if_absent(heads.iter().map(|head| push(app, head)).collect()).await?;
+        if found > 0 {
+            metrics::counter!("rookery_swept_jobs_total").increment(found as u64);
+            tracing::info!(found, %class, "messages were due that the queue did not hold");
+        }
+    }
+    Ok(next)
+}
+
+/// Pushes the drains and the scheduled messages whose time is near: what is not a queued message.
+pub(crate) async fn push_outskirts(app: &App, grace: Duration) -> Result<usize, RecoveryError> {
+    let now = app.clock.now();
+    let mut pushes: Vec<Push> = Vec::new();
+    for account in app.store.accounts_with_inbound(now - grace, PAGE).await? {
+        pushes.push(Push::ingest_events(account));
+    }
+    for workspace in app.store.workspaces_with_events(now - grace, PAGE).await? {
+        pushes.push(Push::relay_events(workspace));
+    }
+    for scheduled in app.store.scheduled_sends(now + LOOK_AHEAD, PAGE).await? {
+        pushes.push(Push::release_message(scheduled.message_id, scheduled.account_id, scheduled.send_at));
+    }
+    let count = pushes.len();
+    if count > 0 {
+        app.lanes.push_if_absent(pushes).await?;
+    }
+    Ok(count)
+}
+
+/// How far ahead scheduled messages are handed to the queue, which then knows their time to the microsecond.
+const LOOK_AHEAD: Duration = Duration::from_mins(1);
+
+fn push(app: &App, send: &PendingSend) -> Push {
+    Push::send_message(
+        send.message_id,
+        send.account_id,
+        send.conversation_id,
+        send.class,
+        send.seq,
+        Timestamp::ZERO,
+        app.channels.width(&send.channel),
+    )
+}
