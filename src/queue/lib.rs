@@ -14,6 +14,7 @@ mod lanes;
 mod memory;
 mod op;
 mod places;
+mod redis;
 mod worker;
 
 pub use client::{Grant, LaneError, Lanes};
@@ -23,6 +24,7 @@ pub use op::{
     Claim, Claims, Engine, FOREVER, HoldTarget, JobId, JobPlace, LEASE, LaneId, LaneState, LaneSummary, Mark,
     Op, Outcome, Push, QueueError, QueueSummary, Settle, Ticket, WAITS_KEPT, Wakes,
 };
+pub use redis::{ConnectError, EpochError, RedisEngine, RedisState};
 pub use worker::{
     AckLayer, AckService, Claimed, Heart, LaneBackend, LaneClock, LaneStates, Lost, Policy, Settings,
     StateGuard, Unsettled,

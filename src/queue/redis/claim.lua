@@ -1,0 +1,216 @@
+-- Handing jobs to a worker.
+
+-- How many holds that ended are looked at: a class and visit, and a claim in all. The rest keeps until the next one.
+local PROMOTED, BUDGET = 64, 4096
+local leases, claimed = {}, {}
+local budget
+
+-- What a worker holds, to be written at the end of the call.
+local function note_claim(worker, id, held)
+  local of = claimed[worker]
+  if not of then
+    of = {}
+    claimed[worker] = of
+  end
+  of[id] = held
+end
+
+-- Looks at holds of a class that ended.
+local function promote(l, c)
+  local n = PROMOTED < budget and PROMOTED or budget
+  local due = call('ZRANGEBYSCORE', P .. 'h' .. c .. ':' .. l.id, '-inf', now, 'LIMIT', 0, n)
+  budget = budget - #due
+  for _, member in ipairs(due) do
+    local name = string.sub(member, 2)
+    if string.byte(member) == 107 then
+      arrange(l, key(l.id, name))
+    else
+      local j = job(l.id, name)
+      if j and j.future == 1 then
+        local k = key(l.id, j.key)
+        leave(l, k, j, name)
+        enter(l, k, j, name)
+      end
+    end
+  end
+end
+
+local function take(l, k, worker, group)
+  token = token + 1
+  k.token, k.place = token, CLAIMED
+  touch_key(k)
+  l.tokens = l.tokens .. pack('<d', token)
+  l.owner = worker
+  l.floor = now
+  total(l, 'claims', 1)
+  note_claim(worker, k.id, true)
+  group[#group + 1] = { k.head, k, token }
+end
+
+-- Takes up to `n` of a lane's jobs, higher classes first.
+local function serve(l, worker, n, group)
+  touch(l)
+  local room = l.w - #l.tokens / 8
+  if room < n then
+    n = room
+  end
+  for c = 1, 3 do
+    local h = l.class[c]
+    if not h or h.t <= now then
+      if l.nh[c] > 0 and l.e[c] <= now then
+        promote(l, c)
+        next_of(l)
+      end
+      while n > 0 and l.nr[c] > 0 do
+        local name = P .. 'r' .. c .. ':' .. l.id
+        local picks, taken, were = { l.sole }, {}, l.nr[c]
+        if not l.sole then
+          picks = l.picks == c and l.picked or call('ZRANGE', name, 0, n - 1)
+          l.picks = nil
+        end
+        for _, pick in ipairs(picks) do
+          local k = key(l.id, pick)
+          if k.future > 0 then
+            -- A job of this very key may have become due and stand before its head.
+            join_due(l, k)
+          end
+          if n > 0 and k.place == READY and k.pc == c then
+            take(l, k, worker, group)
+            n = n - 1
+            if l.sole then
+              l.sole = nil
+              l.nr[c] = 0
+            else
+              taken[#taken + 1] = pick
+            end
+          end
+        end
+        in_chunks('ZREM', name, taken)
+        l.nr[c] = l.nr[c] - #taken
+        if l.nr[c] == were then
+          break
+        end
+      end
+      if n == 0 or l.nh[c] > 0 and l.e[c] <= now then
+        return
+      end
+    end
+  end
+end
+
+-- The lanes that are due for a worker, most overdue first.
+local function due_lanes(q, worker, n)
+  local found = call('ZRANGEBYSCORE', due_set(q, ''), '-inf', now, 'WITHSCORES', 'LIMIT', 0, n)
+  local own = call('ZRANGEBYSCORE', due_set(q, worker), '-inf', now, 'WITHSCORES', 'LIMIT', 0, n)
+  local ids, a, b = {}, 1, 1
+  while #ids < n and (found[a] or own[b]) do
+    if not own[b] or found[a] and tonumber(found[a + 1]) <= tonumber(own[b + 1]) then
+      ids[#ids + 1] = found[a]
+      a = a + 2
+    else
+      ids[#ids + 1] = own[b]
+      b = b + 2
+    end
+  end
+  return ids
+end
+
+-- Reads at once what serving these lanes will need.
+local function warm(ids, quota)
+  load(lanes, 'lanes', ids, read_lane)
+  local wanted = {}
+  for _, id in ipairs(ids) do
+    local l = lanes[id]
+    if l.sole then
+      wanted[#wanted + 1] = id .. '\0' .. l.sole
+    else
+      for c = 1, 3 do
+        if l.nr[c] > 0 then
+          local n = l.w - #l.tokens / 8
+          local picked = call('ZRANGE', P .. 'r' .. c .. ':' .. id, 0, (n < quota and n or quota) - 1)
+          l.picks, l.picked = c, picked
+          for _, name in ipairs(picked) do
+            wanted[#wanted + 1] = id .. '\0' .. name
+          end
+          break
+        end
+      end
+    end
+  end
+  load(keys, 'keys', wanted, read_key)
+end
+
+-- When the next lane of a queue is due for this worker.
+local function next_due(q, worker)
+  local _, due = first_of(due_set(q, ''))
+  local _, own = first_of(due_set(q, worker))
+  if own and (not due or own < due) then
+    due = own
+  end
+  local hold = queue_hold(q).t
+  return due and (due > hold and due or hold)
+end
+
+local function answer_claims(out, groups)
+  local ids, with_state = {}, {}
+  for _, g in ipairs(groups) do
+    if g.lane.binds then
+      with_state[#with_state + 1] = g.lane.id
+    end
+    for _, got in ipairs(g) do
+      ids[#ids + 1] = got[2].lane .. '\0' .. got[1]
+    end
+  end
+  load(jobs, 'jobs', ids, read_job)
+  load(states, 'state', with_state, read_state)
+  for _, g in ipairs(groups) do
+    local l = g.lane
+    local s = l.binds and state(l.id) or { version = 0 }
+    out[#out + 1] = string.match(l.id, '/(.*)$')
+    out[#out + 1] = s.version
+    out[#out + 1] = s.bytes or false
+    out[#out + 1] = #g
+    for _, got in ipairs(g) do
+      local id, k = got[1], got[2]
+      local j = job(k.lane, id)
+      out[#out + 1] = pack('<dBddHHc0Hc0B', got[3], j.c, j.order, j.ready, j.lost, #k.key, k.key, #id, id, j.count) .. j.waits
+    end
+  end
+end
+
+local function claim(q, worker, max)
+  leases[worker] = now + LEASE
+  stand()
+  budget = BUDGET
+  local groups, got = {}, 0
+  while got < max and budget > 0 and queue_hold(q).t <= now do
+    local ids = due_lanes(q, worker, max - got)
+    if #ids == 0 then
+      break
+    end
+    -- An equal share a lane, then again: as if one job were taken from each in turn.
+    local quota = math.floor((max - got) / #ids)
+    warm(ids, quota)
+    for _, id in ipairs(ids) do
+      budget = budget - 1
+      local group = { lane = lanes[id] }
+      serve(group.lane, worker, quota, group)
+      if #group > 0 then
+        groups[#groups + 1] = group
+        got = got + #group
+      end
+    end
+    stand()
+  end
+  local due = next_due(q, worker)
+  local idle = P .. 'idle:' .. q
+  if got < max then
+    call('ZADD', idle, due or FAR, worker)
+  else
+    call('ZREM', idle, worker)
+  end
+  may_wake(q, '')
+  local out = { now, due or false }
+  answer_claims(out, groups)
+  return out
+end

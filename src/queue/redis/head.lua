@@ -1,0 +1,50 @@
+#!lua
+-- What every call starts with: the epoch, the lane time, and the operations as packed strings.
+-- KEYS: the shard's meta hash, the prefix of this epoch's keys. ARGV: epoch, the lease and a skew of the clock in µs
+-- (tests shift time by it), operations.
+-- Nothing is written before all operations were looked at; numbers never pass through `..` or tostring, which keep
+-- 14 digits only.
+local spread = unpack
+local call, pack, unpack, band = redis.call, struct.pack, struct.unpack, bit.band
+local META, P = KEYS[1], KEYS[2]
+local BASE = string.sub(META, 1, -5)
+local LEASE, SKEW, SILENCE, AHEAD = tonumber(ARGV[2]), tonumber(ARGV[3]), 3000000, 60000000
+local FAR, SPAN, HALF = 9007199254740991, 2 ^ 51, 2 ^ 50
+local PUSH, CLAIM, PARK, GRANT, SETTLE, BEAT, REAP, HOLD, RESUME, FIND, INSPECT, JOBS = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12
+
+local meta = call('HMGET', META, 'epoch', 'open', 'mark', 'token', 'turn', 'quiet', 'limit')
+if meta[1] ~= ARGV[1] then
+  return redis.error_reply('EPOCH ' .. (meta[1] or 'none'))
+end
+local open, mark, token, turn = meta[2] == '1', tonumber(meta[3]), tonumber(meta[4]), tonumber(meta[5])
+local quiet, limit = tonumber(meta[6]), tonumber(meta[7])
+local clock = call('TIME')
+clock = clock[1] * 1000000 + clock[2] + SKEW
+if mark > clock + AHEAD then
+  return redis.error_reply('AHEAD the lane time is more than a minute ahead of the clock')
+end
+-- Strictly rising, so that turns between lanes last even while the clock stands or steps back.
+local now = clock > mark and clock or mark + 1
+if now - mark >= SILENCE then
+  quiet = now + LEASE
+end
+
+local ops, at = {}, 4
+while at <= #ARGV do
+  local raw = ARGV[at]
+  local kind = string.byte(raw)
+  if kind == PUSH then
+    local _, rule, count = unpack('<BBI', raw)
+    ops[#ops + 1] = { PUSH, rule, at + 1, count }
+    at = at + count
+  else
+    if kind == CLAIM and not open then
+      return redis.error_reply('CLOSED the lanes are being loaded')
+    end
+    ops[#ops + 1] = { kind, raw }
+  end
+  at = at + 1
+end
+if token + 100000 > limit then
+  return redis.error_reply('EPOCH spent')
+end

@@ -1,0 +1,215 @@
+-- Reads what the operations need, carries them out in order, writes what changed, and wakes whom it concerns.
+
+local GRACE = 50000
+local parsed, wanted_lanes, wanted_keys, wanted_jobs, wanted_states = {}, {}, {}, {}, {}
+local function want(list, id)
+  list[#list + 1] = id
+end
+
+for n, op in ipairs(ops) do
+  local kind = op[1]
+  if kind == PUSH then
+    local pushes = {}
+    for i = 1, op[4] do
+      local p = read_push(ARGV[op[3] + i - 1])
+      pushes[i] = p
+      want(wanted_lanes, p.lane)
+      want(wanted_keys, p.lane .. '\0' .. p.key)
+      want(wanted_jobs, p.lane .. '\0' .. p.job)
+    end
+    parsed[n] = pushes
+  elseif kind == PARK or kind == GRANT or kind == SETTLE then
+    local t, i = read_ticket(op[2])
+    want(wanted_lanes, t.lane)
+    want(wanted_keys, t.lane .. '\0' .. t.key)
+    local how, has = DONE, 0
+    if kind == SETTLE then
+      local _
+      how, _, has = unpack('<BdB', op[2], i)
+    end
+    if kind == PARK or how == RETRY or how == LATER then
+      want(wanted_jobs, t.lane .. '\0' .. t.job)
+    end
+    if kind == GRANT or has == 1 then
+      want(wanted_states, t.lane)
+    end
+  end
+end
+load(lanes, 'lanes', wanted_lanes, read_lane)
+load(keys, 'keys', wanted_keys, read_key)
+load(jobs, 'jobs', wanted_jobs, read_job)
+load(states, 'state', wanted_states, read_state)
+
+local out = { now }
+for n, op in ipairs(ops) do
+  local kind, raw = op[1], op[2]
+  local answer
+  if kind == PUSH then
+    local inserted = 0
+    for _, p in ipairs(parsed[n]) do
+      inserted = inserted + push_one(p, raw == 1)
+    end
+    answer = { 5, inserted }
+  elseif kind == CLAIM then
+    local _, q, worker, max = unpack('<BHc0Bc0I', raw)
+    answer = { 6, claim(q, worker, max) }
+  elseif kind == PARK then
+    answer = park(raw)
+  elseif kind == GRANT then
+    answer = grant(raw)
+  elseif kind == SETTLE then
+    answer = settle(raw)
+  elseif kind == BEAT then
+    answer = beat(string.sub(raw, 2))
+  elseif kind == REAP then
+    answer = reap(string.sub(raw, 2))
+  elseif kind == HOLD then
+    answer = hold(raw)
+  elseif kind == RESUME then
+    answer = resume(raw)
+  elseif kind == FIND then
+    answer = find(raw)
+  elseif kind == INSPECT then
+    answer = inspect(raw)
+  else
+    answer = jobs_of(raw)
+  end
+  out[n + 1] = answer
+end
+
+local function write_all(name, set, delete)
+  local n = #set
+  for i = 1, n, 1000 do
+    call('HSET', P .. name, spread(set, i, i + 999 < n and i + 999 or n))
+  end
+  in_chunks('HDEL', P .. name, delete)
+end
+
+stand()
+
+local set, delete, forgotten = {}, {}, {}
+for _, l in ipairs(lanes_changed) do
+  local some = l.jobs > 0
+  if some ~= (l.had or false) then
+    total(l, 'lanes', some and 1 or -1)
+  end
+  local binds = 0
+  if not some then
+    binds = l.binds or 0
+    binds = l.hold and l.hold.t > binds and l.hold.t or binds
+    for c = 1, 3 do
+      binds = l.class[c] and l.class[c].t > binds and l.class[c].t or binds
+    end
+    if binds > now and not l.listed then
+      l.listed = true
+      garbage[#garbage + 1] = binds
+      garbage[#garbage + 1] = 'l' .. l.id
+    end
+  end
+  if some or binds > now then
+    set[#set + 1] = l.id
+    set[#set + 1] = write_lane(l)
+  else
+    if not l.fresh then
+      delete[#delete + 1] = l.id
+    end
+    if l.binds then
+      states_changed[l.id] = nil
+      forgotten[#forgotten + 1] = l.id
+    end
+  end
+end
+write_all('lanes', set, delete)
+
+set = {}
+for id, s in pairs(states_changed) do
+  set[#set + 1] = id
+  set[#set + 1] = write_state(s)
+end
+write_all('state', set, forgotten)
+
+set, delete = {}, {}
+for _, k in ipairs(keys_changed) do
+  if k.gone then
+    if not k.fresh then
+      delete[#delete + 1] = k.id
+    end
+  else
+    if not k.head and k.future == 0 and not k.listed then
+      k.listed = true
+      garbage[#garbage + 1] = k.hold.t
+      garbage[#garbage + 1] = 'k' .. k.id
+    end
+    set[#set + 1] = k.id
+    set[#set + 1] = write_key(k)
+  end
+end
+write_all('keys', set, delete)
+
+set, delete = {}, {}
+for id in pairs(jobs_changed) do
+  local j = jobs[id]
+  if j then
+    set[#set + 1] = id
+    set[#set + 1] = write_job(j)
+  else
+    delete[#delete + 1] = id
+  end
+end
+write_all('jobs', set, delete)
+
+in_chunks('ZADD', P .. 'garbage', garbage)
+write_claimed()
+write_leases()
+for name in pairs(routed) do
+  local q, ix = string.match(name, '^(.*) (.*)$')
+  call('SADD', P .. 'routes:' .. q, ix)
+end
+for q, t in pairs(totals) do
+  for what, by in pairs(t) do
+    if by ~= 0 then
+      call('HINCRBY', P .. 'totals', q .. ':' .. what, by)
+    end
+  end
+end
+call('HSET', META, 'mark', now, 'token', token, 'turn', turn, 'quiet', quiet)
+
+-- Tells one worker to look, marks it as about to. False when nobody listens there.
+local function ring(q, worker)
+  call('ZADD', P .. 'idle:' .. q, now, worker)
+  if call('PUBLISH', BASE .. 'wake:' .. worker, q) == 0 then
+    call('ZREM', P .. 'idle:' .. q, worker)
+    return false
+  end
+  return true
+end
+
+-- What is due first for a route must be expected by somebody who may serve it and who still keeps to its word.
+for q, of in pairs(woken) do
+  for ix in pairs(of) do
+    local _, due = first_of(due_set(q, ix))
+    if due then
+      local hold = queue_hold(q).t
+      due = due > hold and due or hold
+      due = due > now and due or now
+      if ix == '' then
+        for _ = 1, 8 do
+          local worker, expects = first_of(P .. 'idle:' .. q)
+          if not worker or expects <= due and expects > now - GRACE then
+            break
+          elseif expects <= now - GRACE then
+            call('ZREM', P .. 'idle:' .. q, worker)
+          elseif ring(q, worker) then
+            break
+          end
+        end
+      else
+        local expects = tonumber(call('ZSCORE', P .. 'idle:' .. q, ix) or -1)
+        if expects > due then
+          ring(q, ix)
+        end
+      end
+    end
+  end
+end
+return out

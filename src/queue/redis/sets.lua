@@ -1,0 +1,320 @@
+-- Where things stand: a key's jobs in order, a lane's ready and held keys, a queue's lanes by due time.
+
+local function before(c, order, id, c2, order2, id2)
+  if c ~= c2 then
+    return c < c2
+  end
+  if order ~= order2 then
+    return order < order2
+  end
+  return id < id2
+end
+
+local function first_of(name)
+  local found = call('ZRANGE', name, 0, 0, 'WITHSCORES')
+  if found[1] then
+    return found[1], tonumber(found[2])
+  end
+end
+
+-- The class and order that a score in a tail stands for.
+local function place_of_score(score)
+  local c = math.floor((score + HALF) / SPAN)
+  return c, score - c * SPAN
+end
+
+local function head_is(k, id, c, order)
+  local j = job(k.lane, id)
+  k.head, k.hc, k.ho, k.hw = id, c, order, j and j.wait or 0
+end
+
+-- Puts a job into its key's order.
+local function line_add(k, j, id)
+  touch_key(k)
+  if not k.head then
+    k.head, k.hc, k.ho, k.hw = id, j.c, j.order, j.wait
+    return
+  end
+  k.tail = k.tail + 1
+  local tail = P .. 't:' .. k.id
+  if k.token or before(k.hc, k.ho, k.head, j.c, j.order, id) then
+    call('ZADD', tail, j.c * SPAN + j.order, id)
+  else
+    call('ZADD', tail, k.hc * SPAN + k.ho, k.head)
+    k.head, k.hc, k.ho, k.hw = id, j.c, j.order, j.wait
+  end
+end
+
+-- Takes a job out of its key's order.
+local function line_remove(k, id)
+  touch_key(k)
+  if k.head ~= id then
+    k.tail = k.tail - call('ZREM', P .. 't:' .. k.id, id)
+    return
+  end
+  k.head, k.hw = nil, 0
+  if k.tail > 0 then
+    local popped = call('ZPOPMIN', P .. 't:' .. k.id)
+    k.tail = k.tail - 1
+    head_is(k, popped[1], place_of_score(tonumber(popped[2])))
+  end
+end
+
+-- After a claim was given back: something may have come in before the job meanwhile.
+local function line_settle(k)
+  if k.tail > 0 then
+    local tail = P .. 't:' .. k.id
+    local id, score = first_of(tail)
+    local c, order = place_of_score(score)
+    if before(c, order, id, k.hc, k.ho, k.head) then
+      call('ZREM', tail, id)
+      call('ZADD', tail, k.hc * SPAN + k.ho, k.head)
+      head_is(k, id, c, order)
+    end
+  end
+end
+
+local function held_add(l, c, member, t, again)
+  call('ZADD', P .. 'h' .. c .. ':' .. l.id, t, member)
+  if again then
+    l.stale = true
+  else
+    if l.nh[c] == 0 or t < l.e[c] then
+      l.e[c] = t
+    end
+    l.nh[c] = l.nh[c] + 1
+  end
+end
+
+local function held_remove(l, c, member)
+  call('ZREM', P .. 'h' .. c .. ':' .. l.id, member)
+  l.nh[c] = l.nh[c] - 1
+  l.stale = true
+end
+
+-- A lane's only ready key stands in its record, further ones make sorted sets of all.
+local function ready_add(l, c, k)
+  local nr = l.nr
+  if nr[1] + nr[2] + nr[3] == 0 then
+    l.sole, l.sturn = k.key, k.turn
+  else
+    if l.sole then
+      local of = nr[1] > 0 and 1 or nr[2] > 0 and 2 or 3
+      call('ZADD', P .. 'r' .. of .. ':' .. l.id, l.sturn, l.sole)
+      l.sole = nil
+    end
+    call('ZADD', P .. 'r' .. c .. ':' .. l.id, k.turn, k.key)
+  end
+  nr[c] = nr[c] + 1
+end
+
+local function ready_remove(l, c, name)
+  if l.sole then
+    l.sole = nil
+  else
+    call('ZREM', P .. 'r' .. c .. ':' .. l.id, name)
+  end
+  l.nr[c] = l.nr[c] - 1
+end
+
+local NOWHERE, READY, HELD, CLAIMED = 0, 1, 2, 3
+
+-- Puts a key where it belongs: called after every change to it, the only place that decides.
+local function arrange(l, k)
+  touch(l)
+  touch_key(k)
+  local hold = k.hold and k.hold.t or 0
+  local place, c, t = NOWHERE, k.pc, 0
+  if k.token then
+    place = CLAIMED
+  elseif k.head then
+    c = k.hc
+    t = k.hw > hold and k.hw or hold
+    place = t > now and HELD or READY
+  end
+  if k.place == NOWHERE and place ~= NOWHERE then
+    turn = turn + 1
+    k.turn = turn
+  end
+  local same = place == k.place and c == k.pc
+  if not same then
+    if k.place == READY then
+      ready_remove(l, k.pc, k.key)
+    elseif k.place == HELD then
+      held_remove(l, k.pc, 'k' .. k.key)
+    end
+    if place == READY then
+      ready_add(l, c, k)
+    end
+  end
+  if place == HELD then
+    held_add(l, c, 'k' .. k.key, t, same)
+  end
+  k.place, k.pc = place, c
+  k.gone = not k.head and k.future == 0 and hold <= now
+end
+
+-- Puts a job that is nowhere into its key: in order, or aside until it is due.
+local function enter(l, k, j, id)
+  if j.ready > now then
+    j.future = 1
+    k.future = k.future + 1
+    call('ZADD', P .. 'f:' .. k.id, j.ready, id)
+    held_add(l, j.c, 'j' .. id, j.ready)
+  else
+    j.future = 0
+    line_add(k, j, id)
+  end
+  touch_job(j.id)
+  arrange(l, k)
+end
+
+-- Takes a job that waits out of its key. The caller puts it back.
+local function leave(l, k, j, id)
+  if j.future == 1 then
+    k.future = k.future - 1
+    call('ZREM', P .. 'f:' .. k.id, id)
+    held_remove(l, j.c, 'j' .. id)
+  else
+    line_remove(k, id)
+  end
+end
+
+-- Lets the jobs of a key that became due join its order.
+local function join_due(l, k)
+  local due = call('ZRANGEBYSCORE', P .. 'f:' .. k.id, '-inf', now, 'LIMIT', 0, 256)
+  for _, id in ipairs(due) do
+    local j = job(l.id, id)
+    leave(l, k, j, id)
+    enter(l, k, j, id)
+  end
+end
+
+-- Who may claim from a lane now: '' anybody, nil nobody.
+local function served_by(l)
+  if l.tokens == '' then
+    return l.route
+  end
+  if l.route == '' or l.route == l.owner then
+    return l.owner
+  end
+end
+
+local function next_of(l)
+  if #l.tokens >= 8 * l.w then
+    return nil
+  end
+  local nr, nh, e = l.nr, l.nh, l.e
+  if l.stale then
+    l.stale = false
+    for c = 1, 3 do
+      if nh[c] > 0 then
+        local _, t = first_of(P .. 'h' .. c .. ':' .. l.id)
+        e[c] = t
+      end
+    end
+  end
+  local best
+  for c = 1, 3 do
+    local t = nr[c] > 0 and 0 or nh[c] > 0 and e[c]
+    if t then
+      local h = l.class[c]
+      if h and h.t > t then
+        t = h.t
+      end
+      if not best or t < best then
+        best = t
+      end
+    end
+  end
+  if best then
+    if l.hold and l.hold.t > best then
+      best = l.hold.t
+    end
+    return best > l.floor and best or l.floor
+  end
+end
+
+local woken, routed = {}, {}
+
+local function may_wake(q, ix)
+  local of = woken[q]
+  if not of then
+    of = {}
+    woken[q] = of
+  end
+  of[ix] = true
+end
+
+local function due_set(q, ix)
+  return P .. 'due:' .. q .. ':' .. ix
+end
+
+-- Writes the places of the touched lanes in their queues.
+local function stand()
+  if #touched == 0 then
+    return
+  end
+  local add, remove = {}, {}
+  for _, l in ipairs(touched) do
+    l.touched = false
+    local ix = served_by(l)
+    local due = l.jobs > 0 and ix and next_of(l) or nil
+    if l.due and (not due or l.ix ~= ix) then
+      local name = due_set(l.q, l.ix)
+      local list = remove[name] or {}
+      remove[name] = list
+      list[#list + 1] = l.id
+    end
+    if due and (l.due ~= due or l.ix ~= ix) then
+      local name = due_set(l.q, ix)
+      local list = add[name] or {}
+      add[name] = list
+      list[#list + 1] = due
+      list[#list + 1] = l.id
+      may_wake(l.q, ix)
+      if ix ~= '' then
+        routed[l.q .. ' ' .. ix] = true
+      end
+    end
+    l.due, l.ix = due, ix
+  end
+  touched = {}
+  for name, list in pairs(remove) do
+    in_chunks('ZREM', name, list)
+  end
+  for name, list in pairs(add) do
+    in_chunks('ZADD', name, list)
+  end
+end
+
+local queue_holds = {}
+
+local function queue_hold(q)
+  local h = queue_holds[q]
+  if not h then
+    local raw = call('HGET', P .. 'holds', q)
+    h = raw and read_hold(raw, 1) or { t = 0, rule = '' }
+    queue_holds[q] = h
+  end
+  return h
+end
+
+-- What holds a job besides its own place: the hold that ends last, and its scope.
+local function held_by(l, k, c)
+  local found, scope = queue_hold(l.q), 3
+  if l.hold and l.hold.t >= found.t then
+    found = l.hold
+  end
+  local h = l.class[c]
+  if h and h.t >= found.t then
+    found, scope = h, 2
+  end
+  h = k.hold
+  if h and h.t >= found.t then
+    found, scope = h, 1
+  end
+  if found.t > now then
+    return found, scope
+  end
+end

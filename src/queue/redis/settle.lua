@@ -1,0 +1,315 @@
+-- What the holder of a claim may do, and what happens to those who are gone.
+
+local DONE, FAIL, RETRY, LATER, RELEASE = 0, 1, 2, 3, 4
+local JOB, RECIPIENT, CLASS, LANE = 0, 1, 2, 3
+local WAITS_KEPT = 16
+local FORGOTTEN, DROPPED = 3600000000, 1024
+local garbage = {}
+
+local function read_ticket(raw)
+  local t, i = {}, nil
+  t.token, t.lane, t.key, t.job, t.worker, i = unpack('<dHc0Hc0Hc0Bc0', raw, 2)
+  return t, i
+end
+
+-- The lane and key of a claim that is still its worker's.
+local function held_claim(t)
+  local l, k = lane(t.lane), key(t.lane, t.key)
+  if k.token == t.token and k.head == t.job and l.owner == t.worker then
+    return l, k
+  end
+end
+
+-- Ends a claim; its job is still the head of its key. Gives back the mark of a push that came meanwhile.
+local function release(l, k)
+  local tokens, gone = l.tokens, pack('<d', k.token)
+  for i = 1, #tokens, 8 do
+    if string.sub(tokens, i, i + 7) == gone then
+      l.tokens = string.sub(tokens, 1, i - 1) .. string.sub(tokens, i + 8)
+      break
+    end
+  end
+  note_claim(l.owner, k.id, false)
+  if l.tokens == '' then
+    l.owner = ''
+  end
+  total(l, 'claims', -1)
+  local mark = k.again
+  k.token, k.again = nil, nil
+  touch(l)
+  touch_key(k)
+  return mark
+end
+
+local function give_back(l, k, lost)
+  release(l, k)
+  if lost then
+    local j = job(l.id, k.head)
+    j.lost = j.lost + 1
+    touch_job(j.id)
+  end
+  line_settle(k)
+  arrange(l, k)
+end
+
+local function extend(old, t, rule)
+  return old and old.t >= t and old or { t = t, rule = rule }
+end
+
+-- Ends a claim with a wait.
+local function hold_back(l, k, t, rule, scope)
+  release(l, k)
+  local j = job(l.id, k.head)
+  if scope == JOB then
+    if t > j.wait then
+      j.wait, j.rule = t, rule
+      k.hw = t
+      touch_job(j.id)
+    end
+  elseif scope == RECIPIENT then
+    k.hold = extend(k.hold, t, rule)
+  elseif scope == CLASS then
+    l.class[k.hc] = extend(l.class[k.hc], t, rule)
+  else
+    l.hold = extend(l.hold, t, rule)
+  end
+  line_settle(k)
+  arrange(l, k)
+end
+
+-- Notes why a job waits, for its timeline: the last few.
+local function note(j, t, rule, scope)
+  if j.count == WAITS_KEPT then
+    local _, _, n = unpack('<dBH', j.waits)
+    j.waits = string.sub(j.waits, 12 + n)
+    j.count = j.count - 1
+  end
+  j.waits = j.waits .. pack('<dBHc0', t, scope, #rule, rule)
+  j.count = j.count + 1
+  touch_job(j.id)
+end
+
+local function take_turn(k)
+  turn = turn + 1
+  k.turn = turn
+end
+
+local function finish(l, k)
+  local id = k.head
+  local mark = release(l, k)
+  line_remove(k, id)
+  take_turn(k)
+  if mark then
+    local j = job(l.id, id)
+    j.c, j.order, j.ready = mark.c, mark.order, mark.ready > now and mark.ready or now
+    j.lost, j.count, j.waits, j.wait, j.rule = 0, 0, '', 0, ''
+    enter(l, k, j, id)
+  else
+    local full = l.id .. '\0' .. id
+    jobs[full] = false
+    touch_job(full)
+    l.jobs = l.jobs - 1
+    total(l, 'jobs', -1)
+    arrange(l, k)
+  end
+end
+
+local function later(l, k, t)
+  local id = k.head
+  local mark = release(l, k)
+  local j = job(l.id, id)
+  line_remove(k, id)
+  take_turn(k)
+  if mark then
+    t = mark.ready < t and mark.ready or t
+    j.c = mark.c < j.c and mark.c or j.c
+  end
+  j.ready = t > now and t or now
+  j.wait, j.rule = 0, ''
+  enter(l, k, j, id)
+end
+
+-- Writes a lane's state if it was made from the one that is here.
+local function write_fitting(l, version, binds, bytes)
+  local s = state(l.id)
+  if s.version ~= version then
+    return s
+  end
+  s.version, s.binds, s.bytes = version + 1, binds, bytes
+  l.binds = binds
+  states_changed[l.id] = s
+  touch(l)
+end
+
+local function read_new_state(raw, i)
+  local version, binds, has, at_bytes = unpack('<ddB', raw, i)
+  return version, binds, has == 1 and string.sub(raw, at_bytes) or nil
+end
+
+local function park(raw)
+  local t, i = read_ticket(raw)
+  local l, k = held_claim(t)
+  if not l then
+    return 1
+  end
+  local till, scope, rule = unpack('<dBHc0', raw, i)
+  note(job(l.id, k.head), till, rule, scope)
+  hold_back(l, k, till, rule, scope)
+  return 0
+end
+
+local function grant(raw)
+  local t, i = read_ticket(raw)
+  local l, k = held_claim(t)
+  if not l then
+    return 1
+  end
+  local h, scope = held_by(l, k, k.hc)
+  if h then
+    return { 3, h.t, scope, h.rule }
+  end
+  local stale = write_fitting(l, read_new_state(raw, i))
+  return stale and { 4, stale.version, stale.bytes or false } or 0
+end
+
+local function settle(raw)
+  local t, i = read_ticket(raw)
+  local l, k = held_claim(t)
+  if not l then
+    return 1
+  end
+  local how, when, has
+  how, when, has, i = unpack('<BdB', raw, i)
+  if has == 1 then
+    write_fitting(l, read_new_state(raw, i))
+  end
+  if how == RETRY then
+    hold_back(l, k, when, 'retry', JOB)
+  elseif how == LATER then
+    later(l, k, when)
+  elseif how == RELEASE then
+    give_back(l, k, false)
+  else
+    finish(l, k)
+  end
+  return 0
+end
+
+local function beat(worker)
+  leases[worker] = now + LEASE
+  return call('ZREM', P .. 'reaped', worker)
+end
+
+local function write_claimed()
+  for worker, of in pairs(claimed) do
+    local add, remove = {}, {}
+    for id, held in pairs(of) do
+      local list = held and add or remove
+      list[#list + 1] = id
+    end
+    in_chunks('SADD', P .. 'claims:' .. worker, add)
+    in_chunks('SREM', P .. 'claims:' .. worker, remove)
+  end
+  claimed = {}
+end
+
+local function write_leases()
+  for worker, ends in pairs(leases) do
+    call('ZADD', P .. 'workers', ends, worker)
+  end
+  leases = {}
+end
+
+-- Drops lanes and keys that hold no job and bind nobody any more, a bounded number at a time.
+local function drop_spent()
+  local spent = call('ZRANGEBYSCORE', P .. 'garbage', '-inf', now, 'LIMIT', 0, DROPPED)
+  in_chunks('ZREM', P .. 'garbage', spent)
+  for _, member in ipairs(spent) do
+    local id = string.sub(member, 2)
+    if string.byte(member) == 107 then
+      local lane_id, name = string.match(id, '^(%Z*)%z(.*)$')
+      local k = key(lane_id, name)
+      k.listed = nil
+      arrange(lane(lane_id), k)
+    else
+      local l = lane(id)
+      l.listed = nil
+      touch(l)
+    end
+  end
+end
+
+local function reap(queues)
+  drop_spent()
+  write_claimed()
+  write_leases()
+  call('ZREMRANGEBYSCORE', P .. 'reaped', '-inf', now - FORGOTTEN)
+  local gone, count = {}, 0
+  if now >= quiet then
+    gone = call('ZRANGEBYSCORE', P .. 'workers', '-inf', now)
+  end
+  for _, worker in ipairs(gone) do
+    call('ZREM', P .. 'workers', worker)
+    call('ZADD', P .. 'reaped', now, worker)
+    for _, id in ipairs(call('SMEMBERS', P .. 'claims:' .. worker)) do
+      local lane_id, name = string.match(id, '^(%Z*)%z(.*)$')
+      local l, k = lane(lane_id), key(lane_id, name)
+      if k.token and l.owner == worker then
+        give_back(l, k, true)
+        count = count + 1
+      end
+    end
+    call('DEL', P .. 'claims:' .. worker)
+  end
+  claimed = {}
+  for q in string.gmatch(queues, '[^,]+') do
+    if #gone > 0 then
+      in_chunks('ZREM', P .. 'idle:' .. q, gone)
+    end
+    may_wake(q, '')
+  end
+  local out = { 7, count }
+  for i, worker in ipairs(gone) do
+    out[i + 2] = worker
+  end
+  return out
+end
+
+local function hold(raw)
+  local _, kind, t, target, name, rule = unpack('<BBdHc0Hc0Hc0', raw)
+  if kind == 0 then
+    local h = extend(queue_hold(target), t, rule)
+    queue_holds[target] = h
+    call('HSET', P .. 'holds', target, pack('<dHc0', h.t, #h.rule, h.rule))
+  elseif kind == 1 then
+    local l = lane(target)
+    l.hold = extend(l.hold, t, rule)
+    touch(l)
+  else
+    local l, k = lane(target), key(target, name)
+    k.hold = extend(k.hold, t, rule)
+    arrange(l, k)
+  end
+  return 0
+end
+
+local function resume(raw)
+  local _, kind, target, name = unpack('<BBHc0Hc0', raw)
+  if kind == 0 then
+    queue_holds[target] = { t = 0, rule = '' }
+    call('HDEL', P .. 'holds', target)
+    may_wake(target, '')
+    for _, ix in ipairs(call('SMEMBERS', P .. 'routes:' .. target)) do
+      may_wake(target, ix)
+    end
+  elseif kind == 1 then
+    local l = lane(target)
+    l.hold, l.class = nil, {}
+    touch(l)
+  else
+    local l, k = lane(target), key(target, name)
+    k.hold = nil
+    arrange(l, k)
+  end
+  return 0
+end
