@@ -14,9 +14,7 @@ use super::{Sandbox, content, event};
 impl Typist for Sandbox {
     async fn typing(&self, login: &Login, chat: &str, on: bool) -> Result<(), ChannelError> {
         let body = json!({"chat": chat, "on": on});
-        self.api
-            .post(login.credentials.get("token"), "/v1/typing", &body)
-            .await?;
+        self.api.post(login.credentials.get("token"), "/v1/typing", &body).await?;
         Ok(())
     }
 }
@@ -25,9 +23,7 @@ impl Typist for Sandbox {
 impl Reader for Sandbox {
     async fn mark_read(&self, login: &Login, chat: &str, provider_id: &str) -> Result<(), ChannelError> {
         let body = json!({"chat": chat, "message_id": provider_id});
-        self.api
-            .post(login.credentials.get("token"), "/v1/read", &body)
-            .await?;
+        self.api.post(login.credentials.get("token"), "/v1/read", &body).await?;
         Ok(())
     }
 }
@@ -44,9 +40,7 @@ impl Editor for Sandbox {
         let path = format!("/v1/messages/{}", segment(provider_id)?);
         let file = content.media().and_then(|media| media.provider_ref.clone());
         let body = json!({"chat": chat, "content": content::outgoing(content, file)?});
-        self.api
-            .call(login.credentials.get("token"), Method::PATCH, &path, &body)
-            .await?;
+        self.api.call(login.credentials.get("token"), Method::PATCH, &path, &body).await?;
         Ok(())
     }
 }
@@ -75,9 +69,7 @@ impl Reactor for Sandbox {
     ) -> Result<(), ChannelError> {
         let path = format!("/v1/messages/{}/reaction", segment(provider_id)?);
         let body = json!({"chat": chat, "emoji": emoji});
-        self.api
-            .call(login.credentials.get("token"), Method::PUT, &path, &body)
-            .await?;
+        self.api.call(login.credentials.get("token"), Method::PUT, &path, &body).await?;
         Ok(())
     }
 }
@@ -86,9 +78,7 @@ impl Reactor for Sandbox {
 impl MediaFetcher for Sandbox {
     async fn fetch(&self, login: &Login, media: &Media, max_bytes: u64) -> Result<Bytes, ChannelError> {
         let id = segment(media.provider_ref.as_deref().unwrap_or_default())?;
-        self.api
-            .download(login.credentials.get("token"), id, max_bytes)
-            .await
+        self.api.download(login.credentials.get("token"), id, max_bytes).await
     }
 }
 

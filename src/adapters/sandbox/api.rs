@@ -23,11 +23,7 @@ pub(super) struct Api {
 
 impl Api {
     pub(super) fn new(config: &AdaptersConfig, base: String) -> Self {
-        Self {
-            http: config.http.clone(),
-            base,
-            timeout: config.call_timeout,
-        }
+        Self { http: config.http.clone(), base, timeout: config.call_timeout }
     }
 
     fn request(&self, token: &str, method: Method, path: &str, timeout: Duration) -> Request {
@@ -55,10 +51,8 @@ impl Api {
         // A megabyte a second is slow today.
         let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         let timeout = self.timeout + Duration::from_secs(size / 1_000_000);
-        let request = self
-            .request(token, Method::POST, "/v1/files", timeout)
-            .header("content-type", mime)
-            .body(bytes);
+        let request =
+            self.request(token, Method::POST, "/v1/files", timeout).header("content-type", mime).body(bytes);
         let answer = value(request.answer(LARGEST_ANSWER).await).and_then(|answer| text(&answer, "id"));
         answer.map_err(|error| match error.class {
             ErrorClass::Ambiguous => ChannelError::retry(error.code, error.message),
@@ -80,9 +74,7 @@ impl Api {
         let wait = POLL.as_millis().to_string();
         let mut query = vec![("wait_ms", wait.as_str())];
         query.extend(cursor.map(|cursor| ("cursor", cursor)));
-        let request = self
-            .request(token, Method::GET, "/v1/updates", POLL + self.timeout)
-            .query(&query);
+        let request = self.request(token, Method::GET, "/v1/updates", POLL + self.timeout).query(&query);
         value(request.answer(LARGEST_POLL).await)
     }
 }
@@ -100,10 +92,7 @@ pub(super) fn segment(id: &str) -> Result<&str, ChannelError> {
     if !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
         Ok(id)
     } else {
-        Err(ChannelError::permanent(
-            "invalid_id",
-            "this is no id of the sandbox",
-        ))
+        Err(ChannelError::permanent("invalid_id", "this is no id of the sandbox"))
     }
 }
 
@@ -114,22 +103,14 @@ fn value(answer: Result<Answer, Error>) -> Result<Value, ChannelError> {
             .json()
             .ok_or_else(|| ChannelError::ambiguous("invalid_answer", "the answer is not JSON"));
     }
-    Err(refused(
-        answer.status,
-        &answer.json().unwrap_or_else(|| json!({})),
-    ))
+    Err(refused(answer.status, &answer.json().unwrap_or_else(|| json!({}))))
 }
 
 fn unanswered(error: Error) -> ChannelError {
     let class = match (error.outcome(), error) {
         (_, Error::Invalid(_)) => ErrorClass::Permanent,
         (Outcome::NotSent, _) => ErrorClass::Retry,
-        (
-            _,
-            Error::TooLarge {
-                status: 200..=299, ..
-            },
-        ) => ErrorClass::Permanent,
+        (_, Error::TooLarge { status: 200..=299, .. }) => ErrorClass::Permanent,
         (Outcome::Unknown | Outcome::Answered, _) => ErrorClass::Ambiguous,
     };
     ChannelError::new(class, error.code(), error.to_string())
@@ -141,23 +122,13 @@ fn refused(status: u16, body: &Value) -> ChannelError {
     let pause = lasting.unwrap_or(Duration::from_secs(1));
     let code = error["code"].as_str();
     let class = match (status, code) {
-        (401, _) => ErrorClass::AccountStopped {
-            reason: "token_revoked",
-            lasting: None,
-        },
-        (_, Some("account_banned")) => ErrorClass::AccountStopped {
-            reason: "banned",
-            lasting,
-        },
+        (401, _) => ErrorClass::AccountStopped { reason: "token_revoked", lasting: None },
+        (_, Some("account_banned")) => ErrorClass::AccountStopped { reason: "banned", lasting },
         (_, Some("recipient_limited")) => ErrorClass::RecipientHeld(pause),
         (429, _) => ErrorClass::RetryAfter(pause),
         (500.., _) => ErrorClass::Retry,
         _ => ErrorClass::Permanent,
     };
     let message = error["message"].as_str().unwrap_or("the sandbox gave no reason");
-    ChannelError::new(
-        class,
-        code.map_or_else(|| status.to_string(), str::to_owned),
-        message,
-    )
+    ChannelError::new(class, code.map_or_else(|| status.to_string(), str::to_owned), message)
 }

@@ -7,15 +7,8 @@ use serde_json::{Map, Value, json};
 /// Our content in the sandbox's words; `file` is the id of the uploaded file.
 pub(super) fn outgoing(content: &Content, file: Option<String>) -> Result<Value, ChannelError> {
     let mut out = match content {
-        Content::Text {
-            text,
-            format,
-            buttons,
-        } => {
-            let rows: Vec<Vec<Value>> = buttons
-                .iter()
-                .map(|row| row.iter().map(button).collect())
-                .collect();
+        Content::Text { text, format, buttons } => {
+            let rows: Vec<Vec<Value>> = buttons.iter().map(|row| row.iter().map(button).collect()).collect();
             json!({"text": text, "format": format, "buttons": rows})
         }
         Content::Image { media, caption }
@@ -32,12 +25,7 @@ pub(super) fn outgoing(content: &Content, file: Option<String>) -> Result<Value,
             out["emoji"] = json!(emoji);
             out
         }
-        Content::Location {
-            latitude,
-            longitude,
-            name,
-            address,
-        } => {
+        Content::Location { latitude, longitude, name, address } => {
             json!({"latitude": latitude, "longitude": longitude, "name": name, "address": address})
         }
         Content::Contacts { contacts } => {
@@ -48,10 +36,7 @@ pub(super) fn outgoing(content: &Content, file: Option<String>) -> Result<Value,
             json!({ "contacts": cards })
         }
         Content::Callback { .. } | Content::Unsupported { .. } => {
-            return Err(ChannelError::permanent(
-                "unsupported",
-                "this kind of content is only ever received",
-            ));
+            return Err(ChannelError::permanent("unsupported", "this kind of content is only ever received"));
         }
     };
     out["type"] = content.kind().as_str().into();
@@ -76,10 +61,8 @@ fn attached(media: &Media, file: Option<String>) -> Result<Value, ChannelError> 
 /// The sandbox's content in our words. What is not known, or not as expected, is kept as it is.
 pub(super) fn incoming(content: &Value) -> Content {
     let kind = content["type"].as_str().unwrap_or("");
-    known(kind, content).unwrap_or_else(|| Content::Unsupported {
-        kind: kind.to_owned(),
-        raw: content.clone(),
-    })
+    known(kind, content)
+        .unwrap_or_else(|| Content::Unsupported { kind: kind.to_owned(), raw: content.clone() })
 }
 
 fn known(kind: &str, content: &Value) -> Option<Content> {
@@ -103,27 +86,12 @@ fn known(kind: &str, content: &Value) -> Option<Content> {
             },
             buttons: Vec::new(),
         },
-        "image" => Content::Image {
-            media: attached()?,
-            caption,
-        },
-        "video" => Content::Video {
-            media: attached()?,
-            caption,
-        },
-        "audio" => Content::Audio {
-            media: attached()?,
-            caption,
-        },
-        "document" => Content::Document {
-            media: attached()?,
-            caption,
-        },
+        "image" => Content::Image { media: attached()?, caption },
+        "video" => Content::Video { media: attached()?, caption },
+        "audio" => Content::Audio { media: attached()?, caption },
+        "document" => Content::Document { media: attached()?, caption },
         "voice" => Content::Voice { media: attached()? },
-        "sticker" => Content::Sticker {
-            media: attached()?,
-            emoji: string(fields, "emoji"),
-        },
+        "sticker" => Content::Sticker { media: attached()?, emoji: string(fields, "emoji") },
         "location" => Content::Location {
             latitude: fields.get("latitude")?.as_f64()?,
             longitude: fields.get("longitude")?.as_f64()?,
@@ -131,17 +99,9 @@ fn known(kind: &str, content: &Value) -> Option<Content> {
             address: string(fields, "address"),
         },
         "contacts" => Content::Contacts {
-            contacts: fields
-                .get("contacts")?
-                .as_array()?
-                .iter()
-                .map(card)
-                .collect::<Option<_>>()?,
+            contacts: fields.get("contacts")?.as_array()?.iter().map(card).collect::<Option<_>>()?,
         },
-        "callback" => Content::Callback {
-            data: string(fields, "data")?,
-            title: string(fields, "title"),
-        },
+        "callback" => Content::Callback { data: string(fields, "data")?, title: string(fields, "title") },
         _ => return None,
     })
 }
@@ -161,8 +121,5 @@ pub(super) fn string(fields: &Map<String, Value>, name: &str) -> Option<String> 
 
 pub(super) fn strings(fields: &Map<String, Value>, name: &str) -> Vec<String> {
     let list = fields.get(name).and_then(Value::as_array);
-    list.into_iter()
-        .flatten()
-        .filter_map(|item| item.as_str().map(str::to_owned))
-        .collect()
+    list.into_iter().flatten().filter_map(|item| item.as_str().map(str::to_owned)).collect()
 }

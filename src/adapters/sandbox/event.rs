@@ -17,11 +17,7 @@ pub(super) fn split(body: Value) -> Option<Vec<WebhookEvent>> {
     events
         .into_iter()
         .map(|payload| {
-            Some(WebhookEvent {
-                dedupe_key: payload["id"].as_str()?.to_owned(),
-                account: None,
-                payload,
-            })
+            Some(WebhookEvent { dedupe_key: payload["id"].as_str()?.to_owned(), account: None, payload })
         })
         .collect()
 }
@@ -33,10 +29,7 @@ pub(super) fn parse(payload: &Value) -> Result<Inbound, ParseError> {
         detail: format!("{field} is missing or of another type"),
     };
     let fields = payload.as_object().ok_or_else(|| missing("the object"))?;
-    let at = fields
-        .get("at_us")
-        .and_then(Value::as_i64)
-        .ok_or_else(|| missing("at_us"))?;
+    let at = fields.get("at_us").and_then(Value::as_i64).ok_or_else(|| missing("at_us"))?;
     let what = string(fields, "type").ok_or_else(|| missing("type"))?;
     // Kinds that are not known may be about no chat at all.
     let chat = string(fields, "chat");
@@ -77,31 +70,15 @@ fn kind(what: &str, fields: &Map<String, Value>) -> Result<InboundKind, &'static
                     kind,
                     error: string(fields, "error"),
                 }),
-                Err(_) => InboundKind::Ignored {
-                    what: format!("receipt {status}"),
-                },
+                Err(_) => InboundKind::Ignored { what: format!("receipt {status}") },
             }
         }
-        "edited" => InboundKind::Edited {
-            provider_id: provider_id()?,
-            content: content()?,
-        },
-        "deleted" => InboundKind::Deleted {
-            provider_id: provider_id()?,
-        },
-        "reaction" => InboundKind::Reacted {
-            provider_id: provider_id()?,
-            emoji: strings(fields, "emoji"),
-        },
-        "chat_moved" => InboundKind::ChatMoved {
-            to: string(fields, "to").ok_or("to")?,
-        },
-        "contact_blocked" => InboundKind::ContactBlocked {
-            blocked: flag("blocked").ok_or("blocked")?,
-        },
-        other => InboundKind::Ignored {
-            what: other.to_owned(),
-        },
+        "edited" => InboundKind::Edited { provider_id: provider_id()?, content: content()? },
+        "deleted" => InboundKind::Deleted { provider_id: provider_id()? },
+        "reaction" => InboundKind::Reacted { provider_id: provider_id()?, emoji: strings(fields, "emoji") },
+        "chat_moved" => InboundKind::ChatMoved { to: string(fields, "to").ok_or("to")? },
+        "contact_blocked" => InboundKind::ContactBlocked { blocked: flag("blocked").ok_or("blocked")? },
+        other => InboundKind::Ignored { what: other.to_owned() },
     })
 }
 

@@ -40,10 +40,7 @@ pub(crate) struct Sandbox {
 
 impl Sandbox {
     pub(crate) fn new(config: &AdaptersConfig) -> Self {
-        Self {
-            api: Api::new(config, config.base_url("sandbox", USUAL_URL)),
-            capabilities: capabilities(),
-        }
+        Self { api: Api::new(config, config.base_url("sandbox", USUAL_URL)), capabilities: capabilities() }
     }
 }
 
@@ -64,13 +61,7 @@ fn capabilities() -> Capabilities {
         text_max: 4_096,
         text_unit: TextUnit::Chars,
         caption_max: 1_024,
-        media: media
-            .map(|kind| MediaLimit {
-                kind,
-                max_bytes: LARGEST_FILE,
-                mimes: Vec::new(),
-            })
-            .into(),
+        media: media.map(|kind| MediaLimit { kind, max_bytes: LARGEST_FILE, mimes: Vec::new() }).into(),
         buttons: true,
         replies: true,
         edits: true,
@@ -116,10 +107,7 @@ impl Channel for Sandbox {
     ) -> Result<Connected, ChannelError> {
         let token = credentials.get("token");
         let account = self.api.post(token, "/v1/accounts/verify", &json!({})).await?;
-        let webhook = self
-            .api
-            .post(token, "/v1/webhook", &json!({"url": webhook_url}))
-            .await?;
+        let webhook = self.api.post(token, "/v1/webhook", &json!({"url": webhook_url})).await?;
         let mut credentials = credentials.clone();
         if let Some(secret) = webhook["secret"].as_str() {
             credentials = credentials.with("webhook_secret", secret);
@@ -150,10 +138,7 @@ impl Channel for Sandbox {
             "content": content::outgoing(&message.content, file)?,
         });
         let answer = self.api.post(token, "/v1/messages", &body).await?;
-        Ok(Accepted {
-            provider_id: api::text(&answer, "id")?,
-            moved_to: None,
-        })
+        Ok(Accepted { provider_id: api::text(&answer, "id")?, moved_to: None })
     }
 
     fn receive(&self, login: &Login, request: &WebhookRequest<'_>) -> Result<WebhookResponse, WebhookError> {

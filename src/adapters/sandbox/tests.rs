@@ -11,7 +11,7 @@ use outbound::{Http, HttpConfig};
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::{AdaptersConfig, Registry};
+use crate::{AdaptersConfig, channels};
 
 struct Desk {
     server: ::sandbox::Sandbox,
@@ -25,18 +25,11 @@ impl Desk {
         let mut config = AdaptersConfig::new(Http::new(&HttpConfig::default()).unwrap())
             .with_base_url("sandbox", server.url());
         config.call_timeout = Duration::from_secs(2);
-        let channel = Registry::new(&config).get("sandbox").unwrap().clone();
+        let channel = channels(&config).get("sandbox").unwrap().clone();
         let credentials = Credentials::default().with("token", "sandbox-auto-1");
         let connected = channel.connect(&credentials, &json!({}), None).await.unwrap();
-        let login = Login {
-            account: account(&connected.external_id),
-            credentials: connected.credentials,
-        };
-        Self {
-            server,
-            channel,
-            login,
-        }
+        let login = Login { account: account(&connected.external_id), credentials: connected.credentials };
+        Self { server, channel, login }
     }
 
     async fn send(&self, n: u128, chat: &str) -> Result<String, ErrorClass> {
@@ -49,9 +42,7 @@ impl Desk {
             file: None,
         };
         let accepted = self.channel.send(&self.login, &message).await;
-        accepted
-            .map(|accepted| accepted.provider_id)
-            .map_err(|error| error.class)
+        accepted.map(|accepted| accepted.provider_id).map_err(|error| error.class)
     }
 }
 
@@ -82,95 +73,56 @@ fn account(external_id: &str) -> Account {
 #[tokio::test]
 async fn a_text_goes_out_and_receipts_and_a_reply_come_back() {
     let desk = Desk::new().await;
-    let settings = AccountSettings {
-        reply: Some(true),
-        ..AccountSettings::default()
-    };
+    let settings = AccountSettings { reply: Some(true), ..AccountSettings::default() };
     desk.server.set_account("sandbox-auto-1", settings).unwrap();
     let id = desk.send(7, "anna").await.unwrap();
 
     let sent = desk.server.calls(Some("sandbox-auto-1"), 0, 100);
     let sent = sent.iter().find(|call| call.what == "send").unwrap();
-    assert_eq!(
-        sent.client_id.as_deref(),
-        Some(Uuid::from_u128(7).to_string().as_str())
-    );
-    assert_eq!(
-        (sent.outcome.as_str(), sent.id.as_deref()),
-        ("accepted", Some(id.as_str()))
-    );
+    assert_eq!(sent.client_id.as_deref(), Some(Uuid::from_u128(7).to_string().as_str()));
+    assert_eq!((sent.outcome.as_str(), sent.id.as_deref()), ("accepted", Some(id.as_str())));
 
     let mut told = Vec::new();
     let mut cursor: Option<String> = None;
     while told.len() < 3 {
-        let polled = desk
-            .channel
-            .poller()
-            .unwrap()
-            .poll(&desk.login, cursor.as_deref())
-            .await
-            .unwrap();
+        let polled = desk.channel.poller().unwrap().poll(&desk.login, cursor.as_deref()).await.unwrap();
         for event in polled.events {
             told.extend(desk.channel.parse(&desk.login.account, &event.payload).unwrap());
         }
         cursor = Some(polled.cursor);
     }
-    let [delivered, read, reply] = &told[..] else {
-        panic!("{told:?}")
-    };
+    let [delivered, read, reply] = &told[..] else { panic!("{told:?}") };
     for (event, kind) in [(delivered, ReceiptKind::Delivered), (read, ReceiptKind::Read)] {
-        let InboundKind::Receipt(receipt) = &event.kind else {
-            panic!("{event:?}")
-        };
+        let InboundKind::Receipt(receipt) = &event.kind else { panic!("{event:?}") };
         assert_eq!((&receipt.provider_id, receipt.kind), (&id, kind));
     }
-    let InboundKind::Message {
-        content, reply_to, ..
-    } = &reply.kind
-    else {
-        panic!("{reply:?}")
-    };
-    assert_eq!(
-        (content, reply_to.as_ref()),
-        (&Content::text("echo: hello"), Some(&id))
-    );
+    let InboundKind::Message { content, reply_to, .. } = &reply.kind else { panic!("{reply:?}") };
+    assert_eq!((content, reply_to.as_ref()), (&Content::text("echo: hello"), Some(&id)));
     assert_eq!(reply.from.as_ref().unwrap().address, "anna");
 }
 
 #[tokio::test]
 async fn each_misbehaviour_has_its_class() {
     let desk = Desk::new().await;
-    let banned = |lasting| ErrorClass::AccountStopped {
-        reason: "banned",
-        lasting,
-    };
+    let banned = |lasting| ErrorClass::AccountStopped { reason: "banned", lasting };
     let cases = [
         ("fail-permanent", ErrorClass::Permanent),
         ("blocked", ErrorClass::Permanent),
         ("fail-once", ErrorClass::Retry),
         ("server-error-1", ErrorClass::Retry),
-        (
-            "rate-limited-50",
-            ErrorClass::RecipientHeld(Duration::from_millis(50)),
-        ),
+        ("rate-limited-50", ErrorClass::RecipientHeld(Duration::from_millis(50))),
         ("ambiguous", ErrorClass::Ambiguous),
         ("ambiguous-lost", ErrorClass::Ambiguous),
         ("slow-5000", ErrorClass::Ambiguous),
         ("banned", banned(None)),
         ("banned-5000", banned(Some(Duration::from_secs(5)))),
-        (
-            "account-limited-50",
-            ErrorClass::RetryAfter(Duration::from_millis(50)),
-        ),
+        ("account-limited-50", ErrorClass::RetryAfter(Duration::from_millis(50))),
     ];
     for (n, (chat, class)) in cases.into_iter().enumerate() {
         assert_eq!(desk.send(n as u128, chat).await, Err(class), "{chat}");
     }
     let report = desk.server.report().total;
     // Of those without an answer, `ambiguous` and `slow` were taken all the same.
-    assert_eq!(
-        (report.calls, report.accepted, report.dropped, report.rejected),
-        (11, 2, 2, 8)
-    );
+    assert_eq!((report.calls, report.accepted, report.dropped, report.rejected), (11, 2, 2, 8));
     assert_eq!(report.limit_violations, 0);
 }
