@@ -59,7 +59,7 @@ local function serve(l, worker, n, group)
     if not h or h.t <= now then
       if l.nh[c] > 0 and l.e[c] <= now then
         promote(l, c)
-        next_of(l)
+        refresh(l)
       end
       while n > 0 and l.nr[c] > 0 do
         local name = P .. 'r' .. c .. ':' .. l.id

@@ -200,20 +200,22 @@ local function served_by(l)
   end
 end
 
+-- Looks up the earliest held of each class again, after some left.
+local function refresh(l)
+  l.stale = false
+  for c = 1, 3 do
+    if l.nh[c] > 0 then
+      local _, t = first_of(P .. 'h' .. c .. ':' .. l.id)
+      l.e[c] = t
+    end
+  end
+end
+
 local function next_of(l)
   if #l.tokens >= 8 * l.w then
     return nil
   end
   local nr, nh, e = l.nr, l.nh, l.e
-  if l.stale then
-    l.stale = false
-    for c = 1, 3 do
-      if nh[c] > 0 then
-        local _, t = first_of(P .. 'h' .. c .. ':' .. l.id)
-        e[c] = t
-      end
-    end
-  end
   local best
   for c = 1, 3 do
     local t = nr[c] > 0 and 0 or nh[c] > 0 and e[c]
@@ -258,6 +260,9 @@ local function stand()
   local add, remove = {}, {}
   for _, l in ipairs(touched) do
     l.touched = false
+    if l.stale then
+      refresh(l)
+    end
     local ix = served_by(l)
     local due = l.jobs > 0 and ix and next_of(l) or nil
     if l.due and (not due or l.ix ~= ix) then

@@ -1,6 +1,10 @@
 //! The Redis engine against a real server: what only it has, and what it shares with the memory engine.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod basics;
+mod judge;
 mod loss;
+mod random;
 mod server;
 mod wakes;
