@@ -81,6 +81,11 @@ impl<'de> Deserialize<'de> for Timestamp {
     }
 }
 
+/// Whether `name` is a timezone's name in the IANA database, for example `Europe/Berlin`.
+pub fn is_timezone(name: &str) -> bool {
+    name.parse::<chrono_tz::Tz>().is_ok()
+}
+
 /// Where "now" comes from.
 pub trait Clock: Send + Sync + fmt::Debug {
     /// The present instant. May step, as operating system clocks do: due times are judged by lane time instead.

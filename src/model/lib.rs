@@ -17,7 +17,7 @@ mod pace;
 mod wait;
 
 pub use account::{Account, Connection, Redelivery, Sending};
-pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
+pub use clock::{Clock, ManualClock, SystemClock, Timestamp, is_timezone};
 pub use contact::{Contact, Identity};
 pub use content::{Button, ContactCard, Content, ContentKind, Format, Media};
 pub use conversation::{Conversation, ConversationKind, ConversationStatus};

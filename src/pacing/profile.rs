@@ -52,6 +52,13 @@ impl Profile {
         Self::of(limits.iter().map(Rule::from).collect())
     }
 
+    /// The profile of an account: like a person or as fast as its provider's limits allow, every time divided by
+    /// `pace_scale`.
+    pub fn of_account(person: bool, limits: &[Limit], pace_scale: f64) -> Result<Self, ProfileError> {
+        let profile = if person { Self::person() } else { Self::provider(limits)? };
+        profile.scaled(pace_scale)
+    }
+
     /// A profile of these rules.
     pub fn of(rules: Vec<Rule>) -> Result<Self, ProfileError> {
         for (i, rule) in rules.iter().enumerate() {
@@ -72,10 +79,7 @@ impl Profile {
             });
         }
         let by = |time: Duration| time.div_f64(pace_scale);
-        let rules = self.rules.iter().map(|rule| Rule {
-            kind: rule.kind.map(by),
-            ..rule.clone()
-        });
+        let rules = self.rules.iter().map(|rule| Rule { kind: rule.kind.map(by), ..rule.clone() });
         Self::of(rules.collect())
     }
 
@@ -109,13 +113,8 @@ impl Profile {
             rule.kind = rule.kind.map(|time| Duration::from_micros(ceil_micros(time)));
         }
         // FNV-1a: the same in every process and release, which std's hasher does not promise.
-        let text = format!(
-            "{:?}",
-            rules
-                .iter()
-                .map(|rule| (&rule.key, rule.kind, rule.reach))
-                .collect::<Vec<_>>()
-        );
+        let text =
+            format!("{:?}", rules.iter().map(|rule| (&rule.key, rule.kind, rule.reach)).collect::<Vec<_>>());
         let fingerprint = text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
         });
@@ -131,15 +130,9 @@ impl From<&Limit> for Rule {
             name,
             // One in a window is a spacing, which needs no log.
             kind: if limit.count == 1 {
-                Kind::Bucket {
-                    every: limit.window,
-                    burst: 1,
-                }
+                Kind::Bucket { every: limit.window, burst: 1 }
             } else {
-                Kind::Cap {
-                    count: limit.count,
-                    window: limit.window,
-                }
+                Kind::Cap { count: limit.count, window: limit.window }
             },
             reach: limit.scope,
             source: Cow::Borrowed("the provider's limit"),
@@ -181,9 +174,7 @@ impl Rule {
                         "must be account: a gap lies between sends of an account",
                     ));
                 }
-                (min <= max)
-                    .then_some(())
-                    .ok_or_else(|| problem(&self.key, "min", "is above max"))
+                (min <= max).then_some(()).ok_or_else(|| problem(&self.key, "min", "is above max"))
             }
             Kind::Bucket { every, burst } => {
                 time("every", every, tick)?;
@@ -194,11 +185,7 @@ impl Rule {
                 time("window", window, tick)?;
                 count("count", most)
             }
-            Kind::Typing {
-                per_char,
-                extra,
-                within,
-            } => {
+            Kind::Typing { per_char, extra, within } => {
                 for (field, (min, max)) in [("per_char", per_char), ("within", within)] {
                     time(field, max, Duration::ZERO)?;
                     if min > max {
@@ -214,24 +201,10 @@ impl Rule {
 impl Kind {
     fn map(self, by: impl Fn(Duration) -> Duration) -> Self {
         match self {
-            Self::Gap { pace, min, max } => Self::Gap {
-                pace,
-                min: by(min),
-                max: by(max),
-            },
-            Self::Bucket { every, burst } => Self::Bucket {
-                every: by(every),
-                burst,
-            },
-            Self::Cap { count, window } => Self::Cap {
-                count,
-                window: by(window),
-            },
-            Self::Typing {
-                per_char,
-                extra,
-                within,
-            } => Self::Typing {
+            Self::Gap { pace, min, max } => Self::Gap { pace, min: by(min), max: by(max) },
+            Self::Bucket { every, burst } => Self::Bucket { every: by(every), burst },
+            Self::Cap { count, window } => Self::Cap { count, window: by(window) },
+            Self::Typing { per_char, extra, within } => Self::Typing {
                 per_char: (by(per_char.0), by(per_char.1)),
                 extra: by(extra),
                 within: (by(within.0), by(within.1)),
@@ -245,8 +218,5 @@ fn ceil_micros(time: Duration) -> u64 {
 }
 
 fn problem(key: &str, field: &str, problem: &str) -> ProfileError {
-    ProfileError {
-        field: format!("{key}.{field}"),
-        problem: problem.to_owned(),
-    }
+    ProfileError { field: format!("{key}.{field}"), problem: problem.to_owned() }
 }

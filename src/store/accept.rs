@@ -13,15 +13,26 @@ use crate::db::{statements, transaction};
 use crate::events::INSERT_EVENT;
 use crate::{Store, StoreError};
 
+macro_rules! take_seq {
+    ($by:literal) => {
+        concat!(
+            "UPDATE conversations SET next_seq = next_seq + $4,
+            last_message_id = CASE WHEN $4 = 1 AND (last_message_at IS NULL OR last_message_at <= $6) THEN $5
+                ELSE last_message_id END,
+            last_message_at = CASE WHEN $4 = 1 AND (last_message_at IS NULL OR last_message_at <= $6) THEN $6
+                ELSE last_message_at END,
+            updated_at = $6
+            WHERE workspace_id = $1 AND account_id = $2 AND ",
+            $by,
+            " = $3 RETURNING id, contact_id, next_seq"
+        )
+    };
+}
+
 statements! {
-    TAKE_SEQ = "UPDATE conversations SET next_seq = next_seq + $3,
-        last_message_id = CASE WHEN $3 = 1 THEN $4 ELSE last_message_id END,
-        last_message_at = CASE WHEN $3 = 1 THEN $5 ELSE last_message_at END, updated_at = $5
-        WHERE account_id = $1 AND address = $2 RETURNING id, contact_id, next_seq";
-    TAKE_SEQ_BY_ID = "UPDATE conversations SET next_seq = next_seq + $3,
-        last_message_id = CASE WHEN $3 = 1 THEN $4 ELSE last_message_id END,
-        last_message_at = CASE WHEN $3 = 1 THEN $5 ELSE last_message_at END, updated_at = $5
-        WHERE account_id = $1 AND id = $2 RETURNING id, contact_id, next_seq";
+    TAKE_SEQ = take_seq!("address");
+    TAKE_SEQ_BY_ID = take_seq!("id");
+    ACCOUNT_EXISTS = "SELECT 1 FROM accounts WHERE workspace_id = $1 AND id = $2 AND deleted_at IS NULL";
     ADDRESS_OF_CONTACT = "SELECT address FROM contact_identities
         WHERE workspace_id = $1 AND account_id = $2 AND contact_id = $3 ORDER BY created_at LIMIT 1";
     CONTACT_AT = "SELECT contact_id FROM contact_identities WHERE account_id = $1 AND address = $2";
@@ -35,17 +46,21 @@ statements! {
         (id, workspace_id, account_id, contact_id, kind, address, title, next_seq, unread_count, last_message_id,
         last_message_at, status, created_at, updated_at)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, $9, $10, 'open', $11, $11)
-        ON CONFLICT (account_id, address) DO UPDATE SET next_seq = conversations.next_seq + $8
+        ON CONFLICT (account_id, address) DO UPDATE SET next_seq = conversations.next_seq + $8,
+        last_message_id = COALESCE($9, conversations.last_message_id),
+        last_message_at = COALESCE($10, conversations.last_message_at)
         RETURNING id, contact_id, next_seq";
     QUOTED_EXISTS = "SELECT 1 FROM messages WHERE id = $1 AND conversation_id = $2";
     INSERT_MESSAGE = "INSERT INTO messages
         (id, workspace_id, account_id, conversation_id, contact_id, direction, status, purpose, class, seq, origin,
-        actor, client_id, content, thread, reply_to, send_at, queued_at, shown_at, created_at, updated_at)
-        VALUES ($1, $2, $3, $4, $5, 'outbound', $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $19)";
+        actor, client_id, content, thread, reply_to, send_at, queued_at, shown_at, created_at, updated_at, forgiven)
+        VALUES ($1, $2, $3, $4, $5, 'outbound', $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $19,
+        0)";
     INSERT_KEY = "INSERT INTO idempotency_keys (workspace_id, key, request_hash, status, answer, created_at)
         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (workspace_id, key) DO NOTHING";
     KEPT_ANSWER = "SELECT request_hash, status, answer FROM idempotency_keys WHERE workspace_id = $1 AND key = $2";
 }
+pub(crate) const KEEP_ANSWER: &str = INSERT_KEY;
 pub(crate) const ENSURE: Ensure = Ensure {
     contact_at: CONTACT_AT,
     insert_contact: INSERT_CONTACT,
@@ -112,11 +127,11 @@ pub struct Idempotency {
     pub request_hash: Vec<u8>,
 }
 
-/// What became of a request to accept.
+/// What became of a request to make something.
 #[derive(Debug, Clone)]
-pub enum Accepted {
+pub enum Created<T> {
     /// It was new, and is committed.
-    New(Box<Message>),
+    New(Box<T>),
     /// The same request was accepted before: this was its answer.
     Before {
         /// The HTTP status.
@@ -125,6 +140,9 @@ pub enum Accepted {
         answer: Value,
     },
 }
+
+/// What became of a request to accept a message.
+pub type Accepted = Created<Message>;
 
 #[derive(FromRow)]
 struct Taken {
@@ -230,8 +248,8 @@ impl Store {
                 }
             };
             let query = match (&new.recipient, &address) {
-                (Recipient::Conversation(id), _) => sqlx::query_as(TAKE_SEQ_BY_ID).bind(new.account_id.0).bind(id.0),
-                (_, address) => sqlx::query_as(TAKE_SEQ).bind(new.account_id.0).bind(address.clone()),
+                (Recipient::Conversation(id), _) => sqlx::query_as(TAKE_SEQ_BY_ID).bind(workspace.0).bind(new.account_id.0).bind(id.0),
+                (_, address) => sqlx::query_as(TAKE_SEQ).bind(workspace.0).bind(new.account_id.0).bind(address.clone()),
             };
             let taken: Option<Taken> = query
                 .bind(count)
@@ -245,6 +263,12 @@ impl Store {
                     return Err(StoreError::invalid("to.conversation_id", "this account has no such conversation"));
                 }
                 (None, Some(address)) => {
+                    sqlx::query(ACCOUNT_EXISTS)
+                        .bind(workspace.0)
+                        .bind(new.account_id.0)
+                        .fetch_optional(&mut *tx)
+                        .await?
+                        .ok_or(StoreError::invalid("account_id", "there is no such account"))?;
                     let contact: Uuid = ensure_contact!(
                         tx, self.ids, now, workspace.0, new.account_id.0, &new.channel, &address,
                         None::<String>, None::<String>
@@ -258,8 +282,8 @@ impl Store {
                         .bind(&address)
                         .bind(None::<String>)
                         .bind(count)
-                        .bind(Some(message.id.0))
-                        .bind(Some(now.to_datetime()))
+                        .bind((count == 1).then_some(message.id.0))
+                        .bind((count == 1).then(|| now.to_datetime()))
                         .bind(now.to_datetime())
                         .fetch_one(&mut *tx)
                         .await?
@@ -335,16 +359,18 @@ impl Store {
         Ok(Accepted::New(Box::new(message)))
     }
 
-    async fn answered_before(
+    /// What an equal request was answered before, if there was one. [`StoreError::KeyReused`] when the key came before
+    /// with another request.
+    pub async fn answered_before<T>(
         &self,
         workspace: WorkspaceId,
         idempotency: &Idempotency,
-    ) -> Result<Option<Accepted>, StoreError> {
+    ) -> Result<Option<Created<T>>, StoreError> {
         let kept: Option<Kept> = crate::db::read!(self.db, conn => sqlx::query_as(KEPT_ANSWER)
             .bind(workspace.0).bind(&idempotency.key).fetch_optional(conn).await)?;
         match kept {
             None => Ok(None),
-            Some(kept) if kept.request_hash == idempotency.request_hash => Ok(Some(Accepted::Before {
+            Some(kept) if kept.request_hash == idempotency.request_hash => Ok(Some(Created::Before {
                 status: u16::try_from(kept.status).unwrap_or(200),
                 answer: kept.answer.0,
             })),

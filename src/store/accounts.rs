@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use model::{Account, AccountId, Connection, EventKind, Redelivery, Sending, Timestamp, WorkspaceId};
+use model::{
+    Account, AccountId, Actor, Connection, EventKind, Redelivery, Sending, Timestamp, WorkspaceId,
+};
 use serde_json::{Value, json};
 use sqlx::FromRow;
 use sqlx::types::Json;
@@ -11,7 +13,7 @@ use uuid::Uuid;
 
 use crate::db::{read, statements, transaction, write};
 use crate::events::INSERT_EVENT;
-use crate::{Cursor, Page, PageRequest, Store, StoreError};
+use crate::{Created, Cursor, Idempotency, Page, PageRequest, Store, StoreError};
 
 macro_rules! columns {
     () => {
@@ -23,7 +25,9 @@ macro_rules! columns {
 
 statements! {
     INSERT = concat!("INSERT INTO accounts (", columns!(), ")
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, NULL, NULL, NULL, NULL, $11, $12, $13, $14, $15, $15)");
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, NULL, NULL, NULL, NULL, $11, $12, $13,
+        COALESCE((SELECT min(o.first_connected_at) FROM accounts o
+            WHERE o.workspace_id = $2 AND o.channel = $3 AND o.external_id = $5), $14), $15, $15)");
     BY_ID = concat!("SELECT ", columns!(), " FROM accounts WHERE id = $1 AND deleted_at IS NULL");
     IN_WORKSPACE = concat!("SELECT ", columns!(), " FROM accounts
         WHERE workspace_id = $1 AND id = $2 AND deleted_at IS NULL");
@@ -31,8 +35,12 @@ statements! {
         WHERE workspace_id = $1 AND deleted_at IS NULL AND id > $2 ORDER BY id LIMIT $3");
     CHANGE = concat!("UPDATE accounts SET name = COALESCE($3, name), credentials = COALESCE($4, credentials),
         settings = COALESCE($5, settings), timezone = COALESCE($6, timezone), pace_scale = COALESCE($7, pace_scale),
-        redelivery = COALESCE($8, redelivery), connection = COALESCE($9, connection), updated_at = $10
+        redelivery = COALESCE($8, redelivery), connection = COALESCE($9, connection),
+        first_connected_at = CASE WHEN $9 = 'connected' THEN COALESCE(first_connected_at, $10)
+            ELSE first_connected_at END, updated_at = $10
         WHERE workspace_id = $1 AND id = $2 AND deleted_at IS NULL RETURNING ", columns!());
+    BY_EXTERNAL_ID = "SELECT id FROM accounts WHERE workspace_id = $1 AND channel = $2 AND external_id = $3
+        AND deleted_at IS NULL";
     SET_SENDING = concat!("UPDATE accounts SET sending = $3, sending_reason = $4, sending_until = $5,
         held_until = CASE WHEN $3 = 'active' THEN NULL ELSE held_until END,
         held_rule = CASE WHEN $3 = 'active' THEN NULL ELSE held_rule END, updated_at = $6
@@ -139,43 +147,148 @@ impl TryFrom<AccountRow> for Account {
     }
 }
 
+impl NewAccount {
+    /// The account that this makes.
+    fn at(&self, id: AccountId, workspace: WorkspaceId, now: Timestamp) -> Account {
+        Account {
+            id,
+            workspace_id: workspace,
+            channel: self.channel.clone(),
+            name: self.name.clone(),
+            external_id: self.external_id.clone(),
+            settings: self.settings.clone(),
+            connection: self.connection,
+            connection_detail: None,
+            sending: Sending::Active,
+            sending_reason: None,
+            sending_until: None,
+            held_until: None,
+            held_rule: None,
+            timezone: self.timezone.clone(),
+            pace_scale: self.pace_scale,
+            redelivery: self.redelivery,
+            first_connected_at: (self.connection == Connection::Connected).then_some(now),
+            created_at: now,
+            updated_at: now,
+        }
+    }
+}
+
 impl Store {
-    /// Makes an account. [`StoreError::Conflict`] when the workspace has one with the same external id.
+    /// Makes an account. An identity that was connected here before keeps its age. [`StoreError::Conflict`] when the workspace has one with the same external id.
     pub async fn create_account(
         &self,
         workspace: WorkspaceId,
         new: &NewAccount,
     ) -> Result<Account, StoreError> {
-        let now = self.now();
-        let id: AccountId = self.id(now);
-        let sealed = self.seal_credentials(id, &new.credentials)?;
-        let connected = (new.connection == Connection::Connected).then(|| now.to_datetime());
-        let inserted = write!(self.db, conn => sqlx::query(INSERT)
-            .bind(id.0)
-            .bind(workspace.0)
-            .bind(&new.channel)
-            .bind(&new.name)
-            .bind(&new.external_id)
-            .bind(&sealed)
-            .bind(Json(&new.settings))
-            .bind(new.connection.as_str())
-            .bind(None::<String>)
-            .bind(Sending::Active.as_str())
-            .bind(&new.timezone)
-            .bind(new.pace_scale)
-            .bind(new.redelivery.as_str())
-            .bind(connected)
-            .bind(now.to_datetime())
-            .execute(conn).await.map(drop));
-        match inserted {
-            Ok(()) => self.account(workspace, id).await,
-            Err(error) if StoreError::is_duplicate(&error) => Err(StoreError::Conflict(format!(
-                "this workspace already has a {} account for {}",
-                new.channel,
-                new.external_id.as_deref().unwrap_or("this login"),
-            ))),
-            Err(error) => Err(error.into()),
+        let id = self.id(self.now());
+        match self
+            .create_account_as(workspace, id, new, &Actor::system(), None, |_| Value::Null)
+            .await?
+        {
+            Created::New(account) => Ok(*account),
+            Created::Before { .. } => Err(StoreError::NotFound("idempotency key")),
         }
+    }
+
+    /// Makes an account with an id that was drawn before it was connected, since its webhooks name it. Account, event
+    /// and the idempotency key with its answer (status 201) are committed together.
+    ///
+    /// [`StoreError::Conflict`] when the workspace has one with the same external id; [`StoreError::KeyReused`] when
+    /// the key came before with another request.
+    pub async fn create_account_as(
+        &self,
+        workspace: WorkspaceId,
+        id: AccountId,
+        new: &NewAccount,
+        actor: &Actor,
+        idempotency: Option<&Idempotency>,
+        answer: impl Fn(&Account) -> Value + Send + Sync,
+    ) -> Result<Created<Account>, StoreError> {
+        let now = self.now();
+        let event = self.ids.uuid(now);
+        let sealed = self.seal_credentials(id, &new.credentials)?;
+        let account = new.at(id, workspace, now);
+        let mut duplicate = false;
+        transaction!(self.db, tx => {
+            let inserted = sqlx::query(INSERT)
+                .bind(id.0)
+                .bind(workspace.0)
+                .bind(&account.channel)
+                .bind(&account.name)
+                .bind(&account.external_id)
+                .bind(&sealed)
+                .bind(Json(&account.settings))
+                .bind(account.connection.as_str())
+                .bind(None::<String>)
+                .bind(account.sending.as_str())
+                .bind(&account.timezone)
+                .bind(account.pace_scale)
+                .bind(account.redelivery.as_str())
+                .bind(account.first_connected_at.map(Timestamp::to_datetime))
+                .bind(now.to_datetime())
+                .execute(&mut *tx)
+                .await;
+            match inserted {
+                Ok(_) => {}
+                Err(error) if StoreError::is_duplicate(&error) => {
+                    return Err(StoreError::Conflict(format!(
+                        "this workspace already has a {} account for {}",
+                        new.channel,
+                        new.external_id.as_deref().unwrap_or("this login"),
+                    )));
+                }
+                Err(error) => return Err(error.into()),
+            }
+            sqlx::query(INSERT_EVENT)
+                .bind(event)
+                .bind(workspace.0)
+                .bind(EventKind::AccountStatus.as_str())
+                .bind(Some(id.0))
+                .bind(None::<Uuid>)
+                .bind(None::<Uuid>)
+                .bind(&actor.0)
+                .bind(None::<String>)
+                .bind(None::<String>)
+                .bind(Json(json!({"connection": account.connection, "sending": account.sending})))
+                .bind(now.to_datetime())
+                .execute(&mut *tx)
+                .await?;
+            if let Some(idempotency) = idempotency {
+                let kept = sqlx::query(crate::accept::KEEP_ANSWER)
+                    .bind(workspace.0)
+                    .bind(&idempotency.key)
+                    .bind(&idempotency.request_hash)
+                    .bind(201_i64)
+                    .bind(Json(answer(&account)))
+                    .bind(now.to_datetime())
+                    .execute(&mut *tx)
+                    .await?
+                    .rows_affected();
+                duplicate = kept == 0;
+            }
+            if duplicate {
+                tx.rollback().await?;
+                let Some(idempotency) = idempotency else { return Err(StoreError::NotFound("idempotency key")) };
+                return self
+                    .answered_before(workspace, idempotency)
+                    .await?
+                    .ok_or(StoreError::NotFound("idempotency key"));
+            }
+        });
+        Ok(Created::New(Box::new(account)))
+    }
+
+    /// The account of a workspace that is this login at its provider.
+    pub async fn account_by_external_id(
+        &self,
+        workspace: WorkspaceId,
+        channel: &str,
+        external_id: &str,
+    ) -> Result<Option<AccountId>, StoreError> {
+        let id: Option<Uuid> = read!(self.db, conn => sqlx::query_scalar(BY_EXTERNAL_ID)
+            .bind(workspace.0).bind(channel).bind(external_id).fetch_optional(conn).await)?;
+        Ok(id.map(AccountId))
     }
 
     /// An account of a workspace.

@@ -16,6 +16,8 @@ mod error;
 mod events;
 mod inbound;
 mod leases;
+mod ledger;
+mod lock;
 mod messages;
 mod page;
 mod pending;
@@ -30,7 +32,7 @@ use std::sync::Arc;
 
 use model::{Clock, Ids, Timestamp};
 
-pub use accept::{Accepted, Idempotency, NewMessage, Recipient};
+pub use accept::{Accepted, Created, Idempotency, NewMessage, Recipient};
 pub use accounts::{AccountChange, NewAccount};
 pub use api_keys::{ApiKey, NewApiKey, SCOPES};
 pub use attempts::{Attempt, Ended, NewAttempt, OutcomeKind};
@@ -42,6 +44,7 @@ pub use error::StoreError;
 pub use events::Relayed;
 pub use inbound::{IngestSummary, Ingested, NewInboundEvent, PendingEvent};
 pub use leases::Lease;
+pub use lock::DataLock;
 pub use messages::MessageFilter;
 pub use page::{Cursor, Page, PageRequest};
 pub use pending::{PendingSend, ScheduledSend};
@@ -103,13 +106,13 @@ pub fn statements() -> Vec<(&'static str, &'static str)> {
         accept::STATEMENTS,
         accounts::STATEMENTS,
         api_keys::STATEMENTS,
-        attempts::STATEMENTS,
         contacts::STATEMENTS,
         conversations::STATEMENTS,
         dead_jobs::STATEMENTS,
         events::STATEMENTS,
         inbound::STATEMENTS,
         leases::STATEMENTS,
+        ledger::STATEMENTS,
         messages::STATEMENTS,
         pending::STATEMENTS,
         receipts::STATEMENTS,
