@@ -1,1 +1,3 @@
-//! Why this part exists.
+//! What the whole is tested with: providers that run inside a test.
+
+pub mod simulators;

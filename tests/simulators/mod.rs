@@ -1,0 +1,3 @@
+//! Providers that run inside a test.
+
+pub mod telegram;
