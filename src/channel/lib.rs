@@ -16,6 +16,8 @@
 mod abilities;
 mod capabilities;
 mod channels;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod connect;
 mod error;
 pub mod signature;

@@ -150,11 +150,7 @@ impl Account {
     /// somebody has to start delivering.
     pub(crate) fn take_event(&mut self, event: Event, cap: usize) -> bool {
         self.counts.events += 1;
-        let line = if self.settings.webhook.is_some() {
-            &mut self.outbox
-        } else {
-            &mut self.updates
-        };
+        let line = if self.settings.webhook.is_some() { &mut self.outbox } else { &mut self.updates };
         line.push_back(event);
         if line.len() > cap {
             line.pop_front();

@@ -41,9 +41,7 @@ pub(crate) fn act(
     let mut state = world.lock();
     let result = check(world, &mut state, token, what, id.as_deref(), &action);
     let id = id.or(action.message_id);
-    let outcome = result
-        .as_ref()
-        .map_or_else(|refusal| refusal.code, |()| "accepted");
+    let outcome = result.as_ref().map_or_else(|refusal| refusal.code, |()| "accepted");
     let call = Call {
         chat: action.chat,
         content: action.content,
@@ -72,11 +70,7 @@ fn check(
         _ => true,
     };
     if !told {
-        return Err(Refusal::new(
-            400,
-            "invalid_request",
-            "on or message_id is missing",
-        ));
+        return Err(Refusal::new(400, "invalid_request", "on or message_id is missing"));
     }
     if what == "typing" || what == "read" {
         return Ok(());
@@ -87,25 +81,13 @@ fn check(
     }
     let content = action.content.as_ref();
     if what == "edit" && content.is_none_or(|content| content.problem().is_some()) {
-        return Err(Refusal::new(
-            400,
-            "invalid_content",
-            "an edit needs valid content",
-        ));
+        return Err(Refusal::new(400, "invalid_content", "an edit needs valid content"));
     }
     let account = state.account(token, &world.config)?;
     let chat = world.keys.key(&[chat]);
     let number = id.and_then(|id| id.strip_prefix('m')?.parse().ok());
-    let missing = || {
-        Refusal::new(
-            404,
-            "message_not_found",
-            "this account sent no such message to this chat",
-        )
-    };
-    let kept = number
-        .and_then(|id| account.messages.get_mut(id))
-        .ok_or_else(missing)?;
+    let missing = || Refusal::new(404, "message_not_found", "this account sent no such message to this chat");
+    let kept = number.and_then(|id| account.messages.get_mut(id)).ok_or_else(missing)?;
     if kept.chat != chat || kept.deleted {
         return Err(missing());
     }
@@ -119,11 +101,7 @@ pub(crate) fn call(world: &World, state: &State, token: &str, what: &str, outcom
     Call {
         n: 0,
         what: what.to_owned(),
-        account: state
-            .accounts
-            .get(token)
-            .map(|account| account.id.clone())
-            .unwrap_or_default(),
+        account: state.accounts.get(token).map(|account| account.id.clone()).unwrap_or_default(),
         chat: None,
         thread: None,
         reply_to: None,

@@ -10,9 +10,7 @@ pub(crate) struct Clock {
 
 impl Clock {
     pub(crate) fn start() -> Self {
-        Self {
-            started: Instant::now(),
-        }
+        Self { started: Instant::now() }
     }
 
     /// Microseconds since the start; never goes back. Limits are counted in it.
@@ -22,10 +20,7 @@ impl Clock {
 }
 
 /// Microseconds since 1970 by the operating system.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a simulated provider has a calendar of its own"
-)]
+#[expect(clippy::disallowed_methods, reason = "a simulated provider has a calendar of its own")]
 pub(crate) fn wall_micros() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_micros()).unwrap_or(u64::MAX)

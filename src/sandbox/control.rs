@@ -145,11 +145,7 @@ pub(crate) fn set_webhook(
         url,
         secret: secret.unwrap_or_else(|| signature(token, b"webhook secret").replace("sha256=", "whs_")),
     });
-    let secret = account
-        .settings
-        .webhook
-        .as_ref()
-        .map(|webhook| webhook.secret.clone());
+    let secret = account.settings.webhook.as_ref().map(|webhook| webhook.secret.clone());
     let starts = account.turn_events();
     if starts {
         deliver(world, token);
@@ -165,13 +161,7 @@ async fn post_inbound(State(world): State<Arc<World>>, bytes: Bytes) -> Result<J
 
 /// Lets a contact do something. Answers the event's id and, for a message, the message's.
 pub(crate) fn inbound(world: &Arc<World>, event: InboundEvent) -> Result<(String, Option<String>), Refusal> {
-    let InboundEvent {
-        token,
-        chat,
-        from,
-        kind,
-        mut fields,
-    } = event;
+    let InboundEvent { token, chat, from, kind, mut fields } = event;
     let kind = kind.unwrap_or_else(|| "message".to_owned());
     let mut state = world.lock();
     state.account(&token, &world.config)?;
@@ -186,9 +176,7 @@ pub(crate) fn inbound(world: &Arc<World>, event: InboundEvent) -> Result<(String
     if kind == "message" {
         state.account(&token, &world.config)?.counts.inbound += 1;
         let fresh = state.next_id();
-        let id = fields
-            .entry("message_id")
-            .or_insert_with(|| message_id(fresh).into());
+        let id = fields.entry("message_id").or_insert_with(|| message_id(fresh).into());
         message = id.as_str().map(str::to_owned);
     }
     let event = state.event(&kind, Value::Object(fields));

@@ -52,20 +52,10 @@ pub(crate) async fn run_timeline(world: Arc<World>) {
 fn happen(world: &Arc<World>, due: Due) {
     let mut state = world.lock();
     let event = match due.body {
-        Planned::Receipt {
-            chat,
-            message_id,
-            status,
-        } => state.event(
-            "receipt",
-            json!({"chat": chat, "message_id": message_id, "status": status}),
-        ),
-        Planned::Reply {
-            chat,
-            thread,
-            message_id: answered,
-            text,
-        } => {
+        Planned::Receipt { chat, message_id, status } => {
+            state.event("receipt", json!({"chat": chat, "message_id": message_id, "status": status}))
+        }
+        Planned::Reply { chat, thread, message_id: answered, text } => {
             let id = message_id(state.next_id());
             if let Some(account) = state.accounts.get_mut(&due.token) {
                 account.counts.inbound += 1;
@@ -117,11 +107,7 @@ async fn empty_outbox(world: Arc<World>, token: String) {
                 return;
             }
             let events: Vec<String> = account.outbox.drain(..count).map(|event| event.json).collect();
-            (
-                format!(r#"{{"events":[{}]}}"#, events.join(",")),
-                count as u64,
-                account.settings.webhook_repeat,
-            )
+            (format!(r#"{{"events":[{}]}}"#, events.join(",")), count as u64, account.settings.webhook_repeat)
         };
         let body = Bytes::from(body);
         let mut done = false;
@@ -145,11 +131,7 @@ async fn insist(world: &World, token: &str, body: &Bytes) -> bool {
     let mut pause = FIRST_PAUSE;
     for _ in 0..TRIES {
         // Looked up each time: connecting again may have moved the webhook.
-        let webhook = world
-            .lock()
-            .accounts
-            .get(token)
-            .and_then(|account| account.settings.webhook.clone());
+        let webhook = world.lock().accounts.get(token).and_then(|account| account.settings.webhook.clone());
         let Some(webhook) = webhook else { return false };
         if post(world, &webhook, body).await {
             return true;

@@ -27,18 +27,9 @@ pub(crate) struct Due {
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Planned {
     /// A receipt: `delivered` or `read`.
-    Receipt {
-        chat: String,
-        message_id: String,
-        status: &'static str,
-    },
+    Receipt { chat: String, message_id: String, status: &'static str },
     /// The automatic answer.
-    Reply {
-        chat: String,
-        thread: Option<String>,
-        message_id: String,
-        text: String,
-    },
+    Reply { chat: String, thread: Option<String>, message_id: String, text: String },
 }
 
 /// Everything that lies ahead, of all accounts.

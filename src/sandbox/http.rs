@@ -155,10 +155,7 @@ async fn verify(State(world): State<Arc<World>>, Token(token): Token) -> Json<Va
     let call = actions::call(&world, &state, &token, "verify", "accepted");
     actions::note(&world, &mut state, &token, call);
     let account = state.accounts.get(&token);
-    Json(account.map_or(
-        Value::Null,
-        |account| json!({"id": account.id, "name": account.name}),
-    ))
+    Json(account.map_or(Value::Null, |account| json!({"id": account.id, "name": account.name})))
 }
 
 #[derive(Deserialize)]
@@ -265,11 +262,7 @@ async fn download(
 ) -> Result<Response, Refusal> {
     let mut state = world.lock();
     let file = state.files.get(&id).cloned();
-    let outcome = if file.is_some() {
-        "accepted"
-    } else {
-        "file_not_found"
-    };
+    let outcome = if file.is_some() { "accepted" } else { "file_not_found" };
     let mut call = actions::call(&world, &state, &token, "download", outcome);
     call.id = Some(id);
     actions::note(&world, &mut state, &token, call);

@@ -84,11 +84,7 @@ pub(crate) fn judge(
     }
     let uploaded = send.content.file().and_then(|file| file.file.as_ref());
     if uploaded.is_some_and(|id| !files.contains_key(id)) {
-        return Verdict::refused(Refusal::new(
-            400,
-            "unknown_file",
-            "no file with this id was uploaded",
-        ));
+        return Verdict::refused(Refusal::new(400, "unknown_file", "no file with this id was uploaded"));
     }
     if let Some(verdict) = held(account, &send.chat, now) {
         return verdict;
@@ -136,10 +132,7 @@ pub(crate) fn judge(
 /// The refusal that a recipient's misbehaviour asks for, if it asks for one this time.
 fn refusal(account: &mut Account, asked: Behaviour, tries: u64, chat: &str, now: u64) -> Option<Refusal> {
     let told = account.holds.contains_key(chat);
-    let hold = |ms: u64| Hold {
-        since_us: now,
-        until_us: now + ms * 1_000,
-    };
+    let hold = |ms: u64| Hold { since_us: now, until_us: now + ms * 1_000 };
     Some(match asked {
         Behaviour::FailPermanent => Refusal::new(422, "rejected", "this recipient takes no messages"),
         Behaviour::Blocked => Refusal::new(403, "recipient_blocked", "this recipient blocked the account"),
@@ -172,16 +165,9 @@ fn refusal(account: &mut Account, asked: Behaviour, tries: u64, chat: &str, now:
 fn held(account: &Account, chat: &str, now: u64) -> Option<Verdict> {
     let of_account = account.held.map(|hold| (hold, true));
     let of_chat = account.holds.get(chat).map(|&hold| (hold, false));
-    let (hold, whole) = [of_account, of_chat]
-        .into_iter()
-        .flatten()
-        .find(|(hold, _)| now < hold.until_us)?;
+    let (hold, whole) = [of_account, of_chat].into_iter().flatten().find(|(hold, _)| now < hold.until_us)?;
     let left = (hold.until_us - now).div_ceil(1_000);
-    let mut verdict = Verdict::refused(if whole {
-        account_limited(left)
-    } else {
-        recipient_limited(left)
-    });
+    let mut verdict = Verdict::refused(if whole { account_limited(left) } else { recipient_limited(left) });
     verdict.early = now > hold.since_us + UNDER_WAY_US;
     Some(verdict)
 }

@@ -30,6 +30,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
@@ -41,7 +42,7 @@ pub use deliver::signature;
 pub use limits::{Limit, Scope};
 pub use report::{Call, Counts, Example, Forgotten, Report};
 
-use world::World;
+use world::{Stored, World};
 
 /// Settings of a sandbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -140,6 +141,17 @@ impl Sandbox {
         control::inbound(&self.world, event).map_err(|refusal| refusal.message)
     }
 
+    /// Keeps a file, as an upload would, and answers its id.
+    pub fn put_file(&self, mime: &str, bytes: Bytes) -> String {
+        let file = Stored { bytes, mime: mime.to_owned() };
+        self.world.lock().store(file, self.world.config.file_cap)
+    }
+
+    /// The bytes of an uploaded file, while they are kept.
+    pub fn file(&self, id: &str) -> Option<Bytes> {
+        self.world.lock().files.get(id).map(|file| file.bytes.clone())
+    }
+
     /// What it saw, in numbers.
     pub fn report(&self) -> Report {
         self.world.report()
@@ -171,8 +183,6 @@ impl Drop for Sandbox {
 
 impl fmt::Debug for Sandbox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sandbox")
-            .field("addr", &self.addr)
-            .finish_non_exhaustive()
+        f.debug_struct("Sandbox").field("addr", &self.addr).finish_non_exhaustive()
     }
 }

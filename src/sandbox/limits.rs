@@ -56,10 +56,7 @@ const CHATS: usize = 10_000;
 
 impl Watch {
     pub(crate) fn new(limit: Limit) -> Self {
-        Self {
-            limit,
-            seen: HashMap::new(),
-        }
+        Self { limit, seen: HashMap::new() }
     }
 
     pub(crate) const fn limit(&self) -> &Limit {
@@ -68,19 +65,12 @@ impl Watch {
 
     /// Takes note of a send to `chat` at `now` (µs, not falling) and says what it breaks.
     pub(crate) fn note(&mut self, chat: &str, now: u64) -> Vec<Break> {
-        let Limit {
-            count,
-            window_ms,
-            min_gap_ms,
-            tolerance_us,
-            ..
-        } = self.limit;
+        let Limit { count, window_ms, min_gap_ms, tolerance_us, .. } = self.limit;
         let window = window_ms.unwrap_or(0) * 1_000;
         let gap = min_gap_ms.unwrap_or(0) * 1_000;
         if self.seen.len() > CHATS {
             let reach = window.max(gap);
-            self.seen
-                .retain(|_, times| times.back().is_some_and(|last| last + reach > now));
+            self.seen.retain(|_, times| times.back().is_some_and(|last| last + reach > now));
         }
         let key = match self.limit.scope {
             Scope::Account => "",
@@ -96,10 +86,7 @@ impl Watch {
             let short = least.saturating_sub(now - since);
             if short > tolerance_us {
                 let rule = self.limit.name.as_deref().unwrap_or(rule).to_owned();
-                breaks.push(Break {
-                    rule,
-                    short_by_us: short,
-                });
+                breaks.push(Break { rule, short_by_us: short });
             }
         };
         if let Some(&last) = times.back() {
@@ -137,17 +124,8 @@ mod tests {
         assert!(watch.note("a", 0).is_empty());
         assert!(watch.note("a", 9_000).is_empty());
         assert!(watch.note("b", 9_000).is_empty());
-        assert!(
-            watch.note("a", 10_000).is_empty(),
-            "the first is just out of the window"
-        );
-        assert_eq!(
-            watch.note("a", 18_999),
-            [Break {
-                rule: "window".to_owned(),
-                short_by_us: 1
-            }]
-        );
+        assert!(watch.note("a", 10_000).is_empty(), "the first is just out of the window");
+        assert_eq!(watch.note("a", 18_999), [Break { rule: "window".to_owned(), short_by_us: 1 }]);
     }
 
     #[test]
@@ -155,13 +133,7 @@ mod tests {
         let mut watch = Watch::new(limit(100, 0, 5));
         assert!(watch.note("a", 0).is_empty());
         assert!(watch.note("a", 5_000).is_empty());
-        assert_eq!(
-            watch.note("a", 9_000),
-            [Break {
-                rule: "min_gap".to_owned(),
-                short_by_us: 1_000
-            }]
-        );
+        assert_eq!(watch.note("a", 9_000), [Break { rule: "min_gap".to_owned(), short_by_us: 1_000 }]);
     }
 
     #[test]
@@ -179,13 +151,7 @@ mod tests {
                 counted += watch.note("a", now).len();
             }
             let by_hand = (0..times.len())
-                .filter(|&last| {
-                    times[..=last]
-                        .iter()
-                        .filter(|&&t| t + 10_000 > times[last])
-                        .count()
-                        > 3
-                })
+                .filter(|&last| times[..=last].iter().filter(|&&t| t + 10_000 > times[last]).count() > 3)
                 .count();
             assert_eq!(counted, by_hand);
         }

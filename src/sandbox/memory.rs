@@ -14,12 +14,7 @@ pub(crate) struct Memory<K, V> {
 
 impl<K: Copy + Eq + Hash, V> Memory<K, V> {
     pub(crate) fn new(cap: usize) -> Self {
-        Self {
-            entries: HashMap::new(),
-            order: VecDeque::new(),
-            cap,
-            forgotten: 0,
-        }
+        Self { entries: HashMap::new(), order: VecDeque::new(), cap, forgotten: 0 }
     }
 
     pub(crate) fn get(&self, key: K) -> Option<&V> {
@@ -66,10 +61,7 @@ mod tests {
             memory.insert(n, n);
             memory.insert(n, n * 10);
         }
-        assert_eq!(
-            (memory.get(0), memory.get(1), memory.get(2)),
-            (None, Some(&10), Some(&20))
-        );
+        assert_eq!((memory.get(0), memory.get(1), memory.get(2)), (None, Some(&10), Some(&20)));
         assert_eq!(memory.forgotten, 1);
     }
 }

@@ -31,10 +31,7 @@ pub(crate) fn save(path: &Path, accounts: &HashMap<String, Account>) -> io::Resu
     let known: BTreeMap<&str, Saved> = accounts
         .iter()
         .map(|(token, account)| {
-            let saved = Saved {
-                name: account.name.clone(),
-                settings: account.settings.clone(),
-            };
+            let saved = Saved { name: account.name.clone(), settings: account.settings.clone() };
             (token.as_str(), saved)
         })
         .collect();

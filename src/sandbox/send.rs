@@ -27,21 +27,10 @@ fn arrive(world: &Arc<World>, token: &str, send: Send) -> (u64, String, Verdict)
     let now = world.clock.micros();
     let next_id = state.next_id();
     let n = state.next_call;
-    let State {
-        accounts,
-        files,
-        violations,
-        inversions,
-        duplicates,
-        ..
-    } = &mut *state;
+    let State { accounts, files, violations, inversions, duplicates, .. } = &mut *state;
     let account = accounts.get_mut(token).expect("authenticated");
     account.counts.calls += 1;
-    let breaks = account
-        .at_call
-        .iter_mut()
-        .flat_map(|watch| watch.note(&send.chat, now))
-        .collect();
+    let breaks = account.at_call.iter_mut().flat_map(|watch| watch.note(&send.chat, now)).collect();
     let verdict = judge(account, files, &world.keys, &send, next_id, now);
     let example = |account: &Account, detail: String| Example {
         account: account.id.clone(),
@@ -53,9 +42,7 @@ fn arrive(world: &Arc<World>, token: &str, send: Send) -> (u64, String, Verdict)
     broken(account, violations, breaks, "call", &example);
     if verdict.early {
         account.counts.limit_violations += 1;
-        keep(violations, || {
-            example(account, "retry_after: sent while told to wait".to_owned())
-        });
+        keep(violations, || example(account, "retry_after: sent while told to wait".to_owned()));
     }
     if verdict.accepts() {
         let found = accept(world, account, &send, next_id);
@@ -101,18 +88,12 @@ fn leave(world: &World, token: &str, n: u64, chat: &str) {
     let mut state = world.lock();
     let now = world.clock.micros();
     state.answered(n, now);
-    let State {
-        accounts, violations, ..
-    } = &mut *state;
+    let State { accounts, violations, .. } = &mut *state;
     // A reset in between forgets the account.
     let Some(account) = accounts.get_mut(token) else {
         return;
     };
-    let breaks = account
-        .at_answer
-        .iter_mut()
-        .flat_map(|watch| watch.note(chat, now))
-        .collect();
+    let breaks = account.at_answer.iter_mut().flat_map(|watch| watch.note(chat, now)).collect();
     let example = |account: &Account, detail: String| Example {
         account: account.id.clone(),
         chat: chat.to_owned(),
@@ -132,9 +113,7 @@ fn broken(
 ) {
     for Break { rule, short_by_us } in breaks {
         account.counts.limit_violations += 1;
-        keep(examples, || {
-            example(account, format!("{rule} at {at}: {short_by_us} µs too early"))
-        });
+        keep(examples, || example(account, format!("{rule} at {at}: {short_by_us} µs too early")));
     }
 }
 
@@ -148,21 +127,12 @@ struct Found {
 fn accept(world: &World, account: &mut Account, send: &Send, id: u64) -> Found {
     let mut found = Found::default();
     account.counts.accepted += 1;
-    account.messages.insert(
-        id,
-        Kept {
-            chat: world.keys.key(&[&send.chat]),
-            deleted: false,
-        },
-    );
+    account.messages.insert(id, Kept { chat: world.keys.key(&[&send.chat]), deleted: false });
     let client = send.client_id.as_deref().map(|client| world.keys.key(&[client]));
     if let Some(client) = client {
         if account.clients.get(client).is_some() {
             account.counts.duplicates += 1;
-            found.duplicate = Some(format!(
-                "client_id {} again",
-                send.client_id.as_deref().unwrap_or("")
-            ));
+            found.duplicate = Some(format!("client_id {} again", send.client_id.as_deref().unwrap_or("")));
         } else {
             account.clients.insert(client, id);
         }
@@ -176,10 +146,7 @@ fn accept(world: &World, account: &mut Account, send: &Send, id: u64) -> Found {
                 account.counts.order_inversions += 1;
                 found.inversion = Some(format!("#{stream}:{number} after #{stream}:{}", last.n));
             }
-            *last = Last {
-                n: number.max(last.n),
-                client,
-            };
+            *last = Last { n: number.max(last.n), client };
         } else {
             account.streams.insert(key, Last { n: number, client });
         }
@@ -206,15 +173,8 @@ fn plan(account: &Account, token: &str, send: &Send, verdict: &Verdict, now: u64
         token: token.to_owned(),
         body,
     };
-    let receipt = |status| Planned::Receipt {
-        chat: send.chat.clone(),
-        message_id: message_id(id),
-        status,
-    };
-    let mut planned = vec![
-        due(delivered, 0, receipt("delivered")),
-        due(read, 1, receipt("read")),
-    ];
+    let receipt = |status| Planned::Receipt { chat: send.chat.clone(), message_id: message_id(id), status };
+    let mut planned = vec![due(delivered, 0, receipt("delivered")), due(read, 1, receipt("read"))];
     if settings.reply {
         let reply = Planned::Reply {
             chat: send.chat.clone(),

@@ -26,19 +26,12 @@ struct Caller {
 
 impl Caller {
     fn new(sandbox: &Sandbox) -> Self {
-        Self {
-            client: Client::builder(TokioExecutor::new()).build_http(),
-            base: sandbox.url(),
-        }
+        Self { client: Client::builder(TokioExecutor::new()).build_http(), base: sandbox.url() }
     }
 
     /// The status and JSON of the answer; none if the connection was closed instead.
     async fn call(&self, method: Method, path: &str, body: &Value) -> Option<(u16, Value)> {
-        let body = if body.is_null() {
-            Vec::new()
-        } else {
-            body.to_string().into_bytes()
-        };
+        let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
         let request = Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.base))
@@ -81,12 +74,8 @@ async fn receiver(refusals: usize) -> (String, Taken) {
 
 fn events(taken: &Taken) -> Vec<Value> {
     let taken = taken.lock().unwrap();
-    let bodies = taken
-        .iter()
-        .map(|(_, body)| serde_json::from_slice::<Value>(body).unwrap());
-    bodies
-        .flat_map(|body| body["events"].as_array().unwrap().clone())
-        .collect()
+    let bodies = taken.iter().map(|(_, body)| serde_json::from_slice::<Value>(body).unwrap());
+    bodies.flat_map(|body| body["events"].as_array().unwrap().clone()).collect()
 }
 
 /// Waits until `done` says so; ten seconds are a failure.
@@ -96,9 +85,7 @@ async fn until(mut done: impl FnMut() -> bool) {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(10), wait)
-        .await
-        .expect("it happens in time");
+    tokio::time::timeout(Duration::from_secs(10), wait).await.expect("it happens in time");
 }
 
 async fn sandbox() -> (Sandbox, Caller) {
@@ -111,22 +98,13 @@ async fn sandbox() -> (Sandbox, Caller) {
 async fn webhooks_are_signed_in_order_and_repeated_until_taken() {
     let (sandbox, caller) = sandbox().await;
     let (url, taken) = receiver(2).await;
-    let (_, answer) = caller
-        .call(Method::POST, "/v1/webhook", &json!({ "url": url }))
-        .await
-        .unwrap();
+    let (_, answer) = caller.call(Method::POST, "/v1/webhook", &json!({ "url": url })).await.unwrap();
     let secret = answer["secret"].as_str().unwrap();
-    let settings = AccountSettings {
-        reply: Some(true),
-        ..AccountSettings::default()
-    };
+    let settings = AccountSettings { reply: Some(true), ..AccountSettings::default() };
     sandbox.set_account(TOKEN, settings).unwrap();
     let mut ids = Vec::new();
     for n in 0..5 {
-        let (status, answer) = caller
-            .send("anna", &n.to_string(), &format!("hi #s:{n}"))
-            .await
-            .unwrap();
+        let (status, answer) = caller.send("anna", &n.to_string(), &format!("hi #s:{n}")).await.unwrap();
         assert_eq!(status, 200);
         ids.push(answer["id"].clone());
     }
@@ -137,27 +115,13 @@ async fn webhooks_are_signed_in_order_and_repeated_until_taken() {
     let events = events(&taken);
     for status in ["delivered", "read"] {
         let told: Vec<_> = events.iter().filter(|event| event["status"] == status).collect();
-        assert_eq!(
-            told.iter()
-                .map(|event| event["message_id"].clone())
-                .collect::<Vec<_>>(),
-            ids
-        );
+        assert_eq!(told.iter().map(|event| event["message_id"].clone()).collect::<Vec<_>>(), ids);
     }
     let replies: Vec<_> = events.iter().filter(|event| event["type"] == "message").collect();
-    assert_eq!(
-        replies
-            .iter()
-            .map(|event| event["reply_to"].clone())
-            .collect::<Vec<_>>(),
-        ids
-    );
+    assert_eq!(replies.iter().map(|event| event["reply_to"].clone()).collect::<Vec<_>>(), ids);
     assert_eq!(replies[4]["content"]["text"], "echo: hi #s:4");
     let report = sandbox.report().total;
-    assert_eq!(
-        (report.webhook_failures, report.webhook_events, report.events_lost),
-        (2, 15, 0)
-    );
+    assert_eq!((report.webhook_failures, report.webhook_events, report.events_lost), (2, 15, 0));
     assert_eq!((report.order_inversions, report.duplicates), (0, 0));
     sandbox.stop().await;
 }
@@ -165,35 +129,16 @@ async fn webhooks_are_signed_in_order_and_repeated_until_taken() {
 #[tokio::test]
 async fn duplicates_and_inversions_are_found_among_accepted_messages() {
     let (sandbox, caller) = sandbox().await;
-    assert_eq!(
-        caller.send("ambiguous-a", "1", "x #s:1").await,
-        None,
-        "taken, not answered"
-    );
+    assert_eq!(caller.send("ambiguous-a", "1", "x #s:1").await, None, "taken, not answered");
     caller.send("ambiguous-a", "1", "x #s:1").await.unwrap();
-    assert_eq!(
-        caller.send("ambiguous-lost-a", "2", "x #s:2").await,
-        None,
-        "not taken"
-    );
+    assert_eq!(caller.send("ambiguous-lost-a", "2", "x #s:2").await, None, "not taken");
     caller.send("ambiguous-lost-a", "2", "x #s:2").await.unwrap();
     let report = sandbox.report();
     let total = &report.total;
-    assert_eq!(
-        (
-            total.accepted,
-            total.dropped,
-            total.duplicates,
-            total.order_inversions
-        ),
-        (3, 2, 1, 0)
-    );
+    assert_eq!((total.accepted, total.dropped, total.duplicates, total.order_inversions), (3, 2, 1, 0));
     for (client, n) in [("3", 5), ("4", 4), ("5", 5), ("6", 6)] {
         caller.send("anna", client, &format!("x #s:{n}")).await.unwrap();
-        caller
-            .send("anna", &format!("other {client}"), &format!("x #t{client}:1"))
-            .await
-            .unwrap();
+        caller.send("anna", &format!("other {client}"), &format!("x #t{client}:1")).await.unwrap();
     }
     let report = sandbox.report();
     assert_eq!(report.total.order_inversions, 2);
@@ -204,10 +149,7 @@ async fn duplicates_and_inversions_are_found_among_accepted_messages() {
 #[tokio::test]
 async fn an_account_that_deduplicates_answers_with_the_first_id() {
     let (sandbox, caller) = sandbox().await;
-    let settings = AccountSettings {
-        dedupe: Some(true),
-        ..AccountSettings::default()
-    };
+    let settings = AccountSettings { dedupe: Some(true), ..AccountSettings::default() };
     sandbox.set_account(TOKEN, settings).unwrap();
     assert_eq!(caller.send("ambiguous", "1", "x").await, None);
     let (_, again) = caller.send("ambiguous", "1", "x").await.unwrap();
@@ -228,14 +170,8 @@ async fn limits_are_counted_at_the_call_and_at_the_answer() {
         min_gap_ms,
         tolerance_us: 0,
     };
-    let limits = vec![
-        limit(Scope::Account, Some(3), None),
-        limit(Scope::Chat, None, Some(3_600_000)),
-    ];
-    let settings = AccountSettings {
-        limits: Some(limits),
-        ..AccountSettings::default()
-    };
+    let limits = vec![limit(Scope::Account, Some(3), None), limit(Scope::Chat, None, Some(3_600_000))];
+    let settings = AccountSettings { limits: Some(limits), ..AccountSettings::default() };
     sandbox.set_account(TOKEN, settings).unwrap();
     for (n, chat) in ["a", "b", "c"].into_iter().enumerate() {
         caller.send(chat, &n.to_string(), "x").await.unwrap();
@@ -249,21 +185,14 @@ async fn limits_are_counted_at_the_call_and_at_the_answer() {
     assert_eq!(sandbox.report().total.limit_violations, 0);
     caller.send("a", "5", "x").await.unwrap();
     caller.send("a", "6", "x").await.unwrap();
-    assert_eq!(
-        sandbox.report().total.limit_violations,
-        2,
-        "limits outlive a reset"
-    );
+    assert_eq!(sandbox.report().total.limit_violations, 2, "limits outlive a reset");
 }
 
 #[tokio::test]
 async fn who_was_told_to_wait_and_does_not_breaks_a_limit() {
     let (sandbox, caller) = sandbox().await;
     let (status, answer) = caller.send("rate-limited-60000", "1", "x").await.unwrap();
-    assert_eq!(
-        (status, answer["error"]["retry_after_ms"].as_u64()),
-        (429, Some(60_000))
-    );
+    assert_eq!((status, answer["error"]["retry_after_ms"].as_u64()), (429, Some(60_000)));
     assert_eq!(sandbox.report().total.limit_violations, 0);
     caller.send("anna", "2", "x").await.unwrap();
     tokio::time::sleep(Duration::from_millis(110)).await;
@@ -281,37 +210,19 @@ async fn updates_wait_for_events_and_forget_what_was_received() {
     let wait = poll("/v1/updates?wait_ms=20000".to_owned());
     let write = async {
         let body = json!({"token": TOKEN, "chat": "anna", "content": {"type": "text", "text": "hi"}});
-        caller
-            .call(Method::POST, "/control/inbound", &body)
-            .await
-            .unwrap()
+        caller.call(Method::POST, "/control/inbound", &body).await.unwrap()
     };
     let (first, (status, made)) = tokio::join!(wait, write);
     assert_eq!((status, &first["events"][0]["id"]), (200, &made["event_id"]));
     let cursor = first["cursor"].as_str().unwrap();
     let none = poll(format!("/v1/updates?wait_ms=0&cursor={cursor}")).await;
-    assert_eq!(
-        (&none["events"], none["cursor"].as_str()),
-        (&json!([]), Some(cursor))
-    );
+    assert_eq!((&none["events"], none["cursor"].as_str()), (&json!([]), Some(cursor)));
     // A webhook takes over what waits, and polls are refused.
-    caller
-        .call(
-            Method::POST,
-            "/control/inbound",
-            &json!({"token": TOKEN, "chat": "b", "type": "odd"}),
-        )
-        .await;
+    caller.call(Method::POST, "/control/inbound", &json!({"token": TOKEN, "chat": "b", "type": "odd"})).await;
     let (url, taken) = receiver(0).await;
-    caller
-        .call(Method::POST, "/v1/webhook", &json!({ "url": url }))
-        .await
-        .unwrap();
+    caller.call(Method::POST, "/v1/webhook", &json!({ "url": url })).await.unwrap();
     until(|| events(&taken).len() == 1).await;
-    let (status, _) = caller
-        .call(Method::GET, "/v1/updates", &Value::Null)
-        .await
-        .unwrap();
+    let (status, _) = caller.call(Method::GET, "/v1/updates", &Value::Null).await.unwrap();
     assert_eq!(status, 409);
     sandbox.stop().await;
 }
@@ -320,34 +231,15 @@ async fn updates_wait_for_events_and_forget_what_was_received() {
 async fn strangers_and_strange_requests_are_refused() {
     let (_sandbox, mut caller) = sandbox().await;
     for (body, code) in [
-        (
-            json!({"chat": "a", "content": {"type": "text", "text": " "}}),
-            "invalid_content",
-        ),
-        (
-            json!({"chat": "a", "content": {"type": "text", "text": "x", "colour": 1}}),
-            "invalid_request",
-        ),
-        (
-            json!({"chat": "a", "content": {"type": "image", "file": "f1"}}),
-            "unknown_file",
-        ),
-        (
-            json!({"chat": "a", "content": {"type": "image", "file": "f1", "size": 1}}),
-            "invalid_request",
-        ),
-        (
-            json!({"chat": "a", "content": {"type": "hologram"}}),
-            "invalid_request",
-        ),
+        (json!({"chat": "a", "content": {"type": "text", "text": " "}}), "invalid_content"),
+        (json!({"chat": "a", "content": {"type": "text", "text": "x", "colour": 1}}), "invalid_request"),
+        (json!({"chat": "a", "content": {"type": "image", "file": "f1"}}), "unknown_file"),
+        (json!({"chat": "a", "content": {"type": "image", "file": "f1", "size": 1}}), "invalid_request"),
+        (json!({"chat": "a", "content": {"type": "hologram"}}), "invalid_request"),
         (json!({"chat": "a"}), "invalid_request"),
     ] {
         let (status, answer) = caller.call(Method::POST, "/v1/messages", &body).await.unwrap();
-        assert_eq!(
-            (status, answer["error"]["code"].as_str()),
-            (400, Some(code)),
-            "{body}"
-        );
+        assert_eq!((status, answer["error"]["code"].as_str()), (400, Some(code)), "{body}");
     }
     let (status, _) = caller
         .call(
@@ -367,20 +259,15 @@ async fn strangers_and_strange_requests_are_refused() {
 #[tokio::test]
 async fn accounts_outlive_a_restart_and_ids_never_repeat() {
     let folder = tempfile::tempdir().unwrap();
-    let config = SandboxConfig {
-        state: Some(folder.path().join("sandbox.json")),
-        ..SandboxConfig::default()
-    };
+    let config =
+        SandboxConfig { state: Some(folder.path().join("sandbox.json")), ..SandboxConfig::default() };
     let (url, taken) = receiver(0).await;
     let mut ids = Vec::new();
     for run in 0..2 {
         let sandbox = Sandbox::start(config.clone()).await.unwrap();
         let caller = Caller::new(&sandbox);
         if run == 0 {
-            caller
-                .call(Method::POST, "/v1/webhook", &json!({ "url": url }))
-                .await
-                .unwrap();
+            caller.call(Method::POST, "/v1/webhook", &json!({ "url": url })).await.unwrap();
         }
         let (_, answer) = caller.send("anna", "1", "x").await.unwrap();
         ids.push(answer["id"].clone());

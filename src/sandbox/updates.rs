@@ -58,11 +58,7 @@ fn page(world: &World, token: &str, cursor: Option<u64>) -> Result<Option<Respon
     let mut state = world.lock();
     let account = state.account(token, &world.config)?;
     if account.settings.webhook.is_some() {
-        return Err(Refusal::new(
-            409,
-            "webhook_set",
-            "events go to the webhook; take it away to poll",
-        ));
+        return Err(Refusal::new(409, "webhook_set", "events go to the webhook; take it away to poll"));
     }
     if let Some(cursor) = cursor {
         account.updates.retain(|event| event.n > cursor);

@@ -134,12 +134,7 @@ pub(crate) struct Refusal {
 
 impl Refusal {
     pub(crate) fn new(status: u16, code: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            status,
-            code,
-            message: message.into(),
-            wait_ms: None,
-        }
+        Self { status, code, message: message.into(), wait_ms: None }
     }
 
     pub(crate) const fn lasting(mut self, wait_ms: u64) -> Self {
@@ -183,23 +178,18 @@ impl Content {
         match self {
             Self::Text { text, .. } if text.trim().is_empty() => Some("text is empty"),
             Self::Text { text, .. } if text.chars().count() > 4_096 => Some("text is over 4096 characters"),
-            Self::Text {
-                format: Some(format), ..
-            } if format != "plain" && format != "markdown" => Some("format is neither plain nor markdown"),
+            Self::Text { format: Some(format), .. } if format != "plain" && format != "markdown" => {
+                Some("format is neither plain nor markdown")
+            }
             Self::Text { .. } => None,
-            Self::Location {
-                latitude, longitude, ..
-            } => (!(-90.0..=90.0).contains(latitude) || !(-180.0..=180.0).contains(longitude))
-                .then_some("the place is not on this planet"),
+            Self::Location { latitude, longitude, .. } => (!(-90.0..=90.0).contains(latitude)
+                || !(-180.0..=180.0).contains(longitude))
+            .then_some("the place is not on this planet"),
             Self::Contacts { contacts } => contacts.is_empty().then_some("contacts is empty"),
             _ => self.file().and_then(|file| {
                 if file.file.is_some() == file.url.is_some() {
                     Some("give either file or url")
-                } else if file
-                    .caption
-                    .as_ref()
-                    .is_some_and(|words| words.chars().count() > 1_024)
-                {
+                } else if file.caption.as_ref().is_some_and(|words| words.chars().count() > 1_024) {
                     Some("caption is over 1024 characters")
                 } else {
                     None

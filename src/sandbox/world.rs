@@ -121,10 +121,7 @@ impl World {
             limit_violation_examples: state.violations.clone(),
             order_inversion_examples: state.inversions.clone(),
             duplicate_examples: state.duplicates.clone(),
-            forgotten: Forgotten {
-                calls: state.forgotten_calls,
-                ..Forgotten::default()
-            },
+            forgotten: Forgotten { calls: state.forgotten_calls, ..Forgotten::default() },
             ..Report::default()
         };
         let mut accounts = BTreeMap::new();
@@ -143,10 +140,7 @@ impl World {
         let state = self.lock();
         let id = account.map(|account| state.accounts.get(account).map_or(account, |known| &known.id));
         // Numbers rise by one, so the place in the record follows from the number.
-        let skip = state
-            .calls
-            .front()
-            .map_or(0, |first| (after + 1).saturating_sub(first.n));
+        let skip = state.calls.front().map_or(0, |first| (after + 1).saturating_sub(first.n));
         state
             .calls
             .iter()
@@ -188,10 +182,7 @@ impl State {
             }
             self.register(token, config);
         }
-        Ok(self
-            .accounts
-            .get_mut(token)
-            .expect("it is there or was just made"))
+        Ok(self.accounts.get_mut(token).expect("it is there or was just made"))
     }
 
     /// Makes the account of `token` if there is none.
@@ -245,10 +236,7 @@ impl State {
         fields["id"] = json!(format!("ev{n}"));
         fields["type"] = kind.into();
         fields["at_us"] = wall_micros().into();
-        Event {
-            n,
-            json: fields.to_string(),
-        }
+        Event { n, json: fields.to_string() }
     }
 }
 

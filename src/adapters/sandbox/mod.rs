@@ -9,6 +9,8 @@ mod content;
 mod event;
 
 #[cfg(test)]
+mod simulated;
+#[cfg(test)]
 mod tests;
 
 use std::time::Duration;

@@ -11,6 +11,7 @@ use outbound::{Http, HttpConfig};
 use serde_json::json;
 use uuid::Uuid;
 
+use super::simulated::Simulated;
 use crate::{AdaptersConfig, channels};
 
 struct Desk {
@@ -68,6 +69,18 @@ fn account(external_id: &str) -> Account {
         created_at: Timestamp::ZERO,
         updated_at: Timestamp::ZERO,
     }
+}
+
+#[tokio::test]
+async fn it_keeps_the_contract() {
+    let desk = Desk::new().await;
+    // The secret of a webhook, as an account has it that is connected with one.
+    let url = Some("http://127.0.0.1:9/hook");
+    let credentials = Credentials::default().with("token", "sandbox-auto-1");
+    let connected = desk.channel.connect(&credentials, &json!({}), url).await.unwrap();
+    let login = Login { credentials: connected.credentials, ..desk.login.clone() };
+    let simulator = Simulated::new(&desk.server);
+    channel::conformance::run(&*desk.channel, &simulator, &login).await;
 }
 
 #[tokio::test]
