@@ -30,7 +30,7 @@ statements! {
     LIST = concat!("SELECT ", columns!(), " FROM messages m WHERE m.workspace_id = $1 AND m.id < $2
         AND ($3 IS NULL OR m.account_id = $3) AND ($4 IS NULL OR m.contact_id = $4)
         AND ($5 IS NULL OR m.status = $5) AND ($6 IS NULL OR m.client_id = $6)
-        ORDER BY m.id DESC LIMIT $7");
+        AND ($7 IS NULL OR m.conversation_id = $7) ORDER BY m.id DESC LIMIT $8");
     BEFORE = concat!("SELECT ", columns!(), " FROM messages m WHERE m.workspace_id = $1 AND m.conversation_id = $2
         AND (m.shown_at, m.id) < ($3, $4) ORDER BY m.shown_at DESC, m.id DESC LIMIT $5");
     AFTER = concat!("SELECT ", columns!(), " FROM messages m WHERE m.workspace_id = $1 AND m.conversation_id = $2
@@ -41,10 +41,12 @@ statements! {
         ORDER BY id";
     CANCEL = concat!("UPDATE messages AS m SET status = 'canceled', updated_at = $3
         WHERE m.workspace_id = $1 AND m.id = $2 AND m.status IN ('scheduled', 'queued') RETURNING ", columns!());
-    RETRY = concat!("UPDATE messages AS m SET status = 'queued', reason = NULL, next_attempt_at = NULL, updated_at = $3
+    RETRY = concat!("UPDATE messages AS m SET status = 'queued', reason = NULL, next_attempt_at = NULL, updated_at = $3,
+        forgiven = (SELECT COALESCE(max(t.n), 0) FROM attempts t WHERE t.message_id = m.id)
         WHERE m.workspace_id = $1 AND m.id = $2 AND m.status IN ('failed', 'unknown') AND m.direction = 'outbound'
         AND m.seq IS NOT NULL RETURNING ", columns!());
-    RESOLVE = concat!("UPDATE messages AS m SET status = $3, reason = 'resolved by a person', updated_at = $4
+    RESOLVE = concat!("UPDATE messages AS m SET status = $3, reason = 'resolved by a person', updated_at = $4,
+        sent_at = CASE WHEN $3 = 'sent' THEN COALESCE(m.sent_at, $4) ELSE m.sent_at END
         WHERE m.workspace_id = $1 AND m.id = $2 AND m.status = 'unknown' RETURNING ", columns!());
     CHANNEL = "SELECT channel FROM accounts WHERE id = $1";
 }
@@ -54,6 +56,8 @@ statements! {
 pub struct MessageFilter {
     /// Of this account.
     pub account: Option<AccountId>,
+    /// Of this conversation.
+    pub conversation: Option<ConversationId>,
     /// With this contact, in all its conversations.
     pub contact: Option<ContactId>,
     /// In this status.
@@ -172,6 +176,7 @@ impl Store {
             .bind(filter.contact.map(|id| id.0))
             .bind(filter.status.map(Status::as_str))
             .bind(&filter.client_id)
+            .bind(filter.conversation.map(|id| id.0))
             .bind(page.probe())
             .fetch_all(conn).await)?;
         page_of(rows, page)
@@ -248,7 +253,7 @@ impl Store {
         .await
     }
 
-    /// Queues a failed or unknown message again, at its old place.
+    /// Queues a failed or unknown message again, at its old place. What failed before does not count any more.
     pub async fn retry_message(
         &self,
         workspace: WorkspaceId,
