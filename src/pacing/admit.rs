@@ -67,9 +67,7 @@ pub fn admit(
 ) -> Decision {
     if ask.width == 0 {
         let reason = "the account's width is 0, so nothing of it may ever be under way: make it 1 or more";
-        return Decision::Refuse {
-            reason: reason.to_owned(),
-        };
+        return Decision::Refuse { reason: reason.to_owned() };
     }
     let typing = typing(profile, ask);
     let mut call_at = now + typing;
@@ -106,10 +104,7 @@ pub fn admit(
     if let Some((until, wait)) = last
         && until > now
     {
-        return Decision::Wait(Wait {
-            until: Some(until),
-            ..wait
-        });
+        return Decision::Wait(Wait { until: Some(until), ..wait });
     }
     let mut state = state.clone();
     state.prune(profile, now);
@@ -118,10 +113,7 @@ pub fn admit(
     let gaps = profile.rules().iter().filter_map(|rule| match rule.kind {
         Kind::Gap { min, max, .. } => {
             let gap = uniform(min, max, random());
-            Some((
-                rule.key.to_string(),
-                u64::try_from(gap.as_micros()).unwrap_or(u64::MAX),
-            ))
+            Some((rule.key.to_string(), u64::try_from(gap.as_micros()).unwrap_or(u64::MAX)))
         }
         _ => None,
     });
@@ -135,12 +127,7 @@ pub fn admit(
         gaps: gaps.collect(),
     };
     state.open.push(open);
-    Decision::Go(Grant {
-        token,
-        call_at,
-        typing,
-        state,
-    })
+    Decision::Go(Grant { token, call_at, typing, state })
 }
 
 /// When a rule lets a message go.
@@ -166,15 +153,9 @@ impl Rule {
     /// As [`Rule::free`], for one track and the open grants that count in it.
     pub(crate) fn free_in(&self, track: &Track, open: &[&OpenGrant], wide: bool, now: Timestamp) -> Free {
         match self.kind {
-            Kind::Typing { .. } => Free {
-                at: Timestamp::ZERO,
-                open: false,
-            },
+            Kind::Typing { .. } => Free { at: Timestamp::ZERO, open: false },
             Kind::Gap { max, .. } => self.bucket(track, open, now, |grant| {
-                (
-                    with_slack(grant.map_or(max, |grant| grant.gap(&self.key, max)), wide),
-                    1,
-                )
+                (with_slack(grant.map_or(max, |grant| grant.gap(&self.key, max)), wide), 1)
             }),
             Kind::Bucket { every, burst } => {
                 self.bucket(track, open, now, |_| (with_slack(every, wide), burst))
@@ -193,9 +174,8 @@ impl Rule {
         let with_open = |as_of: &dyn Fn(&OpenGrant, Duration) -> Timestamp| {
             open.iter().fold(track.arrival(&self.key), |arrival, grant| {
                 let (every, burst) = numbers(Some(grant));
-                spacing::quota(every, burst).map_or(arrival, |quota| {
-                    spacing::charge(quota, arrival, as_of(grant, every))
-                })
+                spacing::quota(every, burst)
+                    .map_or(arrival, |quota| spacing::charge(quota, arrival, as_of(grant, every)))
             })
         };
         let (every, burst) = numbers(None);
@@ -207,10 +187,7 @@ impl Rule {
             return Free { at, open: false };
         }
         let soonest = spacing::free_at(quota, with_open(&|grant, every| as_of(grant, every, now)), now);
-        Free {
-            at: soonest.max(now + every / 20),
-            open: true,
-        }
+        Free { at: soonest.max(now + every / 20), open: true }
     }
 
     fn detail(&self) -> String {
@@ -226,30 +203,16 @@ impl Rule {
 /// An open send counts as now. In a wide lane it will be dated at its start once it ends, so asking again every 20th
 /// of the window finds out soon enough.
 fn as_of(grant: &OpenGrant, window: Duration, now: Timestamp) -> Timestamp {
-    if grant.wide {
-        grant.call_at.max(now - window * 19 / 20)
-    } else {
-        now
-    }
+    if grant.wide { grant.call_at.max(now - window * 19 / 20) } else { now }
 }
 
 fn cap(count: usize, window: Duration, track: &Track, open: &[&OpenGrant], now: Timestamp) -> Free {
     // The window is full while the count-th newest send lies in it; open ones are the newest of all.
     if let Some(settled) = count.checked_sub(open.len()).filter(|settled| *settled > 0) {
-        let binding = track
-            .sends
-            .len()
-            .checked_sub(settled)
-            .map(|place| track.sends[place]);
-        return Free {
-            at: binding.map_or(Timestamp::ZERO, |send| send + window),
-            open: false,
-        };
+        let binding = track.sends.len().checked_sub(settled).map(|place| track.sends[place]);
+        return Free { at: binding.map_or(Timestamp::ZERO, |send| send + window), open: false };
     }
     let mut dates: Vec<_> = open.iter().map(|grant| as_of(grant, window, now)).collect();
     dates.sort_unstable();
-    Free {
-        at: dates[dates.len() - count] + window,
-        open: true,
-    }
+    Free { at: dates[dates.len() - count] + window, open: true }
 }

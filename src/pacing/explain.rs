@@ -64,10 +64,7 @@ impl Rule {
 
     fn of_chats(&self, state: &State, now: Timestamp) -> (usize, Option<Timestamp>) {
         let none = Track::default();
-        let open = state
-            .open
-            .iter()
-            .filter(|grant| self.reach.covers(grant.is_group));
+        let open = state.open.iter().filter(|grant| self.reach.covers(grant.is_group));
         let chats: BTreeSet<_> = open.map(|grant| &grant.chat).chain(state.chats.keys()).collect();
         let held = chats.into_iter().filter_map(|chat| {
             let open: Vec<_> = state.open.iter().filter(|grant| grant.chat == *chat).collect();

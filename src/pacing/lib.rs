@@ -8,6 +8,9 @@
 //!
 //! The order of a send: `admit` → commit [`Grant::state`] → show typing → call the provider at [`Grant::call_at`] →
 //! [`State::settle`]. Between the grant and its end the send counts as *now* in every window and every gap.
+//!
+//! A rule of a known kind is a line in `person.rs`, or a [`Limit`]; a new kind is a variant of [`Kind`] and the arithmetic
+//! that says when it lets a send go.
 
 mod admit;
 mod explain;

@@ -12,13 +12,7 @@ const fn ms(millis: u64) -> Duration {
 }
 
 const fn line(key: &'static str, name: &'static str, reach: Reach, kind: Kind, source: &'static str) -> Rule {
-    Rule {
-        key: Borrowed(key),
-        name: Borrowed(name),
-        kind,
-        reach,
-        source: Borrowed(source),
-    }
+    Rule { key: Borrowed(key), name: Borrowed(name), kind, reach, source: Borrowed(source) }
 }
 
 const HOUSE: &str = "our own rule for WhatsApp Web";

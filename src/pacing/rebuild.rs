@@ -46,10 +46,7 @@ impl State {
             .filter(|(at, _)| *at + profile.horizon() > now)
             .collect();
         sends.sort_by_key(|(at, _)| *at);
-        let sends: Vec<_> = sends
-            .into_iter()
-            .map(|(at, send)| grant(send, at, wide))
-            .collect();
+        let sends: Vec<_> = sends.into_iter().map(|(at, send)| grant(send, at, wide)).collect();
         let mut state = Self::new(profile);
         state.wide = wide;
         for send in &sends {
@@ -63,11 +60,7 @@ impl State {
     /// is as full by now as if it had been full and all of them had been sent just now.
     fn refill_buckets(&mut self, profile: &Profile, sends: &[OpenGrant], now: Timestamp) {
         for rule in profile.rules() {
-            let Kind::Bucket {
-                every,
-                burst: burst @ 2..,
-            } = rule.kind
-            else {
+            let Kind::Bucket { every, burst: burst @ 2.. } = rule.kind else {
                 continue;
             };
             for track in self.chats.values_mut().chain([&mut self.account]) {
@@ -81,9 +74,7 @@ impl State {
                 };
                 let arrival = spacing::quota(with_slack(every, send.wide), burst)
                     .and_then(|quota| spacing::charge(quota, track.arrival(&rule.key), now));
-                track
-                    .arrivals
-                    .extend(arrival.map(|arrival| (rule.key.to_string(), arrival)));
+                track.arrivals.extend(arrival.map(|arrival| (rule.key.to_string(), arrival)));
             }
         }
     }

@@ -121,11 +121,7 @@ impl Reach {
 /// A window as it is kept: a wide lane dates its sends at the call's start and cannot know when they arrive, so it
 /// keeps 5 % more.
 pub(crate) fn with_slack(window: Duration, wide: bool) -> Duration {
-    if wide {
-        window.saturating_add(window / 20)
-    } else {
-        window
-    }
+    if wide { window.saturating_add(window / 20) } else { window }
 }
 
 impl fmt::Display for Kind {
@@ -136,9 +132,7 @@ impl fmt::Display for Kind {
             Self::Bucket { every, burst: 1 } => write!(f, "one in {} s", s(every)),
             Self::Bucket { every, burst } => write!(f, "one in {} s, up to {burst} saved up", s(every)),
             Self::Cap { count, window } => write!(f, "{count} in any {} s", s(window)),
-            Self::Typing {
-                within: (min, max), ..
-            } => write!(f, "{} to {} s of typing", s(min), s(max)),
+            Self::Typing { within: (min, max), .. } => write!(f, "{} to {} s of typing", s(min), s(max)),
         }
     }
 }

@@ -45,10 +45,7 @@ pub(crate) fn binds_until(arrival: u64) -> Timestamp {
 }
 
 fn check(quota: Quota, arrival: Arrival, at: Timestamp) -> Result<Arrival, Timestamp> {
-    let clock = FixedClock {
-        asked: Cell::new(false),
-        at: nanos(at),
-    };
+    let clock = FixedClock { asked: Cell::new(false), at: nanos(at) };
     let limiter =
         RateLimiter::<_, _, _, NoOpMiddleware<Nanos>>::new(quota, OneCell(Cell::new(arrival)), clock);
     match limiter.check() {

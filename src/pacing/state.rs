@@ -38,12 +38,7 @@ pub(crate) struct Track {
     #[serde(rename = "p", default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) is_group: bool,
     /// Dates of the newest sends, rising; as many as the largest cap counts.
-    #[serde(
-        rename = "s",
-        default,
-        skip_serializing_if = "Vec::is_empty",
-        with = "crate::wire::log"
-    )]
+    #[serde(rename = "s", default, skip_serializing_if = "Vec::is_empty", with = "crate::wire::log")]
     pub(crate) sends: Vec<Timestamp>,
     /// governor's arrival times, by the rule's key.
     #[serde(rename = "g", default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -107,13 +102,7 @@ impl State {
         started: Timestamp,
         answered: Timestamp,
     ) -> bool {
-        self.end(profile, token, |grant| {
-            if grant.wide {
-                started
-            } else {
-                answered.max(started)
-            }
-        })
+        self.end(profile, token, |grant| if grant.wide { started } else { answered.max(started) })
     }
 
     /// Ends a grant whose worker died: dated at `at` (the end of its lease), and never given back, because its call
@@ -149,9 +138,7 @@ impl State {
         let chat = profile.log(|reach| reach != Reach::Account).1;
         let open = self.open.iter().map(|grant| grant.call_at + profile.horizon());
         let chats = self.chats.values().map(|track| track.binds_until(chat));
-        let all = open
-            .chain(chats)
-            .chain([self.account.binds_until(account), self.forgotten]);
+        let all = open.chain(chats).chain([self.account.binds_until(account), self.forgotten]);
         all.max().unwrap_or_default()
     }
 
@@ -180,9 +167,7 @@ impl State {
             let before = track.arrivals.remove(rule.key.as_ref()).filter(|_| !over);
             let after = spacing::quota(with_slack(every, send.wide), burst)
                 .map_or(before, |quota| spacing::charge(quota, before, at));
-            track
-                .arrivals
-                .extend(after.map(|after| (rule.key.to_string(), after)));
+            track.arrivals.extend(after.map(|after| (rule.key.to_string(), after)));
         }
     }
 
@@ -208,9 +193,7 @@ impl State {
 impl OpenGrant {
     /// The gap that was drawn for a rule; the longest where none was.
     pub(crate) fn gap(&self, key: &str, longest: Duration) -> Duration {
-        self.gaps
-            .get(key)
-            .map_or(longest, |micros| Duration::from_micros(*micros).min(longest))
+        self.gaps.get(key).map_or(longest, |micros| Duration::from_micros(*micros).min(longest))
     }
 }
 
@@ -229,10 +212,7 @@ impl Track {
 
     fn prune(&mut self, most: usize, window: Duration, now: Timestamp, forgotten: &mut Timestamp) {
         let surplus = self.sends.len().saturating_sub(most);
-        let over = self
-            .sends
-            .partition_point(|send| *send + window <= now)
-            .max(surplus);
+        let over = self.sends.partition_point(|send| *send + window <= now).max(surplus);
         for send in self.sends.drain(..over) {
             *forgotten = (*forgotten).max((send + window).min(now));
         }
@@ -251,10 +231,7 @@ impl Track {
 
     fn binds_until(&self, window: Duration) -> Timestamp {
         let log = self.sends.last().map(|send| *send + window);
-        let arrivals = self
-            .arrivals
-            .values()
-            .map(|arrival| spacing::binds_until(*arrival));
+        let arrivals = self.arrivals.values().map(|arrival| spacing::binds_until(*arrival));
         arrivals.chain(log).max().unwrap_or_default()
     }
 }

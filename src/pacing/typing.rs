@@ -11,19 +11,12 @@ pub(crate) fn typing(profile: &Profile, ask: &Ask<'_>) -> Duration {
     let mut seed = Seed::of(ask.id);
     let mut total = Duration::ZERO;
     for rule in profile.rules() {
-        if let Kind::Typing {
-            per_char,
-            extra,
-            within,
-        } = rule.kind
+        if let Kind::Typing { per_char, extra, within } = rule.kind
             && rule.reach.covers(ask.is_group)
         {
             let one = uniform(per_char.0, per_char.1, seed.next());
             let more = uniform(Duration::ZERO, extra, seed.next());
-            total = one
-                .saturating_mul(ask.chars)
-                .saturating_add(more)
-                .clamp(within.0, within.1);
+            total = one.saturating_mul(ask.chars).saturating_add(more).clamp(within.0, within.1);
         }
     }
     total

@@ -41,10 +41,7 @@ struct Version {
 impl State {
     /// Compact and versioned. A state that cannot be written becomes no bytes at all, which nobody can read.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let written = Written {
-            v: VERSION,
-            state: self,
-        };
+        let written = Written { v: VERSION, state: self };
         serde_json::to_vec(&written).unwrap_or_default()
     }
 
@@ -101,9 +98,7 @@ pub(crate) mod log {
         let mut last = 0_i64;
         let mut sends = Vec::with_capacity(steps.len());
         for (i, step) in steps.into_iter().enumerate() {
-            last = last
-                .checked_add(step)
-                .ok_or_else(|| D::Error::custom("a step is out of range"))?;
+            last = last.checked_add(step).ok_or_else(|| D::Error::custom("a step is out of range"))?;
             if i > 0 && step < 0 {
                 return Err(D::Error::custom("the sends do not rise"));
             }

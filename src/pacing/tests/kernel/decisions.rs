@@ -16,15 +16,7 @@ fn ms(millis: u64) -> Duration {
 }
 
 fn ask(chat: &str, class: Class, pace: Pace) -> Ask<'_> {
-    Ask {
-        id: Uuid::from_u128(7),
-        chat,
-        is_group: false,
-        pace,
-        class,
-        chars: 20,
-        width: 1,
-    }
+    Ask { id: Uuid::from_u128(7), chat, is_group: false, pace, class, chars: 20, width: 1 }
 }
 
 fn bulk(chat: &str) -> Ask<'_> {
@@ -59,13 +51,7 @@ fn send(profile: &Profile, state: &State, ask: &Ask<'_>, now: Timestamp) -> (Sta
 }
 
 fn one(name: &str, scope: Reach, count: u32, window: Duration) -> Profile {
-    Profile::provider(&[Limit {
-        name: name.to_owned(),
-        scope,
-        count,
-        window,
-    }])
-    .expect("a sensible limit")
+    Profile::provider(&[Limit { name: name.to_owned(), scope, count, window }]).expect("a sensible limit")
 }
 
 #[test]
@@ -78,12 +64,7 @@ fn a_gap_holds_its_class_and_a_slow_conversation_only_itself() {
     assert!(first.detail.is_some());
     assert_eq!(held(Class::Interactive, Pace::Bulk).scope, Scope::Job);
     // The reply's typing covers the shortest gap, so it starts at once.
-    let reply = go(decide(
-        &profile,
-        &state,
-        &ask("b", Class::Interactive, Pace::Reply),
-        answered,
-    ));
+    let reply = go(decide(&profile, &state, &ask("b", Class::Interactive, Pace::Reply), answered));
     assert_eq!(reply.call_at, answered + reply.typing);
     // The bulk message starts to type within the gap and calls at its end.
     let later = first.until.unwrap();
@@ -97,10 +78,7 @@ fn the_rule_that_ends_last_is_named() {
     let profile = Profile::person();
     let (state, answered) = send(&profile, &State::new(&profile), &bulk("a"), T);
     let again = wait(decide(&profile, &state, &bulk("a"), answered));
-    assert_eq!(
-        (again.rule.as_str(), again.scope),
-        ("same_recipient", Scope::Recipient)
-    );
+    assert_eq!((again.rule.as_str(), again.scope), ("same_recipient", Scope::Recipient));
     let grant = go(decide(&profile, &state, &bulk("a"), again.until.unwrap()));
     assert_eq!(grant.call_at, answered + ms(6_000));
 }
@@ -127,10 +105,7 @@ fn the_sixteenth_in_a_minute_holds_the_lane() {
     assert_eq!((minute.used, minute.limit.as_str()), (15, "15 in any 60 s"));
     assert_eq!(minute.next_free, Some(first.unwrap() + ms(60_000)));
     let recipients = view.iter().find(|rule| rule.rule == "same_recipient").unwrap();
-    assert_eq!(
-        (recipients.used, recipients.next_free),
-        (2, Some(before + ms(6_000)))
-    );
+    assert_eq!((recipients.used, recipients.next_free), (2, Some(before + ms(6_000))));
 }
 
 #[test]
@@ -138,10 +113,7 @@ fn an_open_grant_counts_as_now_until_it_ends() {
     let profile = Profile::person();
     let mut grant = go(decide(&profile, &State::new(&profile), &bulk("a"), T));
     let much_later = T + ms(3_600_000);
-    assert_eq!(
-        wait(decide(&profile, &grant.state, &bulk("b"), much_later)).rule,
-        "gap"
-    );
+    assert_eq!(wait(decide(&profile, &grant.state, &bulk("b"), much_later)).rule, "gap");
     assert_eq!(grant.state.open_grants().len(), 1);
     assert!(grant.state.expire_grant(&profile, grant.token, much_later));
     // Dated at the lease's end, it still counts, and it cannot end twice.
@@ -162,10 +134,7 @@ fn a_grant_that_was_not_used_can_be_taken_back() {
 #[test]
 fn wide_lanes_keep_a_twentieth_as_slack_and_count_open_calls() {
     let profile = one("account", Reach::Account, 3, ms(1_000));
-    let ask = |chat| Ask {
-        width: 8,
-        ..bulk(chat)
-    };
+    let ask = |chat| Ask { width: 8, ..bulk(chat) };
     let mut state = State::new(&profile);
     let mut grants = Vec::new();
     for chat in ["a", "b", "c"] {
@@ -176,10 +145,7 @@ fn wide_lanes_keep_a_twentieth_as_slack_and_count_open_calls() {
         grants.push(grant.token);
     }
     let held = wait(decide(&profile, &state, &ask("d"), T));
-    assert_eq!(
-        (held.rule.as_str(), held.scope, held.until),
-        ("account", Scope::Lane, Some(T + ms(1_050)))
-    );
+    assert_eq!((held.rule.as_str(), held.scope, held.until), ("account", Scope::Lane, Some(T + ms(1_050))));
     // One settled: it is dated at its start. Two are open still, long after their window: they count all the same.
     assert!(state.settle(&profile, grants[0], T, T + ms(900)));
     let mut fourth = go(decide(&profile, &state, &ask("d"), T + ms(1_050)));
@@ -189,12 +155,52 @@ fn wide_lanes_keep_a_twentieth_as_slack_and_count_open_calls() {
 }
 
 #[test]
+fn an_open_call_to_a_chat_holds_that_chat_alone() {
+    let profile = one("chat", Reach::Chat, 2, ms(1_000));
+    let ask = |chat| Ask { width: 8, ..bulk(chat) };
+    let first = go(decide(&profile, &State::new(&profile), &ask("a"), T));
+    let second = go(decide(&profile, &first.state, &ask("a"), T));
+    let held = wait(decide(&profile, &second.state, &ask("a"), T + ms(3_000)));
+    assert_eq!((held.rule.as_str(), held.scope), ("chat", Scope::Recipient));
+    go(decide(&profile, &second.state, &ask("b"), T));
+}
+
+#[test]
+fn a_send_is_never_dated_before_its_grant() {
+    let profile = Profile::person();
+    let mut grant = go(decide(&profile, &State::new(&profile), &bulk("a"), T));
+    let before = T - ms(3_600_000);
+    assert!(grant.state.settle(&profile, grant.token, before, before));
+    let next = wait(decide(&profile, &grant.state, &bulk("a"), grant.call_at));
+    let next = go(decide(&profile, &grant.state, &bulk("a"), next.until.unwrap()));
+    assert_eq!(next.call_at, grant.call_at + ms(6_000));
+}
+
+#[test]
+fn a_hundred_thousand_decisions_stay_small() {
+    let profile = Profile::person();
+    let mut state = State::new(&profile);
+    let mut now = T;
+    for n in 0..100_000_u128 {
+        let chat = format!("chat-{n}");
+        let ask = Ask { id: Uuid::from_u128(n), ..bulk(&chat) };
+        match decide(&profile, &state, &ask, now) {
+            Decision::Go(grant) => {
+                now = grant.call_at + ms(80);
+                state = grant.state;
+                assert!(state.settle(&profile, grant.token, grant.call_at, now));
+            }
+            Decision::Wait(wait) => now = wait.until.unwrap(),
+            Decision::Refuse { reason } => panic!("{reason}"),
+        }
+    }
+    assert!(state.to_bytes().len() < 1_000);
+}
+
+#[test]
 fn a_bucket_lets_its_burst_go_and_then_one_at_a_time() {
     let mut rules = one("pair", Reach::Chat, 1, ms(6_000)).rules().to_vec();
-    rules[0].kind = Kind::Bucket {
-        every: ms(6_000),
-        burst: 45,
-    };
+    rules[0].kind = Kind::Bucket { every: ms(6_000), burst: 45 };
     let profile = Profile::of(rules).unwrap();
     let mut state = State::new(&profile);
     let mut now = T;
@@ -222,12 +228,7 @@ fn a_bucket_lets_its_burst_go_and_then_one_at_a_time() {
 #[test]
 fn a_rebuilt_state_takes_the_longest_gap_and_counts_what_is_open_as_now() {
     let profile = Profile::person();
-    let past = |ended_at| PastSend {
-        chat: "a".to_owned(),
-        is_group: false,
-        started_at: T,
-        ended_at,
-    };
+    let past = |ended_at| PastSend { chat: "a".to_owned(), is_group: false, started_at: T, ended_at };
     let gap = |state: &State, now| {
         let held = wait(decide(&profile, state, &bulk("b"), now));
         assert_eq!(held.rule, "gap");
@@ -238,12 +239,7 @@ fn a_rebuilt_state_takes_the_longest_gap_and_counts_what_is_open_as_now() {
     let open = State::rebuild(&profile, 1, [past(None)].into_iter(), T + ms(1_000));
     assert_eq!(gap(&open, T + ms(1_000)), T + ms(6_000));
     // A clock that ran ahead when the send was dated freezes nobody.
-    let future = State::rebuild(
-        &profile,
-        1,
-        [past(Some(T + ms(9_000_000)))].into_iter(),
-        T + ms(1_000),
-    );
+    let future = State::rebuild(&profile, 1, [past(Some(T + ms(9_000_000)))].into_iter(), T + ms(1_000));
     assert_eq!(gap(&future, T + ms(1_000)), T + ms(6_000));
     assert_eq!(profile.horizon(), ms(63_000));
 }
@@ -254,11 +250,7 @@ fn a_clock_that_stepped_back_behind_what_was_pruned_waits() {
     let (mut state, answered) = send(&profile, &State::new(&profile), &bulk("a"), T);
     assert_eq!(state.binds_until(&profile), answered + ms(63_000));
     state.prune(&profile, answered + ms(3_600_000));
-    assert!(
-        state.to_bytes().len() < 100,
-        "{}",
-        String::from_utf8_lossy(&state.to_bytes())
-    );
+    assert!(state.to_bytes().len() < 100, "{}", String::from_utf8_lossy(&state.to_bytes()));
     let held = wait(decide(&profile, &state, &bulk("a"), T));
     assert_eq!((held.rule.as_str(), held.scope), ("clock", Scope::Lane));
     go(decide(&profile, &state, &bulk("a"), held.until.unwrap()));
@@ -268,44 +260,24 @@ fn a_clock_that_stepped_back_behind_what_was_pruned_waits() {
 #[test]
 fn nonsense_is_refused_by_name() {
     let refused = |count, window| {
-        let limit = Limit {
-            name: "calls".to_owned(),
-            scope: Reach::Account,
-            count,
-            window,
-        };
+        let limit = Limit { name: "calls".to_owned(), scope: Reach::Account, count, window };
         Profile::provider(&[limit]).unwrap_err().field
     };
     assert_eq!(refused(0, ms(1_000)), "calls.count");
     assert_eq!(refused(2, Duration::ZERO), "calls.window");
     assert_eq!(refused(2, Duration::MAX), "calls.window");
     assert_eq!(refused(1, Duration::ZERO), "calls.every");
-    let limit = |name: &str| Limit {
-        name: name.to_owned(),
-        scope: Reach::Chat,
-        count: 2,
-        window: ms(1_000),
-    };
+    let limit = |name: &str| Limit { name: name.to_owned(), scope: Reach::Chat, count: 2, window: ms(1_000) };
     assert_eq!(Profile::provider(&[limit("")]).unwrap_err().field, ".name");
-    assert_eq!(
-        Profile::provider(&[limit("x"), limit("x")]).unwrap_err().field,
-        "x.key"
-    );
+    assert_eq!(Profile::provider(&[limit("x"), limit("x")]).unwrap_err().field, "x.key");
     for scale in [0.0, -1.0, f64::NAN, f64::INFINITY] {
         assert_eq!(Profile::person().scaled(scale).unwrap_err().field, "pace_scale");
     }
     let mut rules = Profile::person().rules().to_vec();
-    rules[0].kind = Kind::Gap {
-        pace: Pace::Reply,
-        min: ms(5),
-        max: ms(4),
-    };
+    rules[0].kind = Kind::Gap { pace: Pace::Reply, min: ms(5), max: ms(4) };
     assert_eq!(Profile::of(rules).unwrap_err().field, "gap_reply.min");
 
-    let nobody = Ask {
-        width: 0,
-        ..bulk("a")
-    };
+    let nobody = Ask { width: 0, ..bulk("a") };
     let profile = Profile::person();
     let Decision::Refuse { reason } = decide(&profile, &State::new(&profile), &nobody, T) else {
         panic!("a lane of width 0 admits");
@@ -331,19 +303,10 @@ fn bytes_of_another_release_or_other_rules_are_not_used() {
     let bytes = state.to_bytes();
     assert_eq!(State::from_bytes(&profile, &bytes).unwrap(), state);
     let other = Profile::person().scaled(2.0).unwrap();
-    assert!(matches!(
-        State::from_bytes(&other, &bytes),
-        Err(StateError::OtherRules)
-    ));
+    assert!(matches!(State::from_bytes(&other, &bytes), Err(StateError::OtherRules)));
     let newer = String::from_utf8(bytes).unwrap().replace(r#""v":1"#, r#""v":2"#);
-    assert!(matches!(
-        State::from_bytes(&profile, newer.as_bytes()),
-        Err(StateError::Version(2))
-    ));
-    assert!(matches!(
-        State::from_bytes(&profile, b""),
-        Err(StateError::Unreadable(_))
-    ));
+    assert!(matches!(State::from_bytes(&profile, newer.as_bytes()), Err(StateError::Version(2))));
+    assert!(matches!(State::from_bytes(&profile, b""), Err(StateError::Unreadable(_))));
 }
 
 proptest! {

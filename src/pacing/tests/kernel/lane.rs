@@ -114,11 +114,7 @@ impl Lane {
             self.end_flights();
             while self.flights.len() < self.width as usize && self.claim() {}
             let Some(next) = self.next() else { break };
-            assert!(
-                next > self.now,
-                "time stands still at {next}: {:?}",
-                self.waits.last()
-            );
+            assert!(next > self.now, "time stands still at {next}: {:?}", self.waits.last());
             self.now = next;
         }
     }
@@ -139,36 +135,24 @@ impl Lane {
     fn load(&self) -> State {
         let rebuild = || {
             let horizon = self.lane_time(self.now) - self.profile.horizon();
-            let history = self
-                .ledger
-                .iter()
-                .filter(|send| send.ended_at.is_none_or(|end| end >= horizon));
-            State::rebuild(
-                &self.profile,
-                self.width,
-                history.cloned(),
-                self.lane_time(self.now),
-            )
+            let history = self.ledger.iter().filter(|send| send.ended_at.is_none_or(|end| end >= horizon));
+            State::rebuild(&self.profile, self.width, history.cloned(), self.lane_time(self.now))
         };
-        self.state.as_ref().map_or_else(rebuild, |bytes| {
-            State::from_bytes(&self.profile, bytes).expect("bytes of ours")
-        })
+        self.state
+            .as_ref()
+            .map_or_else(rebuild, |bytes| State::from_bytes(&self.profile, bytes).expect("bytes of ours"))
     }
 
     fn store(&mut self, state: &State) {
         let bytes = state.to_bytes();
-        assert_eq!(
-            &State::from_bytes(&self.profile, &bytes).expect("bytes of ours"),
-            state
-        );
+        assert_eq!(&State::from_bytes(&self.profile, &bytes).expect("bytes of ours"), state);
         self.largest = self.largest.max(bytes.len());
         self.state = Some(bytes);
     }
 
     fn end_flights(&mut self) {
-        let (over, under_way): (Vec<_>, Vec<_>) = std::mem::take(&mut self.flights)
-            .into_iter()
-            .partition(|flight| flight.end <= self.now);
+        let (over, under_way): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.flights).into_iter().partition(|flight| flight.end <= self.now);
         self.flights = under_way;
         for flight in over {
             let mut state = self.load();
@@ -246,26 +230,16 @@ impl Lane {
                 let until = wait.until.expect("pacing knows when");
                 if state.open_grants().is_empty() {
                     // Nothing can change, so the time is exact: not before, and no later.
-                    let at = |now| {
-                        matches!(
-                            admit(&self.profile, &state, &ask, now, &mut || 0),
-                            Decision::Go(_)
-                        )
-                    };
+                    let at =
+                        |now| matches!(admit(&self.profile, &state, &ask, now, &mut || 0), Decision::Go(_));
                     assert!(at(until), "not free at its time: {wait:?}");
-                    assert!(
-                        !at(until - Duration::from_micros(1)),
-                        "free before its time: {wait:?}"
-                    );
+                    assert!(!at(until - Duration::from_micros(1)), "free before its time: {wait:?}");
                 }
                 self.hold(&job, wait, until);
             }
             Decision::Go(grant) => {
                 assert!(grant.call_at >= now + grant.typing, "typing is shown in full");
-                assert!(
-                    grant.call_at <= now + grant.typing,
-                    "nobody is held longer than typing takes"
-                );
+                assert!(grant.call_at <= now + grant.typing, "nobody is held longer than typing takes");
                 if self.chance(self.trouble.withdrawals) {
                     let mut state = grant.state;
                     assert!(state.withdraw(grant.token));
@@ -299,11 +273,7 @@ impl Lane {
         let start = call_at.as_micros() - self.offset + self.rng.random_range(0..SECOND / 50);
         let answer = start + self.rng.random_range(self.calls.0..=self.calls.1);
         let died = self.chance(self.trouble.deaths);
-        let death = if died {
-            self.rng.random_range(self.now..=answer)
-        } else {
-            answer
-        };
+        let death = if died { self.rng.random_range(self.now..=answer) } else { answer };
         if death >= start {
             self.trace.push(Call {
                 start,
@@ -332,16 +302,11 @@ impl Lane {
     /// The next true time at which something can happen.
     fn next(&self) -> Option<i64> {
         let holds = self.holds.lane.iter().chain(self.holds.classes.values());
-        let holds = holds
-            .chain(self.holds.chats.values())
-            .chain(self.holds.jobs.values());
+        let holds = holds.chain(self.holds.chats.values()).chain(self.holds.jobs.values());
         let holds = holds.map(|until| until.as_micros() - self.offset);
         let flights = self.flights.iter().map(|flight| flight.end);
         let arrivals = self.waiting.iter().map(|job| job.at);
-        let all = holds
-            .filter(|_| !self.waiting.is_empty())
-            .chain(flights)
-            .chain(arrivals);
+        let all = holds.filter(|_| !self.waiting.is_empty()).chain(flights).chain(arrivals);
         all.filter(|at| *at > self.now).min()
     }
 }

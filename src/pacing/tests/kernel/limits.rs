@@ -46,13 +46,7 @@ fn mixed(rng: &mut StdRng, jobs: usize, chats: u32) -> Vec<Job> {
 
 fn judge(table: &Table, lane: &Lane) {
     let violations = table.violations(&lane.trace);
-    assert!(
-        violations.is_empty(),
-        "{} of {}: {:#?}",
-        violations.len(),
-        lane.trace.len(),
-        violations.first()
-    );
+    assert!(violations.is_empty(), "{} of {}: {:#?}", violations.len(), lane.trace.len(), violations.first());
 }
 
 /// One in so many of the usual number of cases (`PROPTEST_CASES`, 256), with a seed.
@@ -115,12 +109,7 @@ fn share(table: &Table, lane: &Lane, end: i64, reply: bool) -> f64 {
     let mut rng = StdRng::seed_from_u64(2);
     let mut other = StdRng::seed_from_u64(3);
     let (least, longest) = lane.calls;
-    let most = table.most(
-        end,
-        reply,
-        || rng.random_range(least..=longest),
-        || other.random(),
-    );
+    let most = table.most(end, reply, || rng.random_range(least..=longest), || other.random());
     let sent = lane.trace.iter().filter(|call| call.start <= end).count();
     let number = |count| f64::from(u32::try_from(count).expect("a few thousand"));
     number(sent) / number(most)
@@ -128,11 +117,9 @@ fn share(table: &Table, lane: &Lane, end: i64, reply: bool) -> f64 {
 
 #[test]
 fn a_person_with_a_backlog_uses_nine_tenths_of_what_is_allowed() {
-    for (pace, class) in [
-        (Pace::Bulk, Class::Bulk),
-        (Pace::Bulk, Class::Interactive),
-        (Pace::Reply, Class::Interactive),
-    ] {
+    for (pace, class) in
+        [(Pace::Bulk, Class::Bulk), (Pace::Bulk, Class::Interactive), (Pace::Reply, Class::Interactive)]
+    {
         for calls in [(0, 0), (SECOND / 20, SECOND / 2), (SECOND, 4 * SECOND)] {
             let end = 1_800 * SECOND;
             let mut lane = Lane::new(Profile::person(), 1, 11);
@@ -187,12 +174,7 @@ fn memory_does_not_grow_with_recipients() {
 fn the_same_seed_gives_the_same_trace() {
     let run = || {
         let mut lane = Lane::new(Profile::person(), 1, 15);
-        lane.trouble = Trouble {
-            deaths: 20,
-            losses: 20,
-            steps: 5,
-            withdrawals: 20,
-        };
+        lane.trouble = Trouble { deaths: 20, losses: 20, steps: 5, withdrawals: 20 };
         lane.run(mixed(&mut StdRng::seed_from_u64(15), 300, 20), i64::MAX);
         format!("{:?}", lane.trace)
     };
@@ -201,30 +183,15 @@ fn the_same_seed_gives_the_same_trace() {
 
 #[test]
 fn gaps_are_uniform_however_often_one_looks() {
-    let gap = Profile::person()
-        .rules()
-        .iter()
-        .find(|rule| rule.key == "gap_bulk")
-        .cloned()
-        .unwrap();
+    let gap = Profile::person().rules().iter().find(|rule| rule.key == "gap_bulk").cloned().unwrap();
     let mut lane = Lane::new(Profile::of(vec![gap]).unwrap(), 1, 16);
     // Everybody of class interactive waits for himself, so each gap is looked at by many.
     lane.run(backlog(500, 3 * SECOND, Pace::Bulk, Class::Interactive), i64::MAX);
-    let gaps: Vec<i64> = lane
-        .trace
-        .windows(2)
-        .map(|pair| pair[1].start - pair[0].answer)
-        .collect();
+    let gaps: Vec<i64> = lane.trace.windows(2).map(|pair| pair[1].start - pair[0].answer).collect();
     let below = |limit| gaps.iter().filter(|gap| **gap < limit).count();
-    assert!(
-        gaps.iter()
-            .all(|gap| (2 * SECOND..5 * SECOND + SECOND / 50).contains(gap))
-    );
+    assert!(gaps.iter().all(|gap| (2 * SECOND..5 * SECOND + SECOND / 50).contains(gap)));
     for (limit, share) in [(11, 25), (14, 50), (17, 75)] {
         let found = below(limit * SECOND / 4) / 5;
-        assert!(
-            found.abs_diff(share) < 6,
-            "{found} % below {limit} quarters of a second"
-        );
+        assert!(found.abs_diff(share) < 6, "{found} % below {limit} quarters of a second");
     }
 }

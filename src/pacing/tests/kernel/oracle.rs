@@ -48,11 +48,7 @@ pub fn telegram() -> Table {
     Table {
         gap_reply: (0, 0),
         gap_bulk: (0, 0),
-        caps: vec![
-            (Whom::Account, 30, SECOND),
-            (Whom::Chat, 1, SECOND),
-            (Whom::Group, 20, SECOND * 60),
-        ],
+        caps: vec![(Whom::Account, 30, SECOND), (Whom::Chat, 1, SECOND), (Whom::Group, 20, SECOND * 60)],
         wide: true,
     }
 }
@@ -64,17 +60,10 @@ impl Table {
         calls.sort_by_key(|call| call.start);
         let mut found = Vec::new();
         for pair in calls.windows(2) {
-            let least = if pair[1].reply {
-                self.gap_reply.0
-            } else {
-                self.gap_bulk.0
-            };
+            let least = if pair[1].reply { self.gap_reply.0 } else { self.gap_bulk.0 };
             let gap = pair[1].start - pair[0].answer;
             if !self.wide && gap < least {
-                found.push(format!(
-                    "a gap of {gap} where {least} is due, before {:?}",
-                    pair[1]
-                ));
+                found.push(format!("a gap of {gap} where {least} is due, before {:?}", pair[1]));
             }
         }
         for &(whom, count, window) in &self.caps {
@@ -88,11 +77,7 @@ impl Table {
             }
             for stream in streams.values() {
                 for calls in stream.windows(count + 1) {
-                    let first = if self.wide {
-                        calls[0].start
-                    } else {
-                        calls[0].answer
-                    };
+                    let first = if self.wide { calls[0].start } else { calls[0].answer };
                     let length = calls[count].start - first;
                     if length < window {
                         found.push(format!(
