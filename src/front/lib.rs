@@ -1,1 +1,88 @@
-//! Why this part exists.
+//! The thin front: authenticate, validate, commit, push, answer.
+//!
+//! Everything a client or a provider says comes in here over HTTP. What is acknowledged is committed to the store
+//! first; the queue is told afterwards and may be away. The front calls no provider, but for the check of credentials
+//! when an account is connected. A file a noun: its handlers, and at its end the routes they answer.
+
+mod accounts;
+mod auth;
+mod body;
+mod config;
+mod connect;
+mod content;
+mod health;
+mod idempotency;
+mod messages;
+mod openapi;
+mod page;
+mod problem;
+mod push;
+mod request;
+mod routes;
+pub mod schema;
+mod waiting;
+mod webhooks;
+
+use std::sync::Arc;
+
+use model::{Clock, Ids};
+use tokio::sync::watch;
+
+pub use config::{FrontConfig, RateLimit, Render};
+pub use health::Health;
+pub use openapi::openapi;
+pub use page::Listing;
+pub use problem::{FieldProblem, ProblemDetails};
+
+/// The front: what handlers need. Cheap to clone; clones share everything.
+#[derive(Clone, Debug)]
+pub struct Front {
+    pub(crate) config: Arc<FrontConfig>,
+    pub(crate) store: store::Store,
+    pub(crate) lanes: queue::Lanes,
+    pub(crate) channels: channel::Channels,
+    pub(crate) hints: events::Hints,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) ids: Arc<Ids>,
+    pub(crate) keys: Arc<auth::KeyCache>,
+    pub(crate) turns: Arc<connect::Turns>,
+    pub(crate) closing: watch::Sender<bool>,
+}
+
+impl Front {
+    /// A front over these parts. Does no I/O.
+    pub fn new(
+        config: FrontConfig,
+        store: store::Store,
+        lanes: queue::Lanes,
+        channels: channel::Channels,
+        hints: events::Hints,
+        clock: Arc<dyn Clock>,
+        ids: Arc<Ids>,
+    ) -> Self {
+        Self {
+            config: Arc::new(config),
+            store,
+            lanes,
+            channels,
+            hints,
+            clock,
+            ids,
+            keys: Arc::default(),
+            turns: Arc::default(),
+            closing: watch::Sender::new(false),
+        }
+    }
+
+    /// Everything it answers. Serve it with `into_make_service_with_connect_info::<SocketAddr>()`: addresses are
+    /// limited by where they come from.
+    pub fn router(self) -> axum::Router {
+        routes::router(self)
+    }
+
+    /// Ends the streams that would otherwise stay open for as long as their readers like. Call it when the process is
+    /// to stop; requests go on being answered.
+    pub fn close(&self) {
+        self.closing.send_replace(true);
+    }
+}

@@ -1,0 +1,298 @@
+//! Accounts: connect, list, change, delete.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use model::{Account, AccountId, Connection, Redelivery};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+use store::{AccountChange, Created, NewAccount, StoreError};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::Front;
+use crate::auth::{Caller, Scope};
+use crate::body::{Id, Json, Query};
+use crate::connect;
+use crate::idempotency::Keyed;
+use crate::page::{Listing, Paging};
+use crate::problem::{Kind, Problem};
+use crate::schema;
+
+/// Longest name of an account.
+const NAME_MAX: usize = 200;
+/// What `pace_scale` admits.
+const PACE_SCALES: std::ops::RangeInclusive<f64> = 0.001..=100_000.0;
+
+/// An account to connect.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ConnectAccount {
+    /// The channel's name, as in `GET /v1/channels`.
+    channel: String,
+    /// What people call it; the provider's name for it if not given.
+    name: Option<String>,
+    /// The fields of the channel's connect steps that are secret.
+    #[serde(default)]
+    #[schema(value_type = BTreeMap<String, String>, required = false)]
+    credentials: BTreeMap<String, String>,
+    /// The fields of the channel's connect steps that are not secret.
+    #[serde(default)]
+    #[schema(value_type = Object, required = false)]
+    settings: Map<String, Value>,
+    /// IANA name; UTC if not given.
+    timezone: Option<String>,
+    /// Divides every time of the pacing profile; only where the channel is a sandbox.
+    pace_scale: Option<f64>,
+    /// What becomes of calls whose outcome nobody knows; `at_least_once` if not given.
+    #[schema(value_type = Option<schema::Redelivery>)]
+    redelivery: Option<Redelivery>,
+}
+
+/// What shall change about an account; what is not given stays.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ChangeAccount {
+    /// What people call it.
+    name: Option<String>,
+    /// Secrets to replace; they are checked with the provider.
+    #[schema(value_type = Option<BTreeMap<String, String>>)]
+    credentials: Option<BTreeMap<String, String>>,
+    /// Settings to replace; null takes one away.
+    #[schema(value_type = Option<Object>)]
+    settings: Option<Map<String, Value>>,
+    /// IANA name.
+    timezone: Option<String>,
+    /// Divides every time of the pacing profile; only where the channel is a sandbox.
+    pace_scale: Option<f64>,
+    /// What becomes of calls whose outcome nobody knows.
+    #[schema(value_type = Option<schema::Redelivery>)]
+    redelivery: Option<Redelivery>,
+}
+
+/// An account as it is answered.
+#[derive(Debug, Serialize)]
+pub(crate) struct AccountView<'a> {
+    #[serde(flatten)]
+    account: &'a Account,
+    webhook_url: Option<String>,
+}
+
+impl Front {
+    /// How an account is answered.
+    pub(crate) fn account_view<'a>(&self, account: &'a Account) -> AccountView<'a> {
+        AccountView { account, webhook_url: self.config.webhook_url(&account.channel, account.id) }
+    }
+
+    /// An account that the caller sees.
+    pub(crate) async fn seen_account(&self, caller: &Caller, id: AccountId) -> Result<Account, Problem> {
+        caller.must_see(id, "account")?;
+        Ok(self.store.account(caller.workspace, id).await?)
+    }
+}
+
+/// Connects an account: its credentials are checked with the provider, and webhooks are set up where that is done by
+/// API.
+#[utoipa::path(post, path = "/v1/accounts", tag = "accounts", request_body = ConnectAccount,
+    params(("Idempotency-Key" = Option<String>, Header, description = "Equal requests with one key are one request.")),
+    responses((status = 201, description = "Connected", body = schema::Account)))]
+async fn connect_account(
+    State(front): State<Front>,
+    caller: Caller,
+    request: Keyed<ConnectAccount>,
+) -> Result<Response, Problem> {
+    caller.needs(Scope::AccountsWrite)?;
+    if caller.key.accounts.is_some() {
+        return Err(Problem::new(Kind::Forbidden).because("a key that is limited to accounts cannot add one"));
+    }
+    let Keyed { body, idempotency } = request;
+    let key = idempotency.as_ref();
+    // Equal requests of one moment go one after the other: connecting tells the provider where to deliver, and only
+    // one of them may have the last word.
+    let _turn = match key {
+        Some(key) => Some(self::turn(&front, &caller, &key.key).await),
+        None => None,
+    };
+    if let Some(key) = key
+        && let Some(Created::<Account>::Before { status, answer }) =
+            front.store.answered_before(caller.workspace, key).await?
+    {
+        return Ok(replay(status, answer));
+    }
+    let channel = front.channels.get(&body.channel).ok_or_else(|| {
+        let on: Vec<_> = front.channels.iter().map(|channel| channel.name()).collect();
+        Problem::field("channel", "unsupported", format!("this service speaks {}", on.join(", ")))
+    })?;
+    check_plain(&front, channel.name(), body.name.as_deref(), body.timezone.as_deref(), body.pace_scale)?;
+    connect::check_fields(&channel.connect_steps(), &body.credentials, &body.settings, true)?;
+
+    let id: AccountId = front.ids.id(front.clock.now());
+    let connected =
+        connect::connect(&front, channel, id, &body.credentials, Value::Object(body.settings)).await?;
+    let new = NewAccount {
+        channel: body.channel.clone(),
+        name: body.name.or(connected.name).unwrap_or_else(|| body.channel.clone()),
+        external_id: Some(connected.external_id),
+        credentials: connect::secrets(&connected.credentials),
+        settings: connected.settings,
+        connection: Connection::Connected,
+        timezone: body.timezone.unwrap_or_else(|| "UTC".to_owned()),
+        pace_scale: body.pace_scale.unwrap_or(1.0),
+        redelivery: body.redelivery.unwrap_or(Redelivery::AtLeastOnce),
+    };
+    let created = front
+        .store
+        .create_account_as(caller.workspace, id, &new, &caller.actor(), key, |account| {
+            json!(front.account_view(account))
+        })
+        .await;
+    match created {
+        Ok(Created::New(account)) => {
+            front.relay(caller.workspace).await;
+            Ok((StatusCode::CREATED, axum::Json(front.account_view(&account))).into_response())
+        }
+        Ok(Created::Before { status, answer }) => Ok(replay(status, answer)),
+        Err(error) => {
+            if matches!(error, StoreError::Conflict(_)) {
+                connect::restore(&front, caller.workspace, channel, &new).await;
+            }
+            Err(error.into())
+        }
+    }
+}
+
+/// The answer that was given before.
+pub(crate) fn replay(status: u16, answer: Value) -> Response {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
+    (status, axum::Json(answer)).into_response()
+}
+
+async fn turn(front: &Front, caller: &Caller, key: &str) -> tokio::sync::OwnedMutexGuard<()> {
+    let lock = front.turns.of(format!("{}/{key}", caller.workspace));
+    lock.lock_owned().await
+}
+
+fn check_plain(
+    front: &Front,
+    channel: &str,
+    name: Option<&str>,
+    timezone: Option<&str>,
+    pace_scale: Option<f64>,
+) -> Result<(), Problem> {
+    let mut problem = Problem::new(Kind::Validation);
+    if name.is_some_and(|name| name.trim().is_empty() || name.chars().count() > NAME_MAX) {
+        problem = problem.and("name", "invalid", format!("1 to {NAME_MAX} characters"));
+    }
+    if timezone.is_some_and(|zone| !model::is_timezone(zone)) {
+        problem = problem.and("timezone", "invalid", "an IANA name, for example Europe/Berlin");
+    }
+    if let Some(scale) = pace_scale {
+        if !front.config.scalable.contains(channel) && (scale - 1.0).abs() > f64::EPSILON {
+            problem =
+                problem.and("pace_scale", "unsupported", "only a sandbox account may be paced otherwise");
+        } else if !PACE_SCALES.contains(&scale) {
+            problem = problem.and(
+                "pace_scale",
+                "out_of_range",
+                format!("must lie within {} and {}", PACE_SCALES.start(), PACE_SCALES.end()),
+            );
+        }
+    }
+    problem.or_ok()
+}
+
+/// Lists accounts, oldest first.
+#[utoipa::path(get, path = "/v1/accounts", tag = "accounts", params(Paging),
+    responses((status = 200, description = "Accounts", body = Listing<schema::Account>)))]
+async fn list_accounts(
+    State(front): State<Front>,
+    caller: Caller,
+    Query(paging): Query<Paging>,
+) -> Result<Response, Problem> {
+    caller.needs(Scope::AccountsRead)?;
+    let page = front.store.accounts(caller.workspace, paging.request()?).await?;
+    let seen = page.data.iter().filter(|account| caller.sees(account.id));
+    Ok(axum::Json(Listing {
+        data: seen.map(|account| front.account_view(account)).collect(),
+        next_cursor: page.next_cursor,
+    })
+    .into_response())
+}
+
+/// Shows an account.
+#[utoipa::path(get, path = "/v1/accounts/{id}", tag = "accounts", params(("id" = Uuid, Path)),
+    responses((status = 200, description = "The account", body = schema::Account)))]
+async fn get_account(
+    State(front): State<Front>,
+    caller: Caller,
+    Id(id): Id<AccountId>,
+) -> Result<Response, Problem> {
+    caller.needs(Scope::AccountsRead)?;
+    let account = front.seen_account(&caller, id).await?;
+    Ok(axum::Json(front.account_view(&account)).into_response())
+}
+
+/// Changes an account. New credentials are checked with the provider and must be of the same login.
+#[utoipa::path(patch, path = "/v1/accounts/{id}", tag = "accounts", params(("id" = Uuid, Path)),
+    request_body = ChangeAccount,
+    responses((status = 200, description = "Changed", body = schema::Account)))]
+async fn change_account(
+    State(front): State<Front>,
+    caller: Caller,
+    Id(id): Id<AccountId>,
+    Json(body): Json<ChangeAccount>,
+) -> Result<Response, Problem> {
+    caller.needs(Scope::AccountsWrite)?;
+    let account = front.seen_account(&caller, id).await?;
+    check_plain(&front, &account.channel, body.name.as_deref(), body.timezone.as_deref(), body.pace_scale)?;
+    let mut change = AccountChange {
+        name: body.name,
+        timezone: body.timezone,
+        pace_scale: body.pace_scale,
+        redelivery: body.redelivery,
+        ..AccountChange::default()
+    };
+    let settings = body.settings.as_ref().map(|given| connect::merged(&account.settings, given));
+    if body.settings.is_some() || body.credentials.is_some() {
+        let channel = front.channels.get(&account.channel).ok_or_else(|| {
+            Problem::new(Kind::Conflict).because("its channel is switched off in this installation")
+        })?;
+        let (credentials, given) = (body.credentials.unwrap_or_default(), body.settings.unwrap_or_default());
+        connect::check_fields(&channel.connect_steps(), &credentials, &given, false)?;
+        if !credentials.is_empty() {
+            let settings = settings.clone().unwrap_or_else(|| account.settings.clone());
+            let connected = connect::reconnect(&front, channel, &account, &credentials, settings).await?;
+            change.credentials = Some(connect::secrets(&connected.credentials));
+            change.settings = Some(connected.settings);
+            change.connection = Some(Connection::Connected);
+        }
+    }
+    change.settings = change.settings.or(settings);
+    let account = front.store.change_account(caller.workspace, id, &change).await?;
+    Ok(axum::Json(front.account_view(&account)).into_response())
+}
+
+/// Deletes an account: what it had queued is canceled, its history stays.
+#[utoipa::path(delete, path = "/v1/accounts/{id}", tag = "accounts", params(("id" = Uuid, Path)),
+    responses((status = 204, description = "Deleted")))]
+async fn delete_account(
+    State(front): State<Front>,
+    caller: Caller,
+    Id(id): Id<AccountId>,
+) -> Result<StatusCode, Problem> {
+    caller.needs(Scope::AccountsWrite)?;
+    caller.must_see(id, "account")?;
+    front.store.delete_account(caller.workspace, id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// The routes of this file.
+pub(crate) fn router() -> OpenApiRouter<Front> {
+    OpenApiRouter::new().routes(routes!(connect_account, list_accounts)).routes(routes!(
+        get_account,
+        change_account,
+        delete_account
+    ))
+}

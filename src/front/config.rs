@@ -1,0 +1,84 @@
+//! What the front can be told from outside.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Settings of the front.
+#[derive(Clone)]
+pub struct FrontConfig {
+    /// Where providers reach this service from outside, without a slash at its end. None: webhooks are not offered to
+    /// providers, and channels that can be polled are.
+    pub public_url: Option<String>,
+    /// Other addresses of this service, for single channels whose provider does not come through `public_url`.
+    pub webhook_urls: BTreeMap<String, String>,
+    /// The channels whose accounts may set `pace_scale`.
+    pub scalable: BTreeSet<String>,
+    /// Origins whose pages may call the API from a browser; `*` admits all.
+    pub cors_origins: Vec<String>,
+    /// Most bytes of a request's body.
+    pub body_limit: usize,
+    /// Most bytes of a provider's webhook.
+    pub webhook_body_limit: usize,
+    /// How long a request may take.
+    pub request_timeout: Duration,
+    /// How often one API key may call; none: as often as it likes.
+    pub rate_per_key: Option<RateLimit>,
+    /// How often one address may call the API (providers' webhooks do not count); none: as often as it likes.
+    pub rate_per_address: Option<RateLimit>,
+    /// Renders the process's metrics in Prometheus' text form.
+    pub metrics: Option<Render>,
+}
+
+/// Renders something as text, whenever it is asked for.
+pub type Render = Arc<dyn Fn() -> String + Send + Sync>;
+
+/// A token bucket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RateLimit {
+    /// Requests that come back every second; at least 1.
+    pub per_second: u32,
+    /// Most requests at once; at least 1.
+    pub burst: u32,
+}
+
+impl Default for FrontConfig {
+    fn default() -> Self {
+        Self {
+            public_url: None,
+            webhook_urls: BTreeMap::new(),
+            scalable: BTreeSet::from(["sandbox".to_owned()]),
+            cors_origins: Vec::new(),
+            body_limit: 1024 * 1024,
+            webhook_body_limit: 8 * 1024 * 1024,
+            request_timeout: Duration::from_secs(30),
+            rate_per_key: None,
+            rate_per_address: None,
+            metrics: None,
+        }
+    }
+}
+
+impl FrontConfig {
+    /// Where the provider of `channel` delivers an account's events.
+    pub fn webhook_url(&self, channel: &str, account: model::AccountId) -> Option<String> {
+        let base = self.webhook_urls.get(channel).or(self.public_url.as_ref())?;
+        Some(format!("{}/webhooks/{channel}/{account}", base.trim_end_matches('/')))
+    }
+}
+
+impl fmt::Debug for FrontConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FrontConfig")
+            .field("public_url", &self.public_url)
+            .field("webhook_urls", &self.webhook_urls)
+            .field("cors_origins", &self.cors_origins)
+            .field("body_limit", &self.body_limit)
+            .field("webhook_body_limit", &self.webhook_body_limit)
+            .field("request_timeout", &self.request_timeout)
+            .field("rate_per_key", &self.rate_per_key)
+            .field("rate_per_address", &self.rate_per_address)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,176 @@
+//! Connecting: the form's fields are checked against the channel's steps, then the provider is asked. It is the only
+//! place of the front that calls a provider.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use channel::{Channel, ChannelError, ConnectField, ConnectStep, Connected, Credentials, ErrorClass};
+use model::{Account, AccountId, WorkspaceId};
+use serde_json::{Map, Value};
+use store::NewAccount;
+
+use crate::Front;
+use crate::problem::{Kind, Problem};
+
+/// Shorter values are no secrets: replacing them in a text would only garble it.
+const SECRET_MIN: usize = 6;
+
+/// Whoever has the same key goes one after the other, within this process.
+#[derive(Debug, Default)]
+pub(crate) struct Turns(Mutex<HashMap<String, Weak<tokio::sync::Mutex<()>>>>);
+
+impl Turns {
+    /// The lock of `key`. It goes when nobody holds or awaits it.
+    pub(crate) fn of(&self, key: String) -> Arc<tokio::sync::Mutex<()>> {
+        let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        turns.retain(|_, turn| turn.strong_count() > 0);
+        if let Some(turn) = turns.get(&key).and_then(Weak::upgrade) {
+            return turn;
+        }
+        let turn = Arc::new(tokio::sync::Mutex::new(()));
+        turns.insert(key, Arc::downgrade(&turn));
+        turn
+    }
+}
+
+/// Compares what was given with the channel's form; `complete` demands the required fields.
+pub(crate) fn check_fields(
+    steps: &[ConnectStep],
+    credentials: &BTreeMap<String, String>,
+    settings: &Map<String, Value>,
+    complete: bool,
+) -> Result<(), Problem> {
+    let fields: Vec<&ConnectField> = steps
+        .iter()
+        .filter_map(|step| match step {
+            ConnectStep::Fields { fields } => Some(fields),
+            _ => None,
+        })
+        .flatten()
+        .collect();
+    let mut problem = Problem::new(Kind::Validation);
+    for (part, secret, given) in [
+        ("credentials", true, credentials.keys().collect::<Vec<_>>()),
+        ("settings", false, settings.keys().collect()),
+    ] {
+        for name in given {
+            let path = format!("{part}.{name}");
+            match fields.iter().find(|field| field.name == name) {
+                Some(field) if field.secret == secret => {}
+                Some(_) if secret => problem = problem.and(path, "misplaced", "this goes into `settings`"),
+                Some(_) => {
+                    problem = problem.and(path, "misplaced", "this is a secret: it goes into `credentials`")
+                }
+                None => problem = problem.and(path, "unknown_field", "this channel has no such field"),
+            }
+        }
+    }
+    for field in fields.iter().filter(|field| field.required) {
+        let (part, given) = if field.secret {
+            let given = credentials.get(field.name).map(|value| !value.trim().is_empty());
+            ("credentials", given)
+        } else {
+            let given = settings
+                .get(field.name)
+                .map(|value| !matches!(value, Value::Null) && value.as_str() != Some(""));
+            ("settings", given)
+        };
+        if given == Some(false) || (complete && given.is_none()) {
+            problem = problem.and(format!("{part}.{}", field.name), "required", field.help);
+        }
+    }
+    problem.or_ok()
+}
+
+/// Asks the provider who these credentials belong to, and has it deliver to this account's address.
+pub(crate) async fn connect(
+    front: &Front,
+    channel: &Arc<dyn Channel>,
+    id: AccountId,
+    credentials: &BTreeMap<String, String>,
+    settings: Value,
+) -> Result<Connected, Problem> {
+    let webhook_url = front.config.webhook_url(channel.name(), id);
+    channel
+        .connect(&bag(credentials), &settings, webhook_url.as_deref())
+        .await
+        .map_err(|error| refused(error, credentials))
+}
+
+/// The same for an account that exists, with some of its secrets replaced.
+pub(crate) async fn reconnect(
+    front: &Front,
+    channel: &Arc<dyn Channel>,
+    account: &Account,
+    given: &BTreeMap<String, String>,
+    settings: Value,
+) -> Result<Connected, Problem> {
+    let (_, mut credentials) =
+        front.store.login(account.id).await?.ok_or_else(|| Problem::not_found("account"))?;
+    credentials.extend(given.clone());
+    let connected = connect(front, channel, account.id, &credentials, settings).await?;
+    if account.external_id.as_ref().is_some_and(|id| *id != connected.external_id) {
+        let message = format!("they belong to {}, another login than this account's", connected.external_id);
+        return Err(Problem::field("credentials", "mismatch", message));
+    }
+    Ok(connected)
+}
+
+/// The login turned out to be connected here already, and asking the provider pointed its webhooks to an account that
+/// was not made: points them back.
+pub(crate) async fn restore(
+    front: &Front,
+    workspace: WorkspaceId,
+    channel: &Arc<dyn Channel>,
+    refused: &NewAccount,
+) {
+    let restored = async {
+        let external_id = refused.external_id.as_deref().unwrap_or_default();
+        let found = front.store.account_by_external_id(workspace, &refused.channel, external_id).await?;
+        let Some(id) = found else { return Ok(()) };
+        let Some((account, credentials)) = front.store.login(id).await? else { return Ok(()) };
+        connect(front, channel, id, &credentials, account.settings).await.map(drop)
+    };
+    let restored: Result<(), Problem> = restored.await;
+    if restored.is_err() {
+        tracing::warn!(channel = refused.channel, "an account's webhooks could not be pointed back to it");
+    }
+}
+
+/// What the store keeps of the credentials.
+pub(crate) fn secrets(credentials: &Credentials) -> BTreeMap<String, String> {
+    credentials.names().map(|name| (name.to_owned(), credentials.get(name).to_owned())).collect()
+}
+
+/// The credentials as a channel takes them.
+pub(crate) fn bag(secrets: &BTreeMap<String, String>) -> Credentials {
+    secrets.iter().fold(Credentials::default(), |bag, (name, value)| bag.with(name, value))
+}
+
+/// Settings with some replaced; null takes one away.
+pub(crate) fn merged(settings: &Value, given: &Map<String, Value>) -> Value {
+    let mut settings = settings.as_object().cloned().unwrap_or_default();
+    for (name, value) in given {
+        if value.is_null() {
+            settings.remove(name);
+        } else {
+            settings.insert(name.clone(), value.clone());
+        }
+    }
+    Value::Object(settings)
+}
+
+/// What the provider answered, as the caller is told: in its words, but never with a secret in them.
+fn refused(error: ChannelError, credentials: &BTreeMap<String, String>) -> Problem {
+    let mut words = format!("{}: {}", error.code, error.message);
+    for secret in credentials.values().filter(|secret| secret.len() >= SECRET_MIN) {
+        words = words.replace(secret.as_str(), "…");
+    }
+    match error.class {
+        ErrorClass::Permanent | ErrorClass::AccountStopped { .. } | ErrorClass::RecipientHeld(_) => {
+            Problem::field("credentials", "refused", words)
+        }
+        ErrorClass::RetryAfter(wait) => Problem::new(Kind::Unavailable).because(words).after(wait),
+        ErrorClass::Retry | ErrorClass::Ambiguous => Problem::new(Kind::Provider).because(words),
+    }
+}

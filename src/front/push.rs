@@ -1,0 +1,85 @@
+//! Telling the queue what was committed: at once if it answers, in the background if it does not.
+
+use std::time::Duration;
+
+use model::{Message, Status, Timestamp, WorkspaceId};
+use queue::{HoldTarget, Push};
+
+use crate::Front;
+
+/// A caller waits for the queue no longer than this: what is committed is acknowledged.
+const PATIENCE: Duration = Duration::from_millis(20);
+/// Pauses between tries. What fails to the end is found by the sweep.
+const PAUSES: [Duration; 4] =
+    [Duration::from_millis(50), Duration::from_millis(200), Duration::from_secs(1), Duration::from_secs(3)];
+/// The scheduler finds what lies further ahead.
+const NEAR: Duration = Duration::from_mins(10);
+
+impl Front {
+    /// Pushes jobs whose rows are committed. Goes on when the caller has gone.
+    pub(crate) async fn push(&self, pushes: Vec<Push>) {
+        let lanes = self.lanes.clone();
+        Self::patiently(async move {
+            for pause in PAUSES {
+                match lanes.push(pushes.clone()).await {
+                    Ok(_) => return,
+                    Err(error) => tracing::warn!(%error, "a push failed; trying again"),
+                }
+                tokio::time::sleep(pause).await;
+            }
+        })
+        .await;
+    }
+
+    /// Holds a lane, a queue or a key until somebody resumes it, or lifts that. The rows say the same, so a queue that
+    /// does not answer only learns of it later.
+    pub(crate) async fn set_hold(&self, target: HoldTarget, held: Option<&'static str>) {
+        let lanes = self.lanes.clone();
+        Self::patiently(async move {
+            for pause in PAUSES {
+                let done = match held {
+                    Some(rule) => lanes.hold(target.clone(), queue::FOREVER, rule).await,
+                    None => lanes.resume(target.clone()).await,
+                };
+                match done {
+                    Ok(()) => return,
+                    Err(error) => tracing::warn!(%error, "a hold did not reach the queue; trying again"),
+                }
+                tokio::time::sleep(pause).await;
+            }
+        })
+        .await;
+    }
+
+    /// Pushes a message that was accepted or is to be tried again, and the events told with it.
+    pub(crate) async fn push_message(&self, message: &Message, channel: &str, now: Timestamp) {
+        let mut pushes = vec![Push::relay_events(message.workspace_id)];
+        match (message.status, message.seq, message.send_at) {
+            (Status::Queued, Some(seq), _) => pushes.push(Push::send_message(
+                message.id,
+                message.account_id,
+                message.conversation_id,
+                message.class,
+                seq,
+                Timestamp::ZERO,
+                self.channels.width(channel),
+            )),
+            (Status::Scheduled, _, Some(at)) if at < now + NEAR => {
+                pushes.push(Push::release_message(message.id, message.account_id, at));
+            }
+            _ => {}
+        }
+        self.push(pushes).await;
+    }
+
+    /// Has the events that were just committed numbered.
+    pub(crate) async fn relay(&self, workspace: WorkspaceId) {
+        self.push(vec![Push::relay_events(workspace)]).await;
+    }
+
+    async fn patiently(work: impl Future<Output = ()> + Send + 'static) {
+        let work = tokio::spawn(work);
+        // Too slow is fine: the task goes on by itself.
+        drop(tokio::time::timeout(PATIENCE, work).await);
+    }
+}

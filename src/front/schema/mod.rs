@@ -1,0 +1,285 @@
+//! The shapes of answers, as the OpenAPI document shows them.
+//!
+//! Answers are the model's own types, which know nothing of OpenAPI; these are their twins for readers. A test reads
+//! every real answer back through them, unknown fields refused, so that they cannot drift apart.
+
+mod content;
+mod words;
+
+use serde::Deserialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+pub use content::{Button, ContactCard, Content, Media};
+pub use words::{
+    Class, Connection, ConversationKind, ConversationStatus, Direction, EventKind, Format, Origin, Purpose,
+    Queue, Redelivery, Scope, Sending, Status, Timestamp,
+};
+
+/// A login on a channel. Its credentials are never shown.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Account {
+    /// Its id.
+    pub id: Uuid,
+    /// The tenant it belongs to.
+    pub workspace_id: Uuid,
+    /// The channel's name.
+    pub channel: String,
+    /// What people call it.
+    pub name: String,
+    /// Who it is at the provider.
+    pub external_id: Option<String>,
+    /// The channel's own settings, without secrets.
+    #[schema(value_type = Object)]
+    pub settings: Value,
+    /// Whether the provider can be reached.
+    pub connection: Connection,
+    /// Why the connection is in its state.
+    pub connection_detail: Option<String>,
+    /// Whether messages leave.
+    pub sending: Sending,
+    /// Why sending is paused or stopped.
+    pub sending_reason: Option<String>,
+    /// When a stop ends by itself, if it does.
+    pub sending_until: Option<Timestamp>,
+    /// The account waits until then by the provider's word.
+    pub held_until: Option<Timestamp>,
+    /// The rule behind `held_until`.
+    pub held_rule: Option<String>,
+    /// IANA name; days and windows of its rules are judged in it.
+    pub timezone: String,
+    /// Divides every time of the account's pacing profile; other than 1 only where the channel is a sandbox.
+    pub pace_scale: f64,
+    /// What becomes of calls whose outcome nobody knows.
+    pub redelivery: Redelivery,
+    /// When this identity was first connected here.
+    pub first_connected_at: Option<Timestamp>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+    /// Where its provider delivers events; null when this service has no address outside.
+    pub webhook_url: Option<String>,
+}
+
+/// A message, in or out.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Message {
+    /// Its id.
+    pub id: Uuid,
+    /// The tenant it belongs to.
+    pub workspace_id: Uuid,
+    /// The account it passes through.
+    pub account_id: Uuid,
+    /// The chat it belongs to.
+    pub conversation_id: Uuid,
+    /// The other side, in a direct conversation.
+    pub contact_id: Option<Uuid>,
+    /// Which way it goes.
+    pub direction: Direction,
+    /// Where it stands.
+    pub status: Status,
+    /// Why it failed, was skipped or is unknown: a stable word, a colon, the provider's own text.
+    pub reason: Option<String>,
+    /// What it is for.
+    pub purpose: Purpose,
+    /// How urgent that makes it.
+    pub class: Class,
+    /// Its number in the conversation. None while scheduled.
+    pub seq: Option<i64>,
+    /// What made it.
+    pub origin: Origin,
+    /// Who made it: `api_key:<id>`, `contact`, `system`.
+    pub actor: String,
+    /// The caller's own id of it.
+    pub client_id: Option<String>,
+    /// Who wrote it, in a group.
+    pub sender: Option<String>,
+    /// What it says.
+    pub content: Content,
+    /// A thread or topic within the chat.
+    pub thread: Option<String>,
+    /// The message it answers.
+    pub reply_to: Option<Uuid>,
+    /// The provider's id of it.
+    pub provider_id: Option<String>,
+    /// The provider event that it came in.
+    pub inbound_event_id: Option<Uuid>,
+    /// When it is to be sent, if not at once.
+    pub send_at: Option<Timestamp>,
+    /// When it became ready to send.
+    pub queued_at: Option<Timestamp>,
+    /// It is not tried again before then.
+    pub next_attempt_at: Option<Timestamp>,
+    /// When the provider took it.
+    pub sent_at: Option<Timestamp>,
+    /// When it reached the contact.
+    pub delivered_at: Option<Timestamp>,
+    /// When the contact saw it.
+    pub read_at: Option<Timestamp>,
+    /// The provider's own time of it.
+    pub provider_at: Option<Timestamp>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+}
+
+/// Why something is not out yet, and until when.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Wait {
+    /// The rule's name: `gap`, `same_recipient`, `per_minute`, `provider`, `retry`, `paused`, `scheduled`, `order`, …
+    pub rule: String,
+    /// What it holds.
+    pub scope: Scope,
+    /// When it ends; null while nobody can say.
+    pub until: Option<Timestamp>,
+    /// What happened and what ends it.
+    pub detail: Option<String>,
+}
+
+/// A message with the reason why it is not out yet.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct WaitingMessage {
+    /// The message.
+    #[serde(flatten)]
+    pub message: Message,
+    /// What it waits for; null when it waits for nothing (any more).
+    pub waiting: Option<Wait>,
+    /// When it is expected to leave, by what is known now; null when it left or nobody can say.
+    pub expected_at: Option<Timestamp>,
+}
+
+/// One chat of one account.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Conversation {
+    /// Its id.
+    pub id: Uuid,
+    /// The tenant it belongs to.
+    pub workspace_id: Uuid,
+    /// The account that takes part.
+    pub account_id: Uuid,
+    /// The other side, in a direct conversation.
+    pub contact_id: Option<Uuid>,
+    /// Who is in it.
+    pub kind: ConversationKind,
+    /// The provider's id of the chat.
+    pub address: String,
+    /// A group's name.
+    pub title: Option<String>,
+    /// Messages from the other side since it was last read.
+    pub unread_count: i64,
+    /// The newest message.
+    pub last_message_id: Option<Uuid>,
+    /// When that was.
+    pub last_message_at: Option<Timestamp>,
+    /// When the other side last wrote.
+    pub last_inbound_at: Option<Timestamp>,
+    /// Who works on it.
+    pub assignee: Option<String>,
+    /// Where it stands.
+    pub status: ConversationStatus,
+    /// The recipient waits until then by the provider's word.
+    pub held_until: Option<Timestamp>,
+    /// The rule behind `held_until`.
+    pub held_rule: Option<String>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+}
+
+/// Where one account reaches a contact.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Identity {
+    /// The account that knows the address.
+    pub account_id: Uuid,
+    /// The channel's name.
+    pub channel: String,
+    /// The provider's id of the contact.
+    pub address: String,
+}
+
+/// A person or a business that accounts talk to.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Contact {
+    /// Its id.
+    pub id: Uuid,
+    /// The tenant it belongs to.
+    pub workspace_id: Uuid,
+    /// What it is called.
+    pub name: Option<String>,
+    /// In international form.
+    pub phone: Option<String>,
+    /// Whatever the workspace wants to remember.
+    #[schema(value_type = Object)]
+    pub attributes: Value,
+    /// Where it can be reached.
+    pub identities: Vec<Identity>,
+    /// Since when it wants no campaigns.
+    pub opted_out_at: Option<Timestamp>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+}
+
+/// Something that happened; what `GET /v1/events` streams.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Event {
+    /// Its id.
+    pub id: Uuid,
+    /// The tenant it belongs to.
+    pub workspace_id: Uuid,
+    /// Its number in the workspace: what a reader resumes from.
+    pub seq: i64,
+    /// What happened.
+    pub kind: EventKind,
+    /// The account concerned.
+    pub account_id: Option<Uuid>,
+    /// The conversation concerned.
+    pub conversation_id: Option<Uuid>,
+    /// The message concerned.
+    pub message_id: Option<Uuid>,
+    /// Who did it.
+    pub actor: String,
+    /// The caller's own id of the thing concerned.
+    pub client_id: Option<String>,
+    /// The realtime connection it came from.
+    pub connection: Option<String>,
+    /// What changed.
+    #[schema(value_type = Object)]
+    pub data: Value,
+    /// When it happened.
+    pub created_at: Timestamp,
+}
+
+/// A key of the API, without its secret.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ApiKey {
+    /// Its id.
+    pub id: Uuid,
+    /// The tenant it acts for.
+    pub workspace_id: Uuid,
+    /// What people call it.
+    pub name: String,
+    /// How it begins.
+    pub prefix: String,
+    /// What it may do.
+    pub scopes: Vec<String>,
+    /// The accounts it is limited to; null: all of the workspace.
+    pub accounts: Option<Vec<Uuid>>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// Since when it is void.
+    pub revoked_at: Option<Timestamp>,
+}
