@@ -21,7 +21,7 @@ use queue::{Claimed, Lost, Settle};
 pub use app::{App, Timing};
 pub use crew::{Crew, CrewConfig};
 pub use leader::Leader;
-pub use recovery::load_lanes;
+pub use recovery::{RecoveryError, load_lanes};
 
 /// What a job may do before others step in.
 #[derive(Debug, Clone, Copy)]

@@ -169,7 +169,7 @@ async fn send(
             return Ok(claimed.settle(Settle::Done).await?);
         }
     };
-    let login = Login { account: view.account.clone(), credentials: credentials(&view) };
+    let login = Login { account: view.account.clone(), credentials: view.credentials.clone().into() };
     show_typing(&channel, &login, &view, &grant);
     app.sleep_until(&claimed, grant.call_at).await;
 
@@ -410,12 +410,6 @@ async fn rest(claimed: Claimed, error: &StoreError) -> Result<(), JobError> {
     tracing::warn!(job.name = %claimed.claim().ticket.job, %error, "a message could not be loaded");
     let until = claimed.now() + STORE_REST;
     Ok(claimed.park(until, "store", Scope::Lane).await?)
-}
-
-fn credentials(view: &SendView) -> channel::Credentials {
-    view.credentials
-        .iter()
-        .fold(channel::Credentials::default(), |all, (name, secret)| all.with(name, secret.clone()))
 }
 
 fn observe(

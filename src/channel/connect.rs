@@ -70,9 +70,20 @@ impl Credentials {
         self
     }
 
+    /// The secrets themselves, to be sealed in the store.
+    pub fn into_secrets(self) -> BTreeMap<String, String> {
+        self.0
+    }
+
     /// The names of the secrets.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
+    }
+}
+
+impl From<BTreeMap<String, String>> for Credentials {
+    fn from(secrets: BTreeMap<String, String>) -> Self {
+        Self(secrets)
     }
 }
 

@@ -1,0 +1,105 @@
+//! Puts the parts together that every role needs.
+
+use std::sync::Arc;
+
+use ::sandbox::Sandbox;
+use adapters::AdaptersConfig;
+use channel::Channels;
+use events::Hints;
+use jobs::{App, Timing};
+use model::{Clock, Ids, SystemClock};
+use outbound::{Http, HttpConfig};
+use queue::{Lanes, MemoryEngine};
+use store::{Sealer, Store, StoreConfig};
+
+use crate::config::{Config, Engines};
+use crate::data::DataFolder;
+use crate::{Failure, sandbox};
+
+/// The channel of the provider of our own.
+pub(crate) const SANDBOX: &str = "sandbox";
+
+/// What a process has.
+pub(crate) struct Parts {
+    pub(crate) app: App,
+    /// The data folder of an embedded installation: locked as long as this lives.
+    pub(crate) folder: Option<DataFolder>,
+    /// The sandbox provider of an installation that was given no other.
+    pub(crate) sandbox: Option<Sandbox>,
+}
+
+/// Opens the store: for commands that need no queue.
+pub(crate) async fn open_store(
+    config: &Config,
+    folder: Option<&DataFolder>,
+    clock: Arc<dyn Clock>,
+    ids: Arc<Ids>,
+) -> Result<Store, Failure> {
+    let (store, key) = match (&config.engines, folder) {
+        (Engines::Fleet { database_url, .. }, _) => {
+            let url = database_url.clone();
+            let store = StoreConfig::Postgres { url, max_connections: config.database_connections };
+            (store, config.encryption_key.clone().unwrap_or_default())
+        }
+        (Engines::Embedded, Some(folder)) => (
+            StoreConfig::Sqlite { path: folder.database() },
+            folder.encryption_key(config.encryption_key.as_deref(), &ids)?,
+        ),
+        (Engines::Embedded, None) => {
+            return Err(Failure::Other("an embedded store needs its folder".to_owned()));
+        }
+    };
+    Ok(Store::open(&store, Sealer::parse(&key)?, clock, ids).await?)
+}
+
+impl Parts {
+    /// Opens store and queue and lays out everything between them.
+    pub(crate) async fn open(config: &Config) -> Result<Self, Failure> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let ids = Arc::new(Ids::from_os());
+        let folder = match config.engines {
+            Engines::Embedded => Some(DataFolder::open(&config.data)?),
+            Engines::Fleet { .. } => None,
+        };
+        let mut config = config.clone();
+        let sandbox = match &folder {
+            Some(folder) if !config.base_urls.contains_key(SANDBOX) && !config.disabled.contains(SANDBOX) => {
+                let sandbox = sandbox::start(Some(folder.sandbox())).await?;
+                config.base_urls.insert(SANDBOX.to_owned(), sandbox.url());
+                Some(sandbox)
+            }
+            _ => None,
+        };
+        let store = open_store(&config, folder.as_ref(), clock.clone(), ids.clone()).await?;
+        let (lanes, hints) = match &config.engines {
+            Engines::Embedded => {
+                let engine = Arc::new(MemoryEngine::new(clock.clone()));
+                (Lanes::on_clock(engine, clock.clone()), Hints::in_process())
+            }
+            Engines::Fleet { .. } => {
+                return Err(Failure::Other(
+                    "this release runs as one process: unset DATABASE_URL and REDIS_URL".to_owned(),
+                ));
+            }
+        };
+        let alone = folder.is_some();
+        let channels = channels(&config, &ids)?;
+        let app = App::new(store, lanes, channels, hints, clock, ids, alone, Timing::default());
+        Ok(Self { app, folder, sandbox })
+    }
+}
+
+fn channels(config: &Config, ids: &Arc<Ids>) -> Result<Channels, Failure> {
+    let http = Http::new(&HttpConfig { allow_private: config.allow_private, ..HttpConfig::default() })?;
+    let mut adapters = AdaptersConfig::new(http);
+    adapters.base_urls.clone_from(&config.base_urls);
+    adapters.ids = ids.clone();
+    let on = |name: &str| !config.disabled.contains(name);
+    let all = adapters::channels(&adapters);
+    if let Some(unknown) =
+        config.disabled.iter().chain(config.base_urls.keys()).find(|name| all.get(name).is_none())
+    {
+        tracing::warn!(channel = %unknown, "the configuration names a channel that this release does not have");
+    }
+    Ok(all.iter().filter(|channel| on(channel.name())).cloned().collect())
+}

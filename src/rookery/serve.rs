@@ -1,0 +1,195 @@
+//! The long-running roles: front, workers, scheduler, in one process or in many.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use front::{Front, FrontConfig};
+use jobs::{Crew, CrewConfig, Leader};
+use model::AccountId;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{Config, Engines, Role};
+use crate::first_run::{self, Welcome};
+use crate::parts::{Parts, SANDBOX};
+use crate::{Failure, sandbox, telemetry};
+
+/// Open requests get this long to end when the process stops.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// A running process.
+pub(crate) struct Server {
+    parts: Parts,
+    /// Where it listens, if it serves.
+    pub(crate) addr: Option<SocketAddr>,
+    /// What a newcomer needs, in an embedded installation.
+    pub(crate) welcome: Option<Welcome>,
+    crew: Option<Crew>,
+    leader: Option<Leader>,
+    listening: Option<JoinHandle<()>>,
+    stop: CancellationToken,
+}
+
+/// Runs a role until the process is told to stop.
+pub(crate) async fn run(config: Config, role: Role) -> Result<(), Failure> {
+    let server = Server::start(&config, role).await?;
+    server.greet();
+    stop_signal().await;
+    tracing::info!("stopping: finishing what is under way");
+    server.stop().await;
+    Ok(())
+}
+
+impl Server {
+    /// Starts a role and answers once it is ready.
+    pub(crate) async fn start(config: &Config, role: Role) -> Result<Self, Failure> {
+        if role != Role::Monolith && matches!(config.engines, Engines::Embedded) {
+            return Err(Failure::Other(
+                "this role is part of a fleet: set DATABASE_URL (Postgres) and REDIS_URL, or run `rookery serve` \
+                 to have everything in one process"
+                    .to_owned(),
+            ));
+        }
+        let listener = match role.serves() {
+            true => Some(
+                TcpListener::bind(config.addr)
+                    .await
+                    .map_err(|error| Failure::Listen { addr: config.addr, error })?,
+            ),
+            false => None,
+        };
+        let addr = listener.as_ref().and_then(|listener| listener.local_addr().ok());
+        let parts = Parts::open(config).await?;
+        let local = format!("http://{}", addr.map_or_else(String::new, |addr| addr.to_string()));
+        let welcome = match &parts.folder {
+            Some(folder) => {
+                let url_of = |id: AccountId| format!("{local}/webhooks/{SANDBOX}/{id}");
+                let welcome = first_run::prepare(&parts.app, folder, url_of).await?;
+                if let Some(sandbox) = &parts.sandbox {
+                    sandbox::point_here(sandbox, &parts.app.store, welcome.workspace, url_of).await?;
+                }
+                Some(welcome)
+            }
+            None => None,
+        };
+        let metrics = telemetry::metrics();
+        if parts.folder.is_some() {
+            let loaded = jobs::load_lanes(&parts.app).await?;
+            tracing::info!(jobs = loaded, "the queue was loaded from the store");
+        }
+        let crew = role.works().then(|| {
+            let queues = config.queues.iter().map(|queue| (*queue, config.concurrency)).collect();
+            Crew::start(&parts.app, &CrewConfig { queues })
+        });
+        let leader = role.schedules().then(|| Leader::start(parts.app.clone()));
+        let stop = CancellationToken::new();
+        let listening = listener.map(|listener| {
+            let front = FrontConfig {
+                public_url: config.public_url.clone(),
+                // The sandbox is always beside us, whatever address others use.
+                webhook_urls: BTreeMap::from([(SANDBOX.to_owned(), local.clone())]),
+                cors_origins: config.cors_origins.clone(),
+                metrics: metrics.map(|handle| Arc::new(move || handle.render()) as _),
+                ..FrontConfig::default()
+            };
+            tokio::spawn(listen(listener, front_of(&parts, front), stop.clone()))
+        });
+        Ok(Self { parts, addr, welcome, crew, leader, listening, stop })
+    }
+
+    /// Says where things are.
+    fn greet(&self) {
+        let Some(addr) = self.addr else {
+            println!("rookery is at work");
+            return;
+        };
+        println!("rookery is listening on http://{addr} (API page: http://{addr}/docs)");
+        if let (Some(folder), Some(welcome)) = (&self.parts.folder, &self.welcome) {
+            println!("data: {}", folder.path().display());
+            if let Some(account) = welcome.account {
+                println!("try it:\n{}", curl(addr, &folder.api_key().display().to_string(), account));
+            }
+        }
+    }
+
+    /// The file of the first API key, in an embedded installation.
+    pub(crate) fn api_key_file(&self) -> Option<std::path::PathBuf> {
+        self.parts.folder.as_ref().map(crate::data::DataFolder::api_key)
+    }
+
+    /// The sandbox, if this process has its own.
+    pub(crate) fn sandbox(&self) -> Option<&::sandbox::Sandbox> {
+        self.parts.sandbox.as_ref()
+    }
+
+    /// Takes nothing more, finishes what is under way, and ends.
+    pub(crate) async fn stop(self) {
+        self.stop.cancel();
+        if let Some(listening) = self.listening {
+            // Streams of events never end by themselves: they are cut after a while.
+            drop(tokio::time::timeout(DRAIN, listening).await);
+        }
+        if let Some(leader) = self.leader {
+            leader.stop().await;
+        }
+        if let Some(crew) = self.crew {
+            crew.stop().await;
+        }
+        self.parts.app.store.close().await;
+        if let Some(sandbox) = self.parts.sandbox {
+            sandbox.stop().await;
+        }
+    }
+}
+
+/// A call that works when pasted.
+pub(crate) fn curl(addr: SocketAddr, key_file: &str, account: AccountId) -> String {
+    format!(
+        "curl -s http://{addr}/v1/messages -H \"Authorization: Bearer $(cat {key_file})\" \
+         -H 'Content-Type: application/json' \
+         -d '{{\"account_id\":\"{account}\",\"to\":{{\"address\":\"alice\"}},\
+         \"content\":{{\"type\":\"text\",\"text\":\"hello\"}},\"purpose\":\"conversation\"}}'"
+    )
+}
+
+fn front_of(parts: &Parts, config: FrontConfig) -> axum::Router {
+    let app = &parts.app;
+    Front::new(
+        config,
+        app.store.clone(),
+        app.lanes.clone(),
+        app.channels.clone(),
+        app.hints.clone(),
+        app.clock.clone(),
+        app.ids.clone(),
+    )
+    .router()
+}
+
+async fn listen(listener: TcpListener, router: axum::Router, stop: CancellationToken) {
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    let serving = axum::serve(listener, service).with_graceful_shutdown(stop.cancelled_owned());
+    if let Err(error) = serving.await {
+        tracing::error!(%error, "the front stopped listening");
+    }
+}
+
+/// Returns when the process is told to stop: by SIGTERM or from the keyboard.
+pub(crate) async fn stop_signal() {
+    let keyboard = tokio::signal::ctrl_c();
+    match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+        Ok(mut terminate) => {
+            tokio::select! {
+                _ = keyboard => {}
+                _ = terminate.recv() => {}
+            }
+        }
+        Err(error) => {
+            tracing::warn!(%error, "SIGTERM cannot be caught; only the keyboard stops this process cleanly");
+            drop(keyboard.await);
+        }
+    }
+}
