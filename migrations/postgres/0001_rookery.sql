@@ -132,6 +132,8 @@ CREATE TABLE messages (
     reply_to UUID,
     provider_id TEXT,
     inbound_event_id UUID,
+    -- Attempts up to this number do not count as failures any more: a person asked for another try.
+    forgiven BIGINT NOT NULL,
     send_at TIMESTAMPTZ,
     queued_at TIMESTAMPTZ,
     next_attempt_at TIMESTAMPTZ,

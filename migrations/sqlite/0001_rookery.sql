@@ -132,6 +132,8 @@ CREATE TABLE messages (
     reply_to BLOB,
     provider_id TEXT,
     inbound_event_id BLOB,
+    -- Attempts up to this number do not count as failures any more: a person asked for another try.
+    forgiven INTEGER NOT NULL,
     send_at TEXT,
     queued_at TEXT,
     next_attempt_at TEXT,

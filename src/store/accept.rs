@@ -4,14 +4,14 @@ use model::{
     AccountId, Actor, ContactId, Content, ConversationId, ConversationKind, Direction, EventKind, Message,
     MessageId, Origin, Purpose, Status, Timestamp, WorkspaceId,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 use sqlx::FromRow;
 use sqlx::types::Json;
 use uuid::Uuid;
 
 use crate::db::{statements, transaction};
 use crate::events::INSERT_EVENT;
-use crate::{Store, StoreError};
+use crate::{Store, StoreError, nul};
 
 macro_rules! take_seq {
     ($by:literal) => {
@@ -222,6 +222,14 @@ impl Store {
         idempotency: Option<&Idempotency>,
         answer: impl Fn(&Message) -> Value + Send + Sync,
     ) -> Result<Accepted, StoreError> {
+        nul::refuse("client_id", new.client_id.as_deref())?;
+        nul::refuse("thread", new.thread.as_deref())?;
+        if let Recipient::Address(address) = &new.recipient {
+            nul::refuse("to.address", Some(address))?;
+        }
+        if nul::within(&json!(new.content)) {
+            return Err(StoreError::invalid("content", "must not contain the character U+0000"));
+        }
         if let Some(idempotency) = idempotency
             && let Some(before) = self.answered_before(workspace, idempotency).await?
         {

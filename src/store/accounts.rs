@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use model::{
-    Account, AccountId, Actor, Connection, EventKind, Redelivery, Sending, Timestamp, WorkspaceId,
-};
+use model::{Account, AccountId, Actor, Connection, EventKind, Redelivery, Sending, Timestamp, WorkspaceId};
 use serde_json::{Value, json};
 use sqlx::FromRow;
 use sqlx::types::Json;
@@ -182,10 +180,7 @@ impl Store {
         new: &NewAccount,
     ) -> Result<Account, StoreError> {
         let id = self.id(self.now());
-        match self
-            .create_account_as(workspace, id, new, &Actor::system(), None, |_| Value::Null)
-            .await?
-        {
+        match self.create_account_as(workspace, id, new, &Actor::system(), None, |_| Value::Null).await? {
             Created::New(account) => Ok(*account),
             Created::Before { .. } => Err(StoreError::NotFound("idempotency key")),
         }

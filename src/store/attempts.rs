@@ -12,17 +12,8 @@ use sqlx::types::Json;
 use sqlx::types::chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use crate::db::statements;
 use crate::writer::Write;
-use crate::{Store, StoreError};
-
-statements! {
-    BLOCKING_ECHO = "DELETE FROM messages WHERE conversation_id = $1 AND provider_id = $2 AND id <> $3
-        AND origin = 'channel'";
-}
-
-/// Deletes the row that an echo made of a message whose outcome came later.
-pub(crate) const DROP_ECHO: &str = BLOCKING_ECHO;
+use crate::{Store, StoreError, nul};
 
 words_of! {
     /// How a call ended.
@@ -172,14 +163,23 @@ impl From<AttemptRow> for Attempt {
 
 impl Store {
     /// Commits that a call is about to be made. False when the message may not be sent any more (it was canceled or
-    /// ended otherwise): then nothing was written and the call must not be made.
+    /// ended otherwise): then nothing was written and the call must not be made. [`StoreError::Conflict`] when another
+    /// worker opened the attempt of this number. Safe to repeat.
     pub async fn open_attempt(&self, attempt: NewAttempt) -> Result<bool, StoreError> {
         self.writer.write(|answer| Write::Open(Box::new(attempt), answer)).await
     }
 
     /// Commits how a call ended: attempt, message and event together. A provider's yes is always recorded, however
-    /// late; anything else changes only a message that is still unfinished. Safe to repeat.
+    /// late; anything else changes only a message that is still unfinished, and only by an attempt that was still
+    /// open. Safe to repeat.
     pub async fn end_attempt(&self, ended: Ended) -> Result<(), StoreError> {
+        let ended = Ended {
+            error_code: ended.error_code.map(nul::without_text),
+            error: ended.error.map(nul::without_text),
+            provider_id: ended.provider_id.map(nul::without_text),
+            reason: ended.reason.map(nul::without_text),
+            ..ended
+        };
         self.writer.write(|answer| Write::End(Box::new(ended), answer)).await
     }
 }

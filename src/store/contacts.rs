@@ -21,7 +21,7 @@ macro_rules! columns {
 statements! {
     IN_WORKSPACE = concat!("SELECT ", columns!(), " FROM contacts WHERE workspace_id = $1 AND id = $2");
     LIST = concat!("SELECT ", columns!(), " FROM contacts WHERE workspace_id = $1 AND merged_into IS NULL AND id > $2
-        AND ($3 IS NULL OR lower(name) LIKE $3) ORDER BY id LIMIT $4");
+        AND (lower(name) LIKE $3 ESCAPE '!' OR $3 IS NULL) ORDER BY id LIMIT $4");
     IDENTITIES = "SELECT contact_id, account_id, channel, address FROM contact_identities WHERE contact_id = $1
         ORDER BY created_at";
     IDENTITIES_OF_PAGE = "SELECT contact_id, account_id, channel, address FROM contact_identities
@@ -98,7 +98,7 @@ impl Store {
         page: PageRequest,
     ) -> Result<Page<Contact>, StoreError> {
         let after = page.cursor.unwrap_or(Cursor::START);
-        let name = filter.name.as_ref().map(|name| format!("%{}%", name.to_lowercase()));
+        let name = filter.name.as_ref().map(|name| format!("%{}%", literal(&name.to_lowercase())));
         let rows: Vec<Row> = read!(self.db, conn => sqlx::query_as(LIST)
             .bind(workspace.0).bind(after.id).bind(name).bind(page.probe()).fetch_all(conn).await)?;
         let mut identities: HashMap<Uuid, Vec<Identity>> = HashMap::new();
@@ -147,4 +147,9 @@ impl Store {
             read!(self.db, conn => sqlx::query_as(IDENTITIES).bind(id.0).fetch_all(conn).await)?;
         Ok(rows.into_iter().map(Into::into).collect())
     }
+}
+
+/// A text as a pattern that matches only itself.
+fn literal(text: &str) -> String {
+    text.replace('!', "!!").replace('%', "!%").replace('_', "!_")
 }

@@ -19,7 +19,7 @@ statements! {
     IN_WORKSPACE = concat!("SELECT ", columns!(), " FROM conversations WHERE workspace_id = $1 AND id = $2");
     LIST = concat!("SELECT ", columns!(), " FROM conversations
         WHERE workspace_id = $1 AND last_message_at IS NOT NULL AND (last_message_at, id) < ($2, $3)
-        AND ($4 IS NULL OR account_id = $4) AND ($5 IS NULL OR status = $5) AND ($6 IS NULL OR contact_id = $6)
+        AND (account_id = $4 OR $4 IS NULL) AND (status = $5 OR $5 IS NULL) AND (contact_id = $6 OR $6 IS NULL)
         ORDER BY last_message_at DESC, id DESC LIMIT $7");
     CHANGE = concat!("UPDATE conversations SET status = COALESCE($3, status), assignee = COALESCE($4, assignee),
         updated_at = $5 WHERE workspace_id = $1 AND id = $2 RETURNING ", columns!());

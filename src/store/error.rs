@@ -12,6 +12,25 @@ pub enum StoreError {
     /// The configuration is wrong.
     #[error("{0}")]
     Config(&'static str),
+    /// The data folder cannot be used.
+    #[error("the folder {} cannot be used: {error}", folder.display())]
+    Folder {
+        /// Which one.
+        folder: std::path::PathBuf,
+        /// What the operating system says.
+        error: String,
+    },
+    /// Another process serves the data folder.
+    #[error(
+        "the folder {} is in use by another rookery ({holder}); stop that one, or give this one another folder",
+        folder.display()
+    )]
+    Locked {
+        /// Which one.
+        folder: std::path::PathBuf,
+        /// Who has it, as far as it says.
+        holder: String,
+    },
     /// There is no such row in this workspace.
     #[error("there is no such {0}")]
     NotFound(&'static str),
@@ -41,6 +60,10 @@ impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         match error {
             sqlx::Error::Decode(error) => Self::Unreadable(error.to_string()),
+            // What Postgres says about a NUL in a text or in JSON; trying again would not help.
+            sqlx::Error::Database(error) if matches!(error.code().as_deref(), Some("22021" | "22P05")) => {
+                Self::invalid("body", "must not contain the character U+0000")
+            }
             sqlx::Error::ColumnDecode { index, source } => Self::Unreadable(format!("{index}: {source}")),
             error => Self::Unavailable(error),
         }
@@ -56,6 +79,11 @@ impl From<model::UnknownWord> for StoreError {
 impl StoreError {
     pub(crate) fn invalid(field: &'static str, message: &str) -> Self {
         Self::Invalid { field, message: message.to_owned() }
+    }
+
+    /// Whether a unique index refused the row.
+    pub(crate) fn is_unique(&self) -> bool {
+        matches!(self, Self::Unavailable(error) if Self::is_duplicate(error))
     }
 
     /// Whether a unique index refused the row.

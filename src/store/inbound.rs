@@ -3,7 +3,7 @@
 //! Receiving commits raw events, one row each, and nothing else; a job reads them later, in batches. So an
 //! acknowledged webhook is never lost, a repeated one is one row, and a slow chat delays no answer to a provider.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use model::{
     Account, AccountId, Content, ContentKind, Direction, EventKind, Inbound, InboundEventId, InboundKind,
@@ -19,8 +19,8 @@ use uuid::Uuid;
 use crate::accept::{ENSURE, ensure_contact};
 use crate::db::{read, statements, transaction};
 use crate::events::INSERT_EVENT;
-use crate::receipts::{self, INSERT_RECEIPT};
-use crate::{Store, StoreError};
+use crate::receipts::{self, INSERT_RECEIPT, Lock as _};
+use crate::{Store, StoreError, nul};
 
 statements! {
     INSERT = "INSERT INTO inbound_events (id, account_id, channel, dedupe_key, payload, received_at)
@@ -33,13 +33,14 @@ statements! {
     INSERT_MESSAGE = "INSERT INTO messages
         (id, workspace_id, account_id, conversation_id, contact_id, direction, status, purpose, class, origin, actor,
         sender, content, thread, reply_to, provider_id, inbound_event_id, sent_at, provider_at, shown_at, created_at,
-        updated_at)
+        updated_at, forgiven)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,
         (SELECT q.id FROM messages q WHERE q.conversation_id = $4 AND q.provider_id = $15), $16, $17, $18, $19, $19,
-        $20, $20)
+        $20, $20, 0)
         ON CONFLICT (conversation_id, provider_id) WHERE provider_id IS NOT NULL DO NOTHING";
+    RECEIVED_AT = "SELECT received_at FROM inbound_events WHERE id = $1";
     TOUCH = "UPDATE conversations SET unread_count = unread_count + $2,
-        last_inbound_at = CASE WHEN $2 > 0 AND (last_inbound_at IS NULL OR last_inbound_at < $3) THEN $3
+        last_inbound_at = CASE WHEN last_inbound_at IS NULL OR last_inbound_at < $6 THEN COALESCE($6, last_inbound_at)
             ELSE last_inbound_at END,
         last_message_id = CASE WHEN last_message_at IS NULL OR last_message_at <= $3 THEN $4 ELSE last_message_id END,
         last_message_at = CASE WHEN last_message_at IS NULL OR last_message_at <= $3 THEN $3 ELSE last_message_at END,
@@ -102,6 +103,7 @@ struct ConversationRow {
 
 struct Touched {
     unread: i64,
+    inbound_at: Option<DateTime<Utc>>,
     at: DateTime<Utc>,
     last: Uuid,
 }
@@ -123,7 +125,7 @@ impl Store {
                     .bind(account.map(|id| id.0))
                     .bind(channel)
                     .bind(&event.dedupe_key)
-                    .bind(Json(&event.payload))
+                    .bind(Json(&nul::without(&event.payload)))
                     .bind(now.to_datetime())
                     .execute(&mut *tx)
                     .await?
@@ -154,14 +156,21 @@ impl Store {
         let stamp = now.to_datetime();
         let mut summary = IngestSummary::default();
         let mut chats: HashMap<String, ConversationRow> = HashMap::new();
-        let mut touched: HashMap<Uuid, Touched> = HashMap::new();
+        // In one order everywhere, so that no two transactions wait for each other.
+        let mut touched: BTreeMap<Uuid, Touched> = BTreeMap::new();
         transaction!(self.db, tx => {
+            (*tx).lock(receipts_of(batch).map(|id| (account.id.0, id))).await?;
             for event in batch {
                 let meaning = match &event.meaning {
                     Ok(meaning) => meaning.as_slice(),
                     Err(_) => { summary.unreadable += 1; &[] }
                 };
                 for item in meaning {
+                    let at = if item.at == Timestamp::ZERO {
+                        sqlx::query_scalar(RECEIVED_AT).bind(event.id.0).fetch_one(&mut *tx).await?
+                    } else {
+                        item.at.to_datetime()
+                    };
                     match &item.kind {
                         InboundKind::Message { provider_id, content, reply_to, echo } => {
                             if !chats.contains_key(&item.chat) {
@@ -211,7 +220,6 @@ impl Store {
                             } else {
                                 (Direction::Inbound, Status::Received, Origin::Channel)
                             };
-                            let at = item.at.to_datetime();
                             let inserted = sqlx::query(INSERT_MESSAGE)
                                 .bind(id)
                                 .bind(account.workspace_id.0)
@@ -238,8 +246,11 @@ impl Store {
                                 .rows_affected();
                             if inserted == 1 {
                                 summary.messages += 1;
-                                let place = touched.entry(chat.id).or_insert(Touched { unread: 0, at, last: id });
-                                place.unread += i64::from(!*echo);
+                                let place = touched.entry(chat.id).or_insert(Touched { unread: 0, inbound_at: None, at, last: id });
+                                if !*echo {
+                                    place.unread += 1;
+                                    place.inbound_at = place.inbound_at.max(Some(at));
+                                }
                                 if at >= place.at {
                                     (place.at, place.last) = (at, id);
                                 }
@@ -253,7 +264,7 @@ impl Store {
                                     .bind(if *echo { "channel" } else { "contact" })
                                     .bind(None::<String>)
                                     .bind(None::<String>)
-                                    .bind(Json(received(account.workspace_id, id.into(), content, item)))
+                                    .bind(Json(received(account.workspace_id, id.into(), content, item, at.into())))
                                     .bind(stamp)
                                     .execute(&mut *tx)
                                     .await?;
@@ -266,8 +277,9 @@ impl Store {
                                 chat: item.chat.clone(),
                                 provider_id: receipt.provider_id.clone(),
                                 kind: receipt.kind.as_str().to_owned(),
-                                at: item.at.to_datetime(),
+                                at,
                                 error: receipt.error.clone(),
+                                now: stamp,
                             };
                             sqlx::query(INSERT_RECEIPT)
                                 .bind(row.account_id)
@@ -299,6 +311,7 @@ impl Store {
                     .bind(place.at)
                     .bind(place.last)
                     .bind(stamp)
+                    .bind(place.inbound_at)
                     .execute(&mut *tx)
                     .await?;
             }
@@ -325,7 +338,22 @@ impl Store {
     }
 }
 
-fn received(workspace: WorkspaceId, id: MessageId, content: &Content, item: &Inbound) -> Value {
+/// The provider's ids that receipts of a batch are about.
+fn receipts_of(batch: &[Ingested]) -> impl Iterator<Item = &str> {
+    let meanings = batch.iter().filter_map(|event| event.meaning.as_ref().ok());
+    meanings.flatten().filter_map(|item| match &item.kind {
+        InboundKind::Receipt(receipt) => Some(receipt.provider_id.as_str()),
+        _ => None,
+    })
+}
+
+fn received(
+    workspace: WorkspaceId,
+    id: MessageId,
+    content: &Content,
+    item: &Inbound,
+    at: Timestamp,
+) -> Value {
     let content = if content.kind() == ContentKind::Unsupported {
         json!({"type": "unsupported"})
     } else {
@@ -338,6 +366,6 @@ fn received(workspace: WorkspaceId, id: MessageId, content: &Content, item: &Inb
         "from": item.from,
         "thread": item.thread,
         "content": content,
-        "provider_at": Timestamp::from(item.at.to_datetime()),
+        "provider_at": at,
     })
 }

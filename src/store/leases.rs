@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use model::WorkerId;
+use model::{Timestamp, WorkerId};
 use sqlx::types::chrono::{DateTime, Utc};
-use uuid::Uuid;
 
 use crate::db::{Db, statements, write};
 use crate::{Store, StoreError};
 
 statements! {
-    RELEASE = "DELETE FROM leases WHERE name = $1 AND owner = $2";
+    /// The row stays: its generation must rise with the next owner.
+    RELEASE = "UPDATE leases SET expires_at = $3 WHERE name = $1 AND owner = $2";
     RAISE_EPOCH = "INSERT INTO queue_epoch (id, epoch) VALUES (1, 1)
         ON CONFLICT (id) DO UPDATE SET epoch = queue_epoch.epoch + 1 RETURNING epoch";
     HOLDER = "INSERT INTO leases (name, owner, generation, expires_at) VALUES ($1, $2, 1, $4)
@@ -51,7 +51,7 @@ impl Store {
     /// Gives the lease back, if this owner holds it.
     pub async fn release_lease(&self, name: &str, owner: WorkerId) -> Result<(), StoreError> {
         write!(self.db, conn => sqlx::query(RELEASE)
-            .bind(name).bind(Uuid::from(owner.0)).execute(conn).await.map(drop))?;
+            .bind(name).bind(owner.0).bind(Timestamp::ZERO.to_datetime()).execute(conn).await.map(drop))?;
         Ok(())
     }
 

@@ -19,6 +19,7 @@ mod leases;
 mod ledger;
 mod lock;
 mod messages;
+mod nul;
 mod page;
 mod pending;
 mod receipts;

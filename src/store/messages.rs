@@ -15,39 +15,44 @@ use crate::db::{read, statements, transaction};
 use crate::events::INSERT_EVENT;
 use crate::{Cursor, Page, PageRequest, Store, StoreError};
 
+/// All columns of a message, by the name that its table has there: `RETURNING` knows no alias in `SQLite`.
 macro_rules! columns {
-    () => {
-        "m.id, m.workspace_id, m.account_id, m.conversation_id, m.contact_id, m.direction, m.status, m.reason,
-        m.purpose, m.class, m.seq, m.origin, m.actor, m.client_id, m.sender, m.content, m.thread, m.reply_to,
-        m.provider_id, m.inbound_event_id, m.send_at, m.queued_at, m.next_attempt_at, m.sent_at, m.delivered_at,
-        m.read_at, m.provider_at, m.shown_at, m.created_at, m.updated_at"
+    ($of:literal) => {
+        crate::messages::columns!(
+            $of: id workspace_id account_id conversation_id contact_id direction status reason purpose class seq origin
+            actor client_id sender content thread reply_to provider_id inbound_event_id send_at queued_at
+            next_attempt_at sent_at delivered_at read_at provider_at shown_at created_at updated_at
+        )
+    };
+    ($of:literal: $first:ident $($column:ident)*) => {
+        concat!($of, ".", stringify!($first) $(, ", ", $of, ".", stringify!($column))*)
     };
 }
 pub(crate) use columns;
 
 statements! {
-    IN_WORKSPACE = concat!("SELECT ", columns!(), " FROM messages m WHERE m.workspace_id = $1 AND m.id = $2");
-    LIST = concat!("SELECT ", columns!(), " FROM messages m WHERE m.workspace_id = $1 AND m.id < $2
-        AND ($3 IS NULL OR m.account_id = $3) AND ($4 IS NULL OR m.contact_id = $4)
-        AND ($5 IS NULL OR m.status = $5) AND ($6 IS NULL OR m.client_id = $6)
-        AND ($7 IS NULL OR m.conversation_id = $7) ORDER BY m.id DESC LIMIT $8");
-    BEFORE = concat!("SELECT ", columns!(), " FROM messages m WHERE m.workspace_id = $1 AND m.conversation_id = $2
+    IN_WORKSPACE = concat!("SELECT ", columns!("m"), " FROM messages m WHERE m.workspace_id = $1 AND m.id = $2");
+    LIST = concat!("SELECT ", columns!("m"), " FROM messages m WHERE m.workspace_id = $1 AND m.id < $2
+        AND (m.account_id = $3 OR $3 IS NULL) AND (m.contact_id = $4 OR $4 IS NULL)
+        AND (m.status = $5 OR $5 IS NULL) AND (m.client_id = $6 OR $6 IS NULL)
+        AND (m.conversation_id = $7 OR $7 IS NULL) ORDER BY m.id DESC LIMIT $8");
+    BEFORE = concat!("SELECT ", columns!("m"), " FROM messages m WHERE m.workspace_id = $1 AND m.conversation_id = $2
         AND (m.shown_at, m.id) < ($3, $4) ORDER BY m.shown_at DESC, m.id DESC LIMIT $5");
-    AFTER = concat!("SELECT ", columns!(), " FROM messages m WHERE m.workspace_id = $1 AND m.conversation_id = $2
+    AFTER = concat!("SELECT ", columns!("m"), " FROM messages m WHERE m.workspace_id = $1 AND m.conversation_id = $2
         AND (m.shown_at, m.id) > ($3, $4) ORDER BY m.shown_at, m.id LIMIT $5");
     ATTEMPTS = "SELECT id, n, worker, pace, granted_at, started_at, ended_at, outcome, error_code, error, provider_id,
         waits FROM attempts WHERE message_id = $1 ORDER BY n";
     HISTORY = "SELECT kind, actor, data, created_at FROM events WHERE workspace_id = $1 AND message_id = $2
         ORDER BY id";
-    CANCEL = concat!("UPDATE messages AS m SET status = 'canceled', updated_at = $3
-        WHERE m.workspace_id = $1 AND m.id = $2 AND m.status IN ('scheduled', 'queued') RETURNING ", columns!());
-    RETRY = concat!("UPDATE messages AS m SET status = 'queued', reason = NULL, next_attempt_at = NULL, updated_at = $3,
-        forgiven = (SELECT COALESCE(max(t.n), 0) FROM attempts t WHERE t.message_id = m.id)
-        WHERE m.workspace_id = $1 AND m.id = $2 AND m.status IN ('failed', 'unknown') AND m.direction = 'outbound'
-        AND m.seq IS NOT NULL RETURNING ", columns!());
-    RESOLVE = concat!("UPDATE messages AS m SET status = $3, reason = 'resolved by a person', updated_at = $4,
-        sent_at = CASE WHEN $3 = 'sent' THEN COALESCE(m.sent_at, $4) ELSE m.sent_at END
-        WHERE m.workspace_id = $1 AND m.id = $2 AND m.status = 'unknown' RETURNING ", columns!());
+    CANCEL = concat!("UPDATE messages SET status = 'canceled', updated_at = $3
+        WHERE workspace_id = $1 AND id = $2 AND status IN ('scheduled', 'queued') RETURNING ", columns!("messages"));
+    RETRY = concat!("UPDATE messages SET status = 'queued', reason = NULL, next_attempt_at = NULL, updated_at = $3,
+        forgiven = (SELECT COALESCE(max(t.n), 0) FROM attempts t WHERE t.message_id = messages.id)
+        WHERE workspace_id = $1 AND id = $2 AND status IN ('failed', 'unknown') AND direction = 'outbound'
+        AND seq IS NOT NULL RETURNING ", columns!("messages"));
+    RESOLVE = concat!("UPDATE messages SET status = $3, reason = 'resolved by a person', updated_at = $4,
+        sent_at = CASE WHEN $3 = 'sent' THEN COALESCE(sent_at, $4) ELSE sent_at END
+        WHERE workspace_id = $1 AND id = $2 AND status = 'unknown' RETURNING ", columns!("messages"));
     CHANNEL = "SELECT channel FROM accounts WHERE id = $1";
 }
 

@@ -1,11 +1,14 @@
 //! What is still to be done, from rows alone: what recovery and the sweep push again.
 
-use model::{AccountId, Class, ConversationId, MessageId, Timestamp, WorkspaceId};
+use model::{AccountId, Class, ConversationId, EventKind, MessageId, Timestamp, WorkspaceId};
+use serde_json::json;
 use sqlx::FromRow;
+use sqlx::types::Json;
 use sqlx::types::chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::db::{read, statements, transaction};
+use crate::events::INSERT_EVENT;
 use crate::{Store, StoreError};
 
 statements! {
@@ -27,11 +30,13 @@ statements! {
         COALESCE(m.next_attempt_at, m.queued_at) AS ready_at
         FROM messages m JOIN accounts a ON a.id = m.account_id
         WHERE m.status IN ('queued', 'sending') AND m.id = $1";
-    NEXT_SEQ = "UPDATE conversations SET next_seq = next_seq + 1, last_message_id = $1, last_message_at = $2,
-        updated_at = $2 WHERE id = (SELECT conversation_id FROM messages WHERE id = $1 AND status = 'scheduled')
-        RETURNING next_seq AS seq";
-    RELEASE = "UPDATE messages SET status = 'queued', seq = $2, queued_at = $3, updated_at = $3
-        WHERE id = $1 AND status = 'scheduled'";
+    RELEASE = "UPDATE messages SET status = 'queued', queued_at = $2, updated_at = $2
+        WHERE id = $1 AND status = 'scheduled' RETURNING workspace_id, account_id, conversation_id, actor, client_id";
+    NEXT_SEQ = "UPDATE conversations SET next_seq = next_seq + 1,
+        last_message_id = CASE WHEN last_message_at IS NULL OR last_message_at <= $3 THEN $2 ELSE last_message_id END,
+        last_message_at = CASE WHEN last_message_at IS NULL OR last_message_at <= $3 THEN $3 ELSE last_message_at END,
+        updated_at = $3 WHERE id = $1 RETURNING next_seq";
+    SET_SEQ = "UPDATE messages SET seq = $2 WHERE id = $1";
     WITH_INBOUND = "SELECT DISTINCT account_id FROM inbound_events WHERE processed_at IS NULL
         AND account_id IS NOT NULL AND received_at <= $1 LIMIT $2";
     WITH_EVENTS = "SELECT DISTINCT workspace_id FROM events WHERE seq IS NULL AND created_at <= $1 LIMIT $2";
@@ -86,6 +91,15 @@ struct ScheduledRow {
     account_id: Uuid,
     conversation_id: Uuid,
     send_at: DateTime<Utc>,
+}
+
+#[derive(FromRow)]
+struct ReleasedRow {
+    workspace_id: Uuid,
+    account_id: Uuid,
+    conversation_id: Uuid,
+    actor: String,
+    client_id: Option<String>,
 }
 
 impl TryFrom<Row> for PendingSend {
@@ -166,12 +180,31 @@ impl Store {
     /// Queues a scheduled message whose time has come: now it takes its number. Does nothing when it is not scheduled
     /// any more.
     pub async fn release_message(&self, id: MessageId) -> Result<(), StoreError> {
-        let now = self.now().to_datetime();
+        let at = self.now();
+        let event = self.ids.uuid(at);
+        let now = at.to_datetime();
         transaction!(self.db, tx => {
-            let seq: Option<i64> =
-                sqlx::query_scalar(NEXT_SEQ).bind(id.0).bind(now).fetch_optional(&mut *tx).await?;
-            if let Some(seq) = seq {
-                sqlx::query(RELEASE).bind(id.0).bind(seq).bind(now).execute(&mut *tx).await?;
+            // The message comes first: of two who release it, one finds nothing to do and takes no number.
+            let released: Option<ReleasedRow> =
+                sqlx::query_as(RELEASE).bind(id.0).bind(now).fetch_optional(&mut *tx).await?;
+            if let Some(row) = released {
+                let seq: i64 = sqlx::query_scalar(NEXT_SEQ)
+                    .bind(row.conversation_id).bind(id.0).bind(now).fetch_one(&mut *tx).await?;
+                sqlx::query(SET_SEQ).bind(id.0).bind(seq).execute(&mut *tx).await?;
+                sqlx::query(INSERT_EVENT)
+                    .bind(event)
+                    .bind(row.workspace_id)
+                    .bind(EventKind::MessageStatus.as_str())
+                    .bind(Some(row.account_id))
+                    .bind(Some(row.conversation_id))
+                    .bind(Some(id.0))
+                    .bind(&row.actor)
+                    .bind(&row.client_id)
+                    .bind(None::<String>)
+                    .bind(Json(json!({"status": "queued", "reason": null})))
+                    .bind(now)
+                    .execute(&mut *tx)
+                    .await?;
             }
         });
         Ok(())

@@ -1,7 +1,10 @@
 //! Receipts: kept by the provider's id whether or not the message is known yet, and joined when it is.
+//!
+//! In the statements `$4` is our time, and `$5` the provider's time of the receipt or, of a failure, its words.
 
-use sqlx::FromRow;
+use sha2::{Digest, Sha256};
 use sqlx::types::chrono::{DateTime, Utc};
+use sqlx::{FromRow, PgConnection, SqliteConnection};
 use uuid::Uuid;
 
 use crate::db::statements;
@@ -24,14 +27,14 @@ macro_rules! apply_to {
 statements! {
     KEEP = "INSERT INTO receipts (account_id, chat, provider_id, kind, at, error) VALUES ($1, $2, $3, $4, $5, $6)
         ON CONFLICT (account_id, provider_id, chat, kind) DO NOTHING";
-    SENT = apply_to!("status = 'sent', reason = NULL, sent_at = COALESCE(sent_at, $4)", "'sending', 'unknown'");
+    SENT = apply_to!("status = 'sent', reason = NULL, sent_at = COALESCE(sent_at, $5)", "'sending', 'unknown'");
     DELIVERED = apply_to!(
-        "status = 'delivered', reason = NULL, sent_at = COALESCE(sent_at, $4), delivered_at = COALESCE(delivered_at, $4)",
+        "status = 'delivered', reason = NULL, sent_at = COALESCE(sent_at, $5), delivered_at = COALESCE(delivered_at, $5)",
         "'sending', 'unknown', 'sent'"
     );
     READ = apply_to!(
-        "status = 'read', reason = NULL, sent_at = COALESCE(sent_at, $4), delivered_at = COALESCE(delivered_at, $4),
-        read_at = COALESCE(read_at, $4)",
+        "status = 'read', reason = NULL, sent_at = COALESCE(sent_at, $5), delivered_at = COALESCE(delivered_at, $5),
+        read_at = COALESCE(read_at, $5)",
         "'sending', 'unknown', 'sent', 'delivered'"
     );
     FAILED = apply_to!("status = 'failed', reason = COALESCE($5, 'the provider gave up')", "'sending', 'unknown', 'sent'");
@@ -46,6 +49,8 @@ pub(crate) struct Row {
     pub(crate) kind: String,
     pub(crate) at: DateTime<Utc>,
     pub(crate) error: Option<String>,
+    /// When we learned of it, or could join it.
+    pub(crate) now: DateTime<Utc>,
 }
 
 #[derive(FromRow)]
@@ -74,14 +79,16 @@ macro_rules! apply {
             .bind(receipt.account_id)
             .bind(&receipt.chat)
             .bind(&receipt.provider_id)
-            .bind(receipt.at);
-        if receipt.kind == "failed" {
-            query = query.bind(&receipt.error);
-        }
+            .bind(receipt.now);
+        query = if receipt.kind == "failed" {
+            query.bind(&receipt.error)
+        } else {
+            query.bind(receipt.at)
+        };
         let changed: Option<crate::receipts::Changed> = query.fetch_optional(&mut *$tx).await?;
         if let Some(changed) = changed {
             sqlx::query(crate::events::INSERT_EVENT)
-                .bind($ids.uuid(receipt.at.into()))
+                .bind($ids.uuid(receipt.now.into()))
                 .bind(changed.workspace_id)
                 .bind(model::EventKind::MessageStatus.as_str())
                 .bind(Some(receipt.account_id))
@@ -92,11 +99,51 @@ macro_rules! apply {
                 .bind(None::<String>)
                 .bind(sqlx::types::Json(serde_json::json!({
                     "status": receipt.kind, "reason": receipt.error, "provider_id": receipt.provider_id,
+                    "at": model::Timestamp::from(receipt.at),
                 })))
-                .bind(receipt.at)
+                .bind(receipt.now)
                 .execute(&mut *$tx)
                 .await?;
         }
     }};
 }
 pub(crate) use apply;
+
+/// An outcome looks for receipts that came before it; a receipt looks for the message it is about. When both commit at
+/// the same moment, neither sees the other, and the receipt is lost. So both take a lock on the provider's id first.
+pub(crate) trait Lock {
+    /// Waits until nobody else works on these ids (account, provider's id of the message); held until the commit.
+    async fn lock<'a>(&mut self, ids: impl Iterator<Item = (Uuid, &'a str)>) -> Result<(), sqlx::Error>;
+}
+
+impl Lock for PgConnection {
+    async fn lock<'a>(&mut self, ids: impl Iterator<Item = (Uuid, &'a str)>) -> Result<(), sqlx::Error> {
+        let mut keys: Vec<i64> = ids.map(|(account, id)| lock_key(account, id)).collect();
+        if keys.is_empty() {
+            return Ok(());
+        }
+        // In one order everywhere, so that no two wait for each other.
+        keys.sort_unstable();
+        sqlx::query("SELECT pg_advisory_xact_lock(key) FROM unnest($1::bigint[]) AS key")
+            .bind(keys)
+            .execute(self)
+            .await
+            .map(drop)
+    }
+}
+
+impl Lock for SqliteConnection {
+    /// It has one writer anyway.
+    async fn lock<'a>(&mut self, _: impl Iterator<Item = (Uuid, &'a str)>) -> Result<(), sqlx::Error> {
+        Ok(())
+    }
+}
+
+fn lock_key(account: Uuid, id: &str) -> i64 {
+    let mut hash = Sha256::new();
+    hash.update(account.as_bytes());
+    hash.update(id.as_bytes());
+    let mut key = [0; 8];
+    key.copy_from_slice(&hash.finalize()[..8]);
+    i64::from_be_bytes(key)
+}

@@ -12,7 +12,7 @@ use crate::messages::MessageRow;
 use crate::{Store, StoreError};
 
 statements! {
-    LOAD = concat!("SELECT ", crate::messages::columns!(), ",
+    LOAD = concat!("SELECT ", crate::messages::columns!("m"), ",
         c.address AS chat, c.kind AS chat_kind, c.last_inbound_at AS chat_inbound_at, c.held_until AS chat_held_until,
         c.held_rule AS chat_held_rule,
         (SELECT q.provider_id FROM messages q WHERE q.id = m.reply_to) AS quoted,
@@ -20,15 +20,16 @@ statements! {
             AND e.status IN ('queued', 'sending') AND e.seq < m.seq ORDER BY e.seq LIMIT 1) AS earlier,
         t.id AS attempt_id, t.n AS attempt_n, t.worker AS attempt_worker, t.started_at AS attempt_started_at,
         t.ended_at AS attempt_ended_at,
-        (SELECT count(*) FROM attempts l WHERE l.message_id = m.id AND l.outcome = 'lost') AS lost,
-        (SELECT count(*) FROM attempts f WHERE f.message_id = m.id AND f.outcome IN ('retry', 'ambiguous')) AS failures
+        (SELECT count(*) FROM attempts l WHERE l.message_id = m.id AND l.n > m.forgiven AND l.outcome = 'lost')
+            AS lost,
+        (SELECT count(*) FROM attempts f WHERE f.message_id = m.id AND f.n > m.forgiven AND f.outcome IN ('retry', 'ambiguous')) AS failures
         FROM messages m JOIN conversations c ON c.id = m.conversation_id
         LEFT JOIN attempts t ON t.message_id = m.id
             AND t.n = (SELECT max(x.n) FROM attempts x WHERE x.message_id = m.id)
         WHERE m.id = $1");
     PAST = "SELECT t.conversation_id, c.kind AS chat_kind, t.started_at, t.ended_at, t.pace
         FROM attempts t JOIN conversations c ON c.id = t.conversation_id
-        WHERE t.account_id = $1 AND t.started_at >= $2 ORDER BY t.started_at LIMIT 20000";
+        WHERE t.account_id = $1 AND t.started_at >= $2 ORDER BY t.started_at DESC LIMIT 20000";
 }
 
 /// A message and everything that decides whether and how it is sent now.
@@ -54,9 +55,9 @@ pub struct SendView {
     pub earlier: Option<MessageId>,
     /// How many calls were made for it.
     pub attempts: i64,
-    /// How many of those had no end.
+    /// How many of those had no end, since a person last asked for it.
     pub lost: i64,
-    /// How many of them failed in a way that another one may not.
+    /// How many of them failed in a way that another one may not, since a person last asked for it.
     pub failures: i64,
     /// A call that has no end yet.
     pub open: Option<OpenAttempt>,
@@ -152,7 +153,8 @@ impl Store {
         }))
     }
 
-    /// An account's calls since `since`, oldest first: what pacing state is rebuilt from.
+    /// An account's calls since `since`, oldest first: what pacing state is rebuilt from. Of more than 20,000 the newest
+    /// are given, since they bind longest.
     pub async fn past_attempts(
         &self,
         account: AccountId,
@@ -161,6 +163,7 @@ impl Store {
         let rows: Vec<PastRow> = read!(self.db, conn => sqlx::query_as(PAST)
             .bind(account.0).bind(since.to_datetime()).fetch_all(conn).await)?;
         rows.into_iter()
+            .rev()
             .map(|row| {
                 Ok(PastAttempt {
                     conversation_id: row.conversation_id.into(),

@@ -9,7 +9,8 @@ statements! {
     KEYS = "DELETE FROM idempotency_keys WHERE (workspace_id, key) IN
         (SELECT workspace_id, key FROM idempotency_keys WHERE created_at < $1 LIMIT $2)";
     INBOUND = "DELETE FROM inbound_events WHERE id IN
-        (SELECT id FROM inbound_events WHERE processed_at < $1 AND error IS NULL LIMIT $2)";
+        (SELECT id FROM inbound_events WHERE (processed_at < $1 AND error IS NULL)
+        OR (account_id IS NULL AND received_at < $1) LIMIT $2)";
     EVENTS = "DELETE FROM events WHERE id IN
         (SELECT id FROM events WHERE seq IS NOT NULL AND created_at < $1 LIMIT $2)";
 }
@@ -19,14 +20,14 @@ statements! {
 pub struct Purged {
     /// Idempotency keys.
     pub keys: u64,
-    /// Provider events that were read.
+    /// Provider events that were read, or that are nobody's.
     pub inbound: u64,
     /// Events that were told.
     pub events: u64,
 }
 
 impl Store {
-    /// Deletes idempotency keys from before `keys`, read provider events from before `inbound` and told events from
+    /// Deletes idempotency keys from before `keys`, read or unroutable provider events from before `inbound`, and told events from
     /// before `events`, at most `most` rows of each.
     pub async fn purge(
         &self,

@@ -4,19 +4,18 @@
 //! task, which takes what has gathered (64 rows at most, or what came within 2 ms) and commits it together. A batch
 //! that fails is tried again row by row, so that one bad row spoils nobody else's.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::{EventKind, Ids, Status, Timestamp};
-use serde_json::json;
-use sqlx::QueryBuilder;
-use sqlx::types::Json;
+use model::Ids;
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
-use crate::attempts::{DROP_ECHO, Ended, NewAttempt, OutcomeKind};
-use crate::db::{Db, transaction};
-use crate::{StoreError, receipts};
+use crate::StoreError;
+use crate::attempts::{Ended, NewAttempt};
+use crate::db::Db;
+use crate::ledger::{self, Fit};
 
 const MOST: usize = 64;
 const GATHER: Duration = Duration::from_millis(2);
@@ -36,8 +35,10 @@ impl Writer {
     pub(crate) fn start(db: Db, ids: Arc<Ids>) -> Self {
         let (sender, mut receiver) = mpsc::channel(4 * MOST);
         tokio::spawn(async move {
-            while let Some(batch) = gather(&mut receiver).await {
-                commit(&db, &ids, batch).await;
+            while let Some(writes) = gather(&mut receiver).await {
+                for batch in batches(writes) {
+                    batch.commit(&db, &ids).await;
+                }
             }
         });
         Self(sender)
@@ -57,186 +58,136 @@ impl Writer {
 }
 
 async fn gather(receiver: &mut mpsc::Receiver<Write>) -> Option<Vec<Write>> {
-    let mut batch = vec![receiver.recv().await?];
-    while batch.len() < MOST
+    let mut writes = vec![receiver.recv().await?];
+    while writes.len() < MOST
         && let Ok(write) = receiver.try_recv()
     {
-        batch.push(write);
+        writes.push(write);
     }
     // One alone goes at once: waiting for company would only cost it time. Where there is company, more may come.
-    if batch.len() > 1 && batch.len() < MOST {
+    if writes.len() > 1 && writes.len() < MOST {
         let end = tokio::time::Instant::now() + GATHER;
-        while batch.len() < MOST
+        while writes.len() < MOST
             && let Ok(Some(write)) = tokio::time::timeout_at(end, receiver.recv()).await
         {
-            batch.push(write);
+            writes.push(write);
         }
     }
-    Some(batch)
+    Some(writes)
 }
 
-async fn commit(db: &Db, ids: &Ids, batch: Vec<Write>) {
-    let mut opens = Vec::new();
-    let mut ends = Vec::new();
-    let mut flushes = Vec::new();
-    for write in batch {
-        match write {
-            Write::Open(attempt, answer) => opens.push((*attempt, answer)),
-            Write::End(ended, answer) => ends.push((*ended, answer)),
-            Write::Flush(answer) => flushes.push(answer),
-        }
-    }
-    let (attempts, open_answers): (Vec<_>, Vec<_>) = opens.into_iter().unzip();
-    let (ended, end_answers): (Vec<_>, Vec<_>) = ends.into_iter().unzip();
-    match together(db, ids, &attempts, &ended).await {
-        Ok(opened) => {
-            for (attempt, answer) in attempts.iter().zip(open_answers) {
-                drop(answer.send(Ok(opened.contains(&attempt.message_id.0))));
-            }
-            for answer in end_answers {
-                drop(answer.send(Ok(())));
-            }
-        }
-        Err(error) => {
-            tracing::debug!(%error, rows = attempts.len() + ended.len(), "a batch failed; trying its rows one by one");
-            for (attempt, answer) in attempts.into_iter().zip(open_answers) {
-                let id = attempt.message_id.0;
-                let done = together(db, ids, &[attempt], &[]).await;
-                drop(answer.send(done.map(|opened| opened.contains(&id))));
-            }
-            for (ended, answer) in ended.into_iter().zip(end_answers) {
-                drop(answer.send(alone(db, ids, ended).await));
-            }
-        }
-    }
-    for answer in flushes {
-        drop(answer.send(Ok(())));
-    }
+/// Writes that share a transaction.
+#[derive(Default)]
+struct Batch {
+    opens: Vec<(NewAttempt, Answer<bool>)>,
+    ends: Vec<(Ended, Answer<()>)>,
+    flushes: Vec<Answer<()>>,
 }
 
-/// One outcome by itself. Where an echo of the message was stored as a message of its own, that row gives way.
-async fn alone(db: &Db, ids: &Ids, ended: Ended) -> Result<(), StoreError> {
-    match together(db, ids, &[], std::slice::from_ref(&ended)).await {
-        Err(StoreError::Unavailable(error)) if StoreError::is_duplicate(&error) => {
-            crate::db::write!(db, conn => sqlx::query(DROP_ECHO)
-                .bind(ended.conversation_id.0)
-                .bind(&ended.provider_id)
-                .bind(ended.message_id.0)
-                .execute(conn).await.map(drop))?;
-            together(db, ids, &[], &[ended]).await.map(drop)
-        }
-        done => done.map(drop),
-    }
-}
-
-/// Everything in one transaction; gives the messages whose attempts were opened.
-async fn together(
-    db: &Db,
-    ids: &Ids,
-    attempts: &[NewAttempt],
-    ended: &[Ended],
-) -> Result<Vec<Uuid>, StoreError> {
-    Ok(transaction!(db, tx => {
-        let opened: Vec<Uuid> = if attempts.is_empty() { Vec::new() } else {
-            let mut query = QueryBuilder::new("WITH v (message_id, at) AS (");
-            query.push_values(attempts, |mut row, attempt| {
-                row.push_bind(attempt.message_id.0).push_bind(attempt.started_at.to_datetime());
-            });
-            query.push(") UPDATE messages SET status = 'sending', updated_at = v.at FROM v
-                WHERE messages.id = v.message_id AND messages.status IN ('queued', 'sending') RETURNING messages.id");
-            query.build_query_scalar().fetch_all(&mut *tx).await?
+/// One batch, or several where a message has two writes: they are committed in the order in which they came, since
+/// one statement cannot change one row twice.
+fn batches(writes: Vec<Write>) -> Vec<Batch> {
+    let mut done = Vec::new();
+    let mut batch = Batch::default();
+    let mut messages = HashSet::new();
+    for write in writes {
+        let message = match &write {
+            Write::Open(attempt, _) => Some(attempt.message_id),
+            Write::End(ended, _) => Some(ended.message_id),
+            Write::Flush(_) => None,
         };
-        let admitted: Vec<&NewAttempt> =
-            attempts.iter().filter(|attempt| opened.contains(&attempt.message_id.0)).collect();
-        if !admitted.is_empty() {
-            let mut query = QueryBuilder::new("INSERT INTO attempts (id, message_id, n, workspace_id, account_id,
-                conversation_id, worker, pace, text_hash, granted_at, started_at, waits) ");
-            query.push_values(admitted, |mut row, attempt| {
-                row.push_bind(attempt.id.0)
-                    .push_bind(attempt.message_id.0)
-                    .push_bind(attempt.n)
-                    .push_bind(attempt.workspace_id.0)
-                    .push_bind(attempt.account_id.0)
-                    .push_bind(attempt.conversation_id.0)
-                    .push_bind(attempt.worker.0)
-                    .push_bind(attempt.pace.as_str())
-                    .push_bind(attempt.text_hash.clone())
-                    .push_bind(attempt.granted_at.to_datetime())
-                    .push_bind(attempt.started_at.to_datetime())
-                    .push_bind(Json(attempt.waits.clone()));
-            });
-            query.build().execute(&mut *tx).await?;
+        if let Some(message) = message
+            && !messages.insert(message)
+        {
+            done.push(std::mem::take(&mut batch));
+            messages.clear();
+            messages.insert(message);
         }
-        if !ended.is_empty() {
-            let mut query = QueryBuilder::new("WITH v (id, at, outcome, error_code, error, provider_id) AS (");
-            query.push_values(ended, |mut row, end| {
-                row.push_bind(end.attempt_id.map_or(Uuid::nil(), |id| id.0))
-                    .push_bind(end.at.to_datetime())
-                    .push_bind(end.outcome.as_str())
-                    .push_bind(end.error_code.clone())
-                    .push_bind(end.error.clone())
-                    .push_bind(end.provider_id.clone());
-            });
-            query.push(") UPDATE attempts SET ended_at = v.at, outcome = v.outcome, error_code = v.error_code,
-                error = v.error, provider_id = v.provider_id FROM v WHERE attempts.id = v.id
-                AND (attempts.ended_at IS NULL OR v.outcome = 'accepted')");
-            query.build().execute(&mut *tx).await?;
+        match write {
+            Write::Open(attempt, answer) => batch.opens.push((*attempt, answer)),
+            Write::End(ended, answer) => batch.ends.push((*ended, answer)),
+            Write::Flush(answer) => batch.flushes.push(answer),
+        }
+    }
+    done.push(batch);
+    done
+}
 
-            let mut query = QueryBuilder::new("WITH v (id, status, reason, provider_id, sent_at, next_at, at) AS (");
-            query.push_values(ended, |mut row, end| {
-                let sent_at = (end.outcome == OutcomeKind::Accepted).then(|| end.at.to_datetime());
-                row.push_bind(end.message_id.0)
-                    .push_bind(end.status.as_str())
-                    .push_bind(end.reason.clone())
-                    .push_bind(end.provider_id.clone())
-                    .push_bind(sent_at)
-                    .push_bind(end.next_attempt_at.map(Timestamp::to_datetime))
-                    .push_bind(end.at.to_datetime());
-            });
-            query.push(") UPDATE messages SET status = v.status, reason = v.reason,
-                provider_id = COALESCE(v.provider_id, messages.provider_id), sent_at = v.sent_at,
-                next_attempt_at = v.next_at, updated_at = v.at FROM v
-                WHERE messages.id = v.id AND (messages.status IN ('queued', 'sending')
-                    OR (v.status = 'sent' AND messages.status IN ('unknown', 'failed', 'canceled', 'skipped')))
-                RETURNING messages.id");
-            let changed: Vec<Uuid> = query.build_query_scalar().fetch_all(&mut *tx).await?;
-            let told: Vec<&Ended> = ended.iter().filter(|end| changed.contains(&end.message_id.0)).collect();
-            if !told.is_empty() {
-                let mut query = QueryBuilder::new("INSERT INTO events (id, workspace_id, kind, account_id,
-                    conversation_id, message_id, actor, client_id, data, created_at) ");
-                query.push_values(told, |mut row, end| {
-                    let data = json!({
-                        "status": end.status, "reason": end.reason, "provider_id": end.provider_id,
-                        "next_attempt_at": end.next_attempt_at,
-                    });
-                    row.push_bind(ids.uuid(end.at))
-                        .push_bind(end.workspace_id.0)
-                        .push_bind(EventKind::MessageStatus.as_str())
-                        .push_bind(end.account_id.0)
-                        .push_bind(end.conversation_id.0)
-                        .push_bind(end.message_id.0)
-                        .push_bind("system")
-                        .push_bind(end.client_id.clone())
-                        .push_bind(Json(data))
-                        .push_bind(end.at.to_datetime());
-                });
-                query.build().execute(&mut *tx).await?;
+impl Batch {
+    async fn commit(self, db: &Db, ids: &Ids) {
+        let (attempts, open_answers): (Vec<_>, Vec<_>) = self.opens.into_iter().unzip();
+        let (ended, end_answers): (Vec<_>, Vec<_>) = self.ends.into_iter().unzip();
+        match ledger::commit(db, ids, &attempts, &ended, Fit::AsTold).await {
+            Ok(opened) => {
+                for (attempt, answer) in attempts.iter().zip(open_answers) {
+                    drop(answer.send(Ok(opened.contains(&attempt.message_id.0))));
+                }
+                for answer in end_answers {
+                    drop(answer.send(Ok(())));
+                }
             }
-            let sent: Vec<&Ended> = ended.iter().filter(|end| end.status == Status::Sent).collect();
-            if !sent.is_empty() {
-                // Receipts may be faster than the answer they belong to.
-                let mut query = QueryBuilder::new("WITH v (account_id, chat, provider_id) AS (");
-                query.push_values(sent, |mut row, end| {
-                    row.push_bind(end.account_id.0).push_bind(end.chat.clone()).push_bind(end.provider_id.clone());
-                });
-                query.push(") SELECT r.account_id, r.chat, r.provider_id, r.kind, r.at, r.error FROM receipts r
-                    JOIN v ON v.account_id = r.account_id AND v.chat = r.chat AND v.provider_id = r.provider_id");
-                let early: Vec<receipts::Row> = query.build_query_as().fetch_all(&mut *tx).await?;
-                for receipt in &early {
-                    receipts::apply!(tx, ids, receipt);
+            Err(error) => {
+                tracing::debug!(%error, rows = attempts.len() + ended.len(), "a batch failed; trying its rows one by one");
+                let mut outage = outage(&error);
+                for (attempt, answer) in attempts.into_iter().zip(open_answers) {
+                    let id = attempt.message_id.0;
+                    let done = match &outage {
+                        None => open_alone(db, ids, attempt).await,
+                        Some(words) => Err(unavailable(words)),
+                    };
+                    outage = outage.or_else(|| done.as_ref().err().and_then(self::outage));
+                    drop(answer.send(done.map(|opened| opened.contains(&id))));
+                }
+                for (ended, answer) in ended.into_iter().zip(end_answers) {
+                    let done = match &outage {
+                        None => end_alone(db, ids, &ended).await,
+                        Some(words) => Err(unavailable(words)),
+                    };
+                    outage = outage.or_else(|| done.as_ref().err().and_then(self::outage));
+                    drop(answer.send(done));
                 }
             }
         }
-        opened
-    }))
+        for answer in self.flushes {
+            drop(answer.send(Ok(())));
+        }
+    }
+}
+
+/// The words of an error that says nothing about a row: the database is away. Then every further try would only wait
+/// for its own time-out, and all who stand in line with it.
+fn outage(error: &StoreError) -> Option<String> {
+    match error {
+        StoreError::Unavailable(sqlx::Error::Database(_)) => None,
+        StoreError::Unavailable(error) => Some(error.to_string()),
+        _ => None,
+    }
+}
+
+fn unavailable(words: &str) -> StoreError {
+    StoreError::Unavailable(sqlx::Error::AnyDriverError(words.into()))
+}
+
+/// One attempt by itself. Its number may be taken: then another worker was faster.
+async fn open_alone(db: &Db, ids: &Ids, attempt: NewAttempt) -> Result<Vec<Uuid>, StoreError> {
+    match ledger::commit(db, ids, std::slice::from_ref(&attempt), &[], Fit::AsTold).await {
+        Err(error) if error.is_unique() => Err(StoreError::Conflict(format!(
+            "attempt {} of message {} was opened by another worker",
+            attempt.n, attempt.message_id
+        ))),
+        done => done,
+    }
+}
+
+/// One outcome by itself. An echo of the message that was stored as a message of its own gives way to it. Where the
+/// provider gave the id to another message too, the attempt alone keeps it: an outcome is recorded in any case.
+async fn end_alone(db: &Db, ids: &Ids, ended: &Ended) -> Result<(), StoreError> {
+    let mut done = Ok(Vec::new());
+    for fit in [Fit::AsTold, Fit::EchoGivesWay, Fit::IdInAttemptOnly] {
+        done = ledger::commit(db, ids, &[], std::slice::from_ref(ended), fit).await;
+        if !done.as_ref().is_err_and(StoreError::is_unique) {
+            break;
+        }
+    }
+    done.map(drop)
 }
