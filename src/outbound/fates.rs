@@ -70,11 +70,7 @@ async fn an_answer_of_any_status_is_an_answer() {
 
 #[tokio::test]
 async fn nobody_listening_means_not_sent() {
-    let gone = TcpListener::bind("127.0.0.1:0")
-        .await
-        .unwrap()
-        .local_addr()
-        .unwrap();
+    let gone = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let url = format!("http://{gone}/bot{SECRET}/send");
     let error = http().provider().get(&url, LONG).send().await.unwrap_err();
     assert_eq!(error, Error::Connect(Failure::Refused));
@@ -86,11 +82,9 @@ async fn nobody_listening_means_not_sent() {
 async fn a_tls_handshake_that_fails_or_hangs_means_not_sent() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("https://{}/bot{SECRET}", listener.local_addr().unwrap());
-    let quick = Http::new(&HttpConfig {
-        connect_timeout: Duration::from_millis(100),
-        ..HttpConfig::default()
-    })
-    .unwrap();
+    let quick =
+        Http::new(&HttpConfig { connect_timeout: Duration::from_millis(100), ..HttpConfig::default() })
+            .unwrap();
     let error = quick.provider().get(&url, LONG).send().await.unwrap_err();
     assert_eq!(error, Error::Connect(Failure::Timeout));
     drop(listener);
@@ -98,18 +92,14 @@ async fn a_tls_handshake_that_fails_or_hangs_means_not_sent() {
     let url = server(|stream, _| async move { write(stream, "no TLS here").await }).await;
     // Four bytes of a record that is none, in the first answer to the hello.
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let tls = url.replace("http://", "https://").replace(
-        url.split('/').nth(2).unwrap(),
-        &listener.local_addr().unwrap().to_string(),
-    );
+    let tls = url
+        .replace("http://", "https://")
+        .replace(url.split('/').nth(2).unwrap(), &listener.local_addr().unwrap().to_string());
     tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();
         let mut hello = [0; 64];
         stream.read_exact(&mut hello).await.unwrap();
-        stream
-            .write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n")
-            .await
-            .unwrap();
+        stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.unwrap();
     });
     let error = http().provider().get(&tls, LONG).send().await.unwrap_err();
     assert_eq!(error, Error::Connect(Failure::Tls));
@@ -119,13 +109,7 @@ async fn a_tls_handshake_that_fails_or_hangs_means_not_sent() {
 #[tokio::test]
 async fn a_connection_dropped_after_the_request_leaves_doubt() {
     let url = server(|stream, _| async move { drop(stream) }).await;
-    let error = http()
-        .provider()
-        .post(&url, LONG)
-        .json(&1)
-        .send()
-        .await
-        .unwrap_err();
+    let error = http().provider().post(&url, LONG).json(&1).send().await.unwrap_err();
     assert_eq!(error, Error::NoAnswer(Failure::Closed));
     assert_eq!(error.outcome(), Outcome::Unknown);
     shows_no_secret(error);
@@ -138,12 +122,7 @@ async fn silence_leaves_doubt_when_the_time_is_up() {
         drop(stream);
     })
     .await;
-    let error = http()
-        .provider()
-        .post(&url, Duration::from_millis(100))
-        .send()
-        .await
-        .unwrap_err();
+    let error = http().provider().post(&url, Duration::from_millis(100)).send().await.unwrap_err();
     assert_eq!(error, Error::NoAnswer(Failure::Timeout));
     assert_eq!((error.outcome(), error.code()), (Outcome::Unknown, "timeout"));
 }
@@ -155,10 +134,7 @@ async fn an_answer_that_breaks_off_was_an_answer() {
     })
     .await;
     let error = http().provider().get(&url, LONG).answer(1_000).await.unwrap_err();
-    assert!(
-        matches!(error, Error::BrokenAnswer { status: 200, .. }),
-        "{error:?}"
-    );
+    assert!(matches!(error, Error::BrokenAnswer { status: 200, .. }), "{error:?}");
     assert_eq!(error.outcome(), Outcome::Answered);
 }
 
@@ -174,13 +150,7 @@ async fn a_body_over_the_limit_is_refused_told_or_not() {
     .await;
     for url in [told, untold] {
         let error = http().provider().get(&url, LONG).answer(10).await.unwrap_err();
-        assert_eq!(
-            error,
-            Error::TooLarge {
-                status: 200,
-                limit: 10
-            }
-        );
+        assert_eq!(error, Error::TooLarge { status: 200, limit: 10 });
         let answer = http().provider().get(&url, LONG).answer(11).await.unwrap();
         assert_eq!(&answer.body[..], b"hello world");
     }
@@ -193,11 +163,7 @@ async fn a_full_host_lets_requests_wait_and_then_says_not_sent() {
         drop(stream);
     })
     .await;
-    let one = Http::new(&HttpConfig {
-        max_per_host: 1,
-        ..HttpConfig::default()
-    })
-    .unwrap();
+    let one = Http::new(&HttpConfig { max_per_host: 1, ..HttpConfig::default() }).unwrap();
     let (first, second) = tokio::join!(
         one.provider().get(&url, Duration::from_millis(300)).send(),
         one.provider().get(&url, Duration::from_millis(100)).send(),
@@ -215,16 +181,8 @@ async fn users_urls_reach_public_addresses_only() {
     let by_name = url.replace("127.0.0.1", "localhost");
     for url in [&url, &by_name] {
         let error = http().public().get(url, LONG).send().await.unwrap_err();
-        assert_eq!(
-            (error, error.outcome()),
-            (Error::NotPublic, Outcome::NotSent),
-            "{url}"
-        );
-        let open = Http::new(&HttpConfig {
-            allow_private: true,
-            ..HttpConfig::default()
-        })
-        .unwrap();
+        assert_eq!((error, error.outcome()), (Error::NotPublic, Outcome::NotSent), "{url}");
+        let open = Http::new(&HttpConfig { allow_private: true, ..HttpConfig::default() }).unwrap();
         assert_eq!(open.public().get(url, LONG).send().await.unwrap().status(), 200);
     }
 }

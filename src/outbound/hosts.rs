@@ -16,18 +16,12 @@ pub(crate) struct Hosts {
 
 impl Hosts {
     pub(crate) fn new(limit: usize) -> Self {
-        Self {
-            limit: limit.max(1),
-            hosts: Mutex::new(HashMap::new()),
-        }
+        Self { limit: limit.max(1), hosts: Mutex::new(HashMap::new()) }
     }
 
     /// Waits for a place among the requests to `host`. Given back by dropping it.
     pub(crate) async fn enter(&self, host: &str) -> OwnedSemaphorePermit {
-        self.semaphore(host)
-            .acquire_owned()
-            .await
-            .expect("the semaphore is never closed")
+        self.semaphore(host).acquire_owned().await.expect("the semaphore is never closed")
     }
 
     fn semaphore(&self, host: &str) -> Arc<Semaphore> {

@@ -87,14 +87,8 @@ impl Client {
         if guarded {
             builder = builder.dns_resolver(guard::PublicResolver);
         }
-        let inner = builder
-            .build()
-            .map_err(|_| Error::Invalid("the HTTP client cannot be built"))?;
-        Ok(Self {
-            inner,
-            guarded,
-            hosts,
-        })
+        let inner = builder.build().map_err(|_| Error::Invalid("the HTTP client cannot be built"))?;
+        Ok(Self { inner, guarded, hosts })
     }
 
     /// A request that ends, answered or not, within `timeout`: waiting for a connection and reading the body
@@ -116,8 +110,6 @@ impl Client {
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client")
-            .field("guarded", &self.guarded)
-            .finish_non_exhaustive()
+        f.debug_struct("Client").field("guarded", &self.guarded).finish_non_exhaustive()
     }
 }

@@ -36,11 +36,7 @@ impl Request {
             ),
             builder: client.inner.request(method, url),
         });
-        Self {
-            parts,
-            timeout,
-            hosts: Arc::clone(&client.hosts),
-        }
+        Self { parts, timeout, hosts: Arc::clone(&client.hosts) }
     }
 
     /// Adds a header.
@@ -77,9 +73,8 @@ impl Request {
     pub async fn send(self) -> Result<Response, Error> {
         let Parts { builder, host } = self.parts?;
         let deadline = Instant::now() + self.timeout;
-        let place = tokio::time::timeout_at(deadline, self.hosts.enter(&host))
-            .await
-            .map_err(|_| Error::Busy)?;
+        let place =
+            tokio::time::timeout_at(deadline, self.hosts.enter(&host)).await.map_err(|_| Error::Busy)?;
         let left = deadline.saturating_duration_since(Instant::now());
         match builder.timeout(left).send().await {
             Ok(response) => Ok(Response::new(response, place)),
@@ -93,10 +88,7 @@ impl Request {
     }
 
     fn map(mut self, change: impl FnOnce(RequestBuilder) -> RequestBuilder) -> Self {
-        self.parts = self.parts.map(|parts| Parts {
-            builder: change(parts.builder),
-            host: parts.host,
-        });
+        self.parts = self.parts.map(|parts| Parts { builder: change(parts.builder), host: parts.host });
         self
     }
 }

@@ -47,18 +47,12 @@ impl Response {
     /// The next piece of the body; none at its end. For bodies that are too large for memory.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
         let status = self.status();
-        self.inner.chunk().await.map_err(|error| Error::BrokenAnswer {
-            status,
-            failure: Failure::of(&error),
-        })
+        self.inner.chunk().await.map_err(|error| Error::BrokenAnswer { status, failure: Failure::of(&error) })
     }
 
     /// The whole body, of at most `max_bytes`: a longer one is refused as soon as it shows.
     pub async fn read_limited(mut self, max_bytes: u64) -> Result<Bytes, Error> {
-        let too_large = Error::TooLarge {
-            status: self.status(),
-            limit: max_bytes,
-        };
+        let too_large = Error::TooLarge { status: self.status(), limit: max_bytes };
         let told = self.content_length();
         if told.is_some_and(|length| length > max_bytes) {
             return Err(too_large);
@@ -78,11 +72,7 @@ impl Response {
         let status = self.status();
         let headers = self.inner.headers().clone();
         let body = self.read_limited(max_bytes).await?;
-        Ok(Answer {
-            status,
-            headers,
-            body,
-        })
+        Ok(Answer { status, headers, body })
     }
 }
 
@@ -105,9 +95,7 @@ impl Answer {
 
 impl fmt::Debug for Response {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Response")
-            .field("status", &self.status())
-            .finish_non_exhaustive()
+        f.debug_struct("Response").field("status", &self.status()).finish_non_exhaustive()
     }
 }
 

@@ -65,7 +65,7 @@ pub struct AccountSettings {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WebhookSettings {
-    /// None takes the webhook away.
+    /// Plain HTTP. None takes the webhook away.
     pub url: Option<String>,
     /// The key to sign with; one is made if it is left out.
     #[serde(default)]
@@ -121,9 +121,8 @@ pub(crate) fn set_account(world: &Arc<World>, token: &str, to: AccountSettings) 
         settings.read_ms = to.read_ms.unwrap_or(settings.read_ms);
         settings.reply_ms = to.reply_ms.unwrap_or(settings.reply_ms);
         settings.webhook_repeat = to.webhook_repeat.unwrap_or(settings.webhook_repeat);
-        let id = account.id.clone();
-        world.save(&state);
-        id
+        world.save(token, account);
+        account.id.clone()
     };
     if let Some(webhook) = to.webhook {
         set_webhook(world, token, webhook.url, webhook.secret)?;
@@ -150,7 +149,7 @@ pub(crate) fn set_webhook(
     if starts {
         deliver(world, token);
     }
-    world.save(&state);
+    world.save(token, account);
     Ok(secret)
 }
 

@@ -18,8 +18,9 @@ use crate::world::World;
 
 /// Events in one webhook call.
 const BATCH: usize = 100;
-/// How often a batch is tried, and the pauses between: 100 ms, doubling up to 2 s, 17 s in all.
-const TRIES: u32 = 12;
+/// How often a batch is tried, and the pauses between: 100 ms, doubling up to 2 s: two minutes, in which a
+/// receiver can be started again.
+const TRIES: u32 = 64;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// How long a receiver may take.

@@ -19,7 +19,7 @@ use crate::clock::{Clock, wall_micros};
 use crate::event::{Event, Timeline};
 use crate::memory::Keys;
 use crate::report::{Call, Counts, Example, Forgotten, Report};
-use crate::saved;
+use crate::saved::{self, Saved};
 use crate::wire::Refusal;
 
 /// Examples kept of each kind of trouble.
@@ -75,24 +75,22 @@ impl World {
 
     /// Takes up the accounts of the run before.
     pub(crate) fn restore(&self) -> io::Result<()> {
-        let Some(path) = &self.config.state else {
-            return Ok(());
-        };
-        let known = saved::load(path)?;
+        let Some(path) = &self.config.state else { return Ok(()) };
         let mut state = self.lock();
-        for (token, saved) in known {
-            let account = state.register(&token, &self.config);
+        for saved in saved::load(path)? {
+            let account = state.register(&saved.token, &self.config);
             account.name = saved.name;
             account.settings = saved.settings;
         }
         Ok(())
     }
 
-    /// Writes down who is known. A provider that cannot is none to rely on, but it goes on.
-    pub(crate) fn save(&self, state: &State) {
-        if let Some(path) = &self.config.state
-            && let Err(error) = saved::save(path, &state.accounts)
-        {
+    /// Writes down what holds for an account now. A provider that cannot is none to rely on, but it goes on.
+    pub(crate) fn save(&self, token: &str, account: &Account) {
+        let Some(path) = &self.config.state else { return };
+        let saved =
+            Saved { token: token.to_owned(), name: account.name.clone(), settings: account.settings.clone() };
+        if let Err(error) = saved::append(path, &[saved]) {
             tracing::warn!(%error, path = %path.display(), "the sandbox cannot save its accounts");
         }
     }

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use model::{ContentKind, InboundKind};
+use serde_json::json;
 
 use super::Simulator;
 use super::samples::{happening, happenings, written};
@@ -101,5 +102,9 @@ pub(super) fn each_kind_of_event_is_understood(
             };
             assert!(kept, "nobody can know what it means: {inbound:?}");
         }
+    }
+    for payload in [json!(null), json!([]), json!({}), json!("x"), json!(1), json!({"id": [], "type": {}})] {
+        // Read or refused, both are well; only a panic is not.
+        let _ = channel.parse(&login.account, &payload);
     }
 }
