@@ -44,7 +44,8 @@ local function take(l, k, worker, group)
   l.floor = now
   total(l, 'claims', 1)
   note_claim(worker, k.id, true)
-  group[#group + 1] = { k.head, k, token }
+  local n = #group
+  group[n + 1], group[n + 2] = k, token
 end
 
 -- Takes up to `n` of a lane's jobs, higher classes first.
@@ -57,17 +58,26 @@ local function serve(l, worker, n, group)
   for c = 1, 3 do
     local h = l.class[c]
     if not h or h.t <= now then
-      if l.nh[c] > 0 and l.e[c] <= now then
+      if l[c + 3] > 0 and l[c + 6] <= now then
         promote(l, c)
         refresh(l)
       end
-      while n > 0 and l.nr[c] > 0 do
-        local name = P .. 'r' .. c .. ':' .. l.id
-        local picks, taken, were = { l.sole }, {}, l.nr[c]
-        if not l.sole then
-          picks = l.picks == c and l.picked or call('ZRANGE', name, 0, n - 1)
-          l.picks = nil
+      local sole = l.sole
+      if sole and n > 0 and l[c] > 0 then
+        local k = key(l.id, sole)
+        if k.future > 0 then
+          join_due(l, k)
         end
+        if k.place == READY and k.pc == c and l.sole == sole then
+          l.sole, l[c] = nil, 0
+          take(l, k, worker, group)
+          n = n - 1
+        end
+      end
+      while n > 0 and l[c] > 0 and not l.sole do
+        local name = P .. 'r' .. c .. ':' .. l.id
+        local picks, taken, were = l.picks == c and l.picked or call('ZRANGE', name, 0, n - 1), {}, l[c]
+        l.picks = nil
         for _, pick in ipairs(picks) do
           local k = key(l.id, pick)
           if k.future > 0 then
@@ -77,21 +87,16 @@ local function serve(l, worker, n, group)
           if n > 0 and k.place == READY and k.pc == c then
             take(l, k, worker, group)
             n = n - 1
-            if l.sole then
-              l.sole = nil
-              l.nr[c] = 0
-            else
-              taken[#taken + 1] = pick
-            end
+            taken[#taken + 1] = pick
           end
         end
         in_chunks('ZREM', name, taken)
-        l.nr[c] = l.nr[c] - #taken
-        if l.nr[c] == were then
+        l[c] = l[c] - #taken
+        if l[c] == were then
           break
         end
       end
-      if n == 0 or l.nh[c] > 0 and l.e[c] <= now then
+      if n == 0 or l[c + 3] > 0 and l[c + 6] <= now then
         return
       end
     end
@@ -125,7 +130,7 @@ local function warm(ids, quota)
       wanted[#wanted + 1] = id .. '\0' .. l.sole
     else
       for c = 1, 3 do
-        if l.nr[c] > 0 then
+        if l[c] > 0 then
           local n = l.w - #l.tokens / 8
           local picked = call('ZRANGE', P .. 'r' .. c .. ':' .. id, 0, (n < quota and n or quota) - 1)
           l.picks, l.picked = c, picked
@@ -157,23 +162,29 @@ local function answer_claims(out, groups)
     if g.lane.binds then
       with_state[#with_state + 1] = g.lane.id
     end
-    for _, got in ipairs(g) do
-      ids[#ids + 1] = got[2].lane .. '\0' .. got[1]
+    for i = 1, #g, 2 do
+      ids[#ids + 1] = g[i].lane .. '\0' .. g[i].head
     end
   end
-  load(jobs, 'jobs', ids, read_job)
   load(states, 'state', with_state, read_state)
+  local n, o = 0, #out
+  local raws, last = nil, 0
   for _, g in ipairs(groups) do
     local l = g.lane
-    local s = l.binds and state(l.id) or { version = 0 }
-    out[#out + 1] = string.match(l.id, '/(.*)$')
-    out[#out + 1] = s.version
-    out[#out + 1] = s.bytes or false
-    out[#out + 1] = #g
-    for _, got in ipairs(g) do
-      local id, k = got[1], got[2]
-      local j = job(k.lane, id)
-      out[#out + 1] = pack('<dBddHHc0Hc0B', got[3], j.c, j.order, j.ready, j.lost, #k.key, k.key, #id, id, j.count) .. j.waits
+    local s = l.binds and state(l.id)
+    out[o + 1], out[o + 2], out[o + 3], out[o + 4] = string.sub(l.id, #l.q + 2), s and s.version or 0, s and s.bytes or false,
+      #g / 2
+    o = o + 4
+    for i = 1, #g, 2 do
+      if n == last then
+        last = n + 1000 < #ids and n + 1000 or #ids
+        raws = call('HMGET', P .. 'jobs', spread(ids, n + 1, last))
+      end
+      n = n + 1
+      -- One that changed in this call is not written yet.
+      local j = jobs[ids[n]]
+      out[o + 1], out[o + 2], out[o + 3] = g[i + 1], g[i].head, j and write_job(j) or raws[(n - 1) % 1000 + 1]
+      o = o + 3
     end
   end
 end
@@ -197,7 +208,7 @@ local function claim(q, worker, max)
       serve(group.lane, worker, quota, group)
       if #group > 0 then
         groups[#groups + 1] = group
-        got = got + #group
+        got = got + #group / 2
       end
     end
     stand()

@@ -219,13 +219,17 @@ fn read_claims(mut parts: Parts, lane: impl Fn(String) -> LaneId, worker: Worker
         let version = u64::try_from(parts.int()?).map_err(|_| garbled())?;
         let state = LaneState { bytes: parts.some_bytes()?, version };
         for _ in 0..parts.size()? {
+            let token = u64::try_from(parts.int()?).map_err(|_| garbled())?;
+            let job = JobId(parts.text()?);
             let raw = parts.bytes()?;
             let mut raw = Packed(&raw);
-            let token = u64::try_from(raw.number()?).map_err(|_| garbled())?;
             let class = class(raw.byte()?)?;
+            raw.byte()?;
             let (order, ready_at) = (raw.number()?, raw.time()?);
             let lost = u32::from(raw.short()?);
-            let (key, job) = (raw.text()?, JobId(raw.text()?));
+            raw.number()?;
+            let key = raw.text()?;
+            raw.text()?;
             let waits = (0..raw.byte()?).map(|_| raw.wait()).collect::<Read<_>>()?;
             let ticket = Ticket { lane: lane.clone(), key, job, worker, token };
             claims.push(Claim { ticket, class, order, state: state.clone(), at: now, ready_at, lost, waits });

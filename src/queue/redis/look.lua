@@ -40,7 +40,7 @@ local function claimed_keys(l)
   local found = {}
   if l.tokens ~= '' then
     for _, id in ipairs(call('SMEMBERS', P .. 'claims:' .. l.owner)) do
-      local lane_id, name = string.match(id, '^(%Z*)%z(.*)$')
+      local lane_id, name = split_key(id)
       if lane_id == l.id then
         found[#found + 1] = name
       end
@@ -54,7 +54,7 @@ local function jobs_of(raw)
   local l = lane(lane_id)
   local ids, names = {}, claimed_keys(l)
   for c = 1, 3 do
-    if l.sole and l.nr[c] > 0 then
+    if l.sole and l[c] > 0 then
       names[#names + 1] = l.sole
     end
     for _, name in ipairs(call('ZRANGE', P .. 'r' .. c .. ':' .. lane_id, 0, most)) do
@@ -114,7 +114,7 @@ local function inspect(raw)
   end
   for _, worker in ipairs(workers) do
     for _, id in ipairs(call('SMEMBERS', P .. 'claims:' .. worker)) do
-      local lane_id = string.match(id, '^(%Z*)%z')
+      local lane_id = split_key(id)
       if not seen[lane_id] and queue_of(lane_id) == q then
         seen[lane_id] = true
         found[#found + 1] = { FAR, lane_id }
@@ -144,7 +144,7 @@ local function inspect(raw)
     end
     local held = #l.tokens / 8
     local due = l.due and (l.due > h.t and l.due or h.t) or false
-    out[#out + 1] = { string.match(l.id, '/(.*)$'), l.jobs - held, held, due, waits }
+    out[#out + 1] = { string.sub(l.id, #q + 2), l.jobs - held, held, due, waits }
   end
   return out
 end

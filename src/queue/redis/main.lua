@@ -19,13 +19,14 @@ for n, op in ipairs(ops) do
     end
     parsed[n] = pushes
   elseif kind == PARK or kind == GRANT or kind == SETTLE then
-    local t, i = read_ticket(op[2])
+    local t = read_ticket(op[2])
+    parsed[n] = t
     want(wanted_lanes, t.lane)
     want(wanted_keys, t.lane .. '\0' .. t.key)
     local how, has = DONE, 0
     if kind == SETTLE then
       local _
-      how, _, has = unpack('<BdB', op[2], i)
+      how, _, has = unpack('<BdB', op[2], t.rest)
     end
     if kind == PARK or how == RETRY or how == LATER then
       want(wanted_jobs, t.lane .. '\0' .. t.job)
@@ -54,11 +55,11 @@ for n, op in ipairs(ops) do
     local _, q, worker, max = unpack('<BHc0Bc0I', raw)
     answer = { 6, claim(q, worker, max) }
   elseif kind == PARK then
-    answer = park(raw)
+    answer = park(raw, parsed[n])
   elseif kind == GRANT then
-    answer = grant(raw)
+    answer = grant(raw, parsed[n])
   elseif kind == SETTLE then
-    answer = settle(raw)
+    answer = settle(raw, parsed[n])
   elseif kind == BEAT then
     answer = beat(string.sub(raw, 2))
   elseif kind == REAP then

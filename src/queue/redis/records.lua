@@ -1,12 +1,19 @@
--- Records: one HMGET and one HSET a hash for a whole call. Read once, changed in Lua tables, written at the end.
--- Times are µs, classes 1 to 3. A lane counts its ready keys (nr) and its held keys and jobs (nh) a class; the claims are
--- their tokens, eight bytes each, and all of one owner.
+-- Records: one HMGET and one HSET a hash for a whole call. Read once, changed in Lua tables, written at the end. Tables are
+-- made with all their fields at once, because a table that grows costs more than a record.
+-- Times are µs, classes 1 to 3. A lane counts, a class, its ready keys at [c], its held keys and jobs at [c + 3], and keeps
+-- the earliest held at [c + 6]; its claims are their tokens, eight bytes each, and all of one owner.
 local lanes, keys, jobs, states = {}, {}, {}, {}
 local lanes_changed, keys_changed, jobs_changed, states_changed, touched = {}, {}, {}, {}, {}
 local totals = {}
+local NONE = {}
 
 local function queue_of(id)
-  return string.match(id, '^[^/]*')
+  return string.sub(id, 1, string.find(id, '/', 1, true) - 1)
+end
+
+local function split_key(id)
+  local cut = string.find(id, '\0', 1, true)
+  return string.sub(id, 1, cut - 1), string.sub(id, cut + 1)
 end
 
 local function total(l, what, by)
@@ -24,35 +31,45 @@ local function read_hold(raw, i)
   return { t = t, rule = rule }, i
 end
 
+local function new_lane(id, w, n, floor)
+  return { 0, 0, 0, 0, 0, 0, 0, 0, 0, id = id, q = queue_of(id), w = w, jobs = n, had = n > 0, floor = floor, tokens = '',
+    owner = '', route = '', class = NONE, due = nil, ix = nil, sole = nil, sturn = nil, touched = nil, changed = nil,
+    stale = nil, hold = nil, listed = nil, binds = nil, picks = nil, picked = nil, fresh = nil }
+end
+
 local function read_lane(id, raw)
   if not raw then
-    return { id = id, q = queue_of(id), w = 1, jobs = 0, nr = { 0, 0, 0 }, nh = { 0, 0, 0 }, e = { 0, 0, 0 },
-      tokens = '', owner = '', route = '', class = {}, floor = now, fresh = true }
+    local l = new_lane(id, 1, 0, now)
+    l.fresh = true
+    return l
   end
-  local w, n, flags, r1, r2, r3, h1, h2, h3, floor, due, i = unpack('<IIHIIIIIIdd', raw)
-  local l = { id = id, q = queue_of(id), w = w, jobs = n, nr = { r1, r2, r3 }, nh = { h1, h2, h3 }, e = { 0, 0, 0 },
-    tokens = '', owner = '', route = '', class = {}, floor = floor, had = n > 0 }
-  if band(flags, 1) > 0 then
-    l.sturn, l.sole, i = unpack('<dHc0', raw, i)
+  local w, n, flags, floor, due, i = unpack('<IIHdd', raw)
+  local l = new_lane(id, w, n, floor)
+  if flags % 2 == 1 then
+    local c
+    c, l.sturn, l.sole, i = unpack('<BdHc0', raw, i)
+    l[c] = 1
   end
-  if flags > 1 then
-    if band(flags, 2) > 0 then
-      l.owner, l.tokens, i = unpack('<Bc0Ic0', raw, i)
-    end
+  if flags % 4 >= 2 then
+    l.owner, l.tokens, i = unpack('<Bc0Ic0', raw, i)
+  end
+  if flags >= 4 then
     if band(flags, 4) > 0 then
       l.route, i = unpack('<Bc0', raw, i)
     end
     if band(flags, 8) > 0 then
       l.hold, i = read_hold(raw, i)
     end
-    for c = 1, 3 do
-      if band(flags, 8 * 2 ^ c) > 0 then
-        l.class[c], i = read_hold(raw, i)
+    if band(flags, 112) > 0 then
+      l.class = {}
+      for c = 1, 3 do
+        if band(flags, 8 * 2 ^ c) > 0 then
+          l.class[c], i = read_hold(raw, i)
+        end
       end
     end
     if band(flags, 128) > 0 then
-      local e = l.e
-      e[1], e[2], e[3], i = unpack('<ddd', raw, i)
+      l[1], l[2], l[3], l[4], l[5], l[6], l[7], l[8], l[9], i = unpack('<IIIIIIddd', raw, i)
     end
     l.listed = band(flags, 256) > 0
     if band(flags, 512) > 0 then
@@ -67,10 +84,12 @@ local function read_lane(id, raw)
 end
 
 local function write_lane(l)
-  local nr, nh = l.nr, l.nh
   local flags, rest = 0, ''
-  if l.sole then
-    flags, rest = 1, pack('<dHc0', l.sturn, #l.sole, l.sole)
+  local ready, held = l[1] + l[2] + l[3], l[4] + l[5] + l[6]
+  local sole = l.sole
+  if sole then
+    flags, rest = 1, pack('<BdHc0', l[1] > 0 and 1 or l[2] > 0 and 2 or 3, l.sturn, #sole, sole)
+    ready = 0
   end
   if l.tokens ~= '' then
     flags, rest = flags + 2, rest .. pack('<Bc0Ic0', #l.owner, l.owner, #l.tokens, l.tokens)
@@ -82,14 +101,16 @@ local function write_lane(l)
   if h and h.t > now then
     flags, rest = flags + 8, rest .. pack('<dHc0', h.t, #h.rule, h.rule)
   end
-  for c = 1, 3 do
-    h = l.class[c]
-    if h and h.t > now then
-      flags, rest = flags + 8 * 2 ^ c, rest .. pack('<dHc0', h.t, #h.rule, h.rule)
+  if l.class ~= NONE then
+    for c = 1, 3 do
+      h = l.class[c]
+      if h and h.t > now then
+        flags, rest = flags + 8 * 2 ^ c, rest .. pack('<dHc0', h.t, #h.rule, h.rule)
+      end
     end
   end
-  if nh[1] + nh[2] + nh[3] > 0 then
-    flags, rest = flags + 128, rest .. pack('<ddd', l.e[1], l.e[2], l.e[3])
+  if ready + held > 0 then
+    flags, rest = flags + 128, rest .. pack('<IIIIIIddd', l[1], l[2], l[3], l[4], l[5], l[6], l[7], l[8], l[9])
   end
   if l.listed then
     flags = flags + 256
@@ -97,25 +118,27 @@ local function write_lane(l)
   if l.binds then
     flags, rest = flags + 512, rest .. pack('<d', l.binds)
   end
-  return pack('<IIHIIIIIIdd', l.w, l.jobs, flags, nr[1], nr[2], nr[3], nh[1], nh[2], nh[3], l.floor, l.due or -1) .. rest
+  return pack('<IIHdd', l.w, l.jobs, flags, l.floor, l.due or -1) .. rest
 end
 
 -- The head of a key's order is kept in the key's record; the others wait in a sorted set that exists only if there are
 -- any. A claimed job stays the head until it is settled.
 local function read_key(id, raw)
-  local lane_id, name = string.match(id, '^(%Z*)%z(.*)$')
+  local k = { id = id, lane = nil, key = nil, tail = 0, future = 0, place = 0, pc = 0, turn = 0, head = nil, hc = nil,
+    ho = nil, hw = 0, token = nil, changed = nil, gone = nil, again = nil, hold = nil, listed = nil, waits = nil, fresh = nil }
   if not raw then
-    return { id = id, lane = lane_id, key = name, tail = 0, future = 0, place = 0, pc = 0, turn = 0, hw = 0, fresh = true }
+    k.fresh = true
+    return k
   end
-  local k, flags, i = { id = id, lane = lane_id, key = name, hw = 0 }, nil, nil
+  local flags, i
   flags, k.tail, k.future, k.place, k.pc, k.turn, i = unpack('<BIIBBd', raw)
-  if band(flags, 1) > 0 then
+  if flags % 2 == 1 then
     k.hc, k.ho, k.hw, k.head, i = unpack('<BddHc0', raw, i)
   end
-  if band(flags, 2) > 0 then
+  if flags % 4 >= 2 then
     k.token, i = unpack('<d', raw, i)
   end
-  if flags > 3 then
+  if flags >= 4 then
     if band(flags, 4) > 0 then
       local a = {}
       a.c, a.order, a.ready, i = unpack('<Bdd', raw, i)
@@ -125,6 +148,7 @@ local function read_key(id, raw)
       k.hold, i = read_hold(raw, i)
     end
     k.listed = band(flags, 16) > 0
+    k.waits = band(flags, 32) > 0
   end
   return k
 end
@@ -146,6 +170,9 @@ local function write_key(k)
   end
   if k.listed then
     flags = flags + 16
+  end
+  if k.waits and k.tail > 0 then
+    flags = flags + 32
   end
   return pack('<BIIBBd', flags, k.tail, k.future, k.place, k.pc, k.turn) .. rest
 end
@@ -220,6 +247,9 @@ local function key(lane_id, name)
   if not k then
     k = read_key(id, call('HGET', P .. 'keys', id))
     keys[id] = k
+  end
+  if not k.key then
+    k.lane, k.key = lane_id, name
   end
   return k
 end

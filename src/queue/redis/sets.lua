@@ -23,9 +23,14 @@ local function place_of_score(score)
   return c, score - c * SPAN
 end
 
+-- Only a job that was overtaken by another of its key waits for itself without being the head: where that happened, the
+-- key says so, and what becomes the head is asked.
 local function head_is(k, id, c, order)
-  local j = job(k.lane, id)
-  k.head, k.hc, k.ho, k.hw = id, c, order, j and j.wait or 0
+  k.head, k.hc, k.ho, k.hw = id, c, order, 0
+  if k.waits then
+    local j = job(k.lane, id)
+    k.hw = j and j.wait or 0
+  end
 end
 
 -- Puts a job into its key's order.
@@ -39,8 +44,10 @@ local function line_add(k, j, id)
   local tail = P .. 't:' .. k.id
   if k.token or before(k.hc, k.ho, k.head, j.c, j.order, id) then
     call('ZADD', tail, j.c * SPAN + j.order, id)
+    k.waits = k.waits or j.wait > now
   else
     call('ZADD', tail, k.hc * SPAN + k.ho, k.head)
+    k.waits = k.waits or k.hw > now
     k.head, k.hc, k.ho, k.hw = id, j.c, j.order, j.wait
   end
 end
@@ -69,6 +76,7 @@ local function line_settle(k)
     if before(c, order, id, k.hc, k.ho, k.head) then
       call('ZREM', tail, id)
       call('ZADD', tail, k.hc * SPAN + k.ho, k.head)
+      k.waits = k.waits or k.hw > now
       head_is(k, id, c, order)
     end
   end
@@ -79,33 +87,32 @@ local function held_add(l, c, member, t, again)
   if again then
     l.stale = true
   else
-    if l.nh[c] == 0 or t < l.e[c] then
-      l.e[c] = t
+    if l[c + 3] == 0 or t < l[c + 6] then
+      l[c + 6] = t
     end
-    l.nh[c] = l.nh[c] + 1
+    l[c + 3] = l[c + 3] + 1
   end
 end
 
 local function held_remove(l, c, member)
   call('ZREM', P .. 'h' .. c .. ':' .. l.id, member)
-  l.nh[c] = l.nh[c] - 1
+  l[c + 3] = l[c + 3] - 1
   l.stale = true
 end
 
 -- A lane's only ready key stands in its record, further ones make sorted sets of all.
 local function ready_add(l, c, k)
-  local nr = l.nr
-  if nr[1] + nr[2] + nr[3] == 0 then
+  if l[1] + l[2] + l[3] == 0 then
     l.sole, l.sturn = k.key, k.turn
   else
     if l.sole then
-      local of = nr[1] > 0 and 1 or nr[2] > 0 and 2 or 3
+      local of = l[1] > 0 and 1 or l[2] > 0 and 2 or 3
       call('ZADD', P .. 'r' .. of .. ':' .. l.id, l.sturn, l.sole)
       l.sole = nil
     end
     call('ZADD', P .. 'r' .. c .. ':' .. l.id, k.turn, k.key)
   end
-  nr[c] = nr[c] + 1
+  l[c] = l[c] + 1
 end
 
 local function ready_remove(l, c, name)
@@ -114,7 +121,7 @@ local function ready_remove(l, c, name)
   else
     call('ZREM', P .. 'r' .. c .. ':' .. l.id, name)
   end
-  l.nr[c] = l.nr[c] - 1
+  l[c] = l[c] - 1
 end
 
 local NOWHERE, READY, HELD, CLAIMED = 0, 1, 2, 3
@@ -204,9 +211,9 @@ end
 local function refresh(l)
   l.stale = false
   for c = 1, 3 do
-    if l.nh[c] > 0 then
+    if l[c + 3] > 0 then
       local _, t = first_of(P .. 'h' .. c .. ':' .. l.id)
-      l.e[c] = t
+      l[c + 6] = t
     end
   end
 end
@@ -215,17 +222,20 @@ local function next_of(l)
   if #l.tokens >= 8 * l.w then
     return nil
   end
-  local nr, nh, e = l.nr, l.nh, l.e
   local best
-  for c = 1, 3 do
-    local t = nr[c] > 0 and 0 or nh[c] > 0 and e[c]
-    if t then
-      local h = l.class[c]
-      if h and h.t > t then
-        t = h.t
-      end
-      if not best or t < best then
-        best = t
+  if l.sole and l.class == NONE and l[4] + l[5] + l[6] == 0 then
+    best = 0
+  else
+    for c = 1, 3 do
+      local t = l[c] > 0 and 0 or l[c + 3] > 0 and l[c + 6]
+      if t then
+        local h = l.class[c]
+        if h and h.t > t then
+          t = h.t
+        end
+        if not best or t < best then
+          best = t
+        end
       end
     end
   end
@@ -248,8 +258,20 @@ local function may_wake(q, ix)
   of[ix] = true
 end
 
+local due_sets = {}
+
 local function due_set(q, ix)
-  return P .. 'due:' .. q .. ':' .. ix
+  local of = due_sets[q]
+  if not of then
+    of = {}
+    due_sets[q] = of
+  end
+  local name = of[ix]
+  if not name then
+    name = P .. 'due:' .. q .. ':' .. ix
+    of[ix] = name
+  end
+  return name
 end
 
 -- Writes the places of the touched lanes in their queues.

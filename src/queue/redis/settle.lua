@@ -7,9 +7,8 @@ local FORGOTTEN, DROPPED = 3600000000, 1024
 local garbage = {}
 
 local function read_ticket(raw)
-  local t, i = {}, nil
-  t.token, t.lane, t.key, t.job, t.worker, i = unpack('<dHc0Hc0Hc0Bc0', raw, 2)
-  return t, i
+  local number, of, name, id, worker, rest = unpack('<dHc0Hc0Hc0Bc0', raw, 2)
+  return { token = number, lane = of, key = name, job = id, worker = worker, rest = rest }
 end
 
 -- The lane and key of a claim that is still its worker's.
@@ -69,7 +68,9 @@ local function hold_back(l, k, t, rule, scope)
   elseif scope == RECIPIENT then
     k.hold = extend(k.hold, t, rule)
   elseif scope == CLASS then
-    l.class[k.hc] = extend(l.class[k.hc], t, rule)
+    local old = l.class
+    l.class = { old[1], old[2], old[3] }
+    l.class[k.hc] = extend(old[k.hc], t, rule)
   else
     l.hold = extend(l.hold, t, rule)
   end
@@ -146,8 +147,8 @@ local function read_new_state(raw, i)
   return version, binds, has == 1 and string.sub(raw, at_bytes) or nil
 end
 
-local function park(raw)
-  local t, i = read_ticket(raw)
+local function park(raw, t)
+  local i = t.rest
   local l, k = held_claim(t)
   if not l then
     return 1
@@ -158,8 +159,8 @@ local function park(raw)
   return 0
 end
 
-local function grant(raw)
-  local t, i = read_ticket(raw)
+local function grant(raw, t)
+  local i = t.rest
   local l, k = held_claim(t)
   if not l then
     return 1
@@ -172,8 +173,8 @@ local function grant(raw)
   return stale and { 4, stale.version, stale.bytes or false } or 0
 end
 
-local function settle(raw)
-  local t, i = read_ticket(raw)
+local function settle(raw, t)
+  local i = t.rest
   local l, k = held_claim(t)
   if not l then
     return 1
@@ -227,7 +228,7 @@ local function drop_spent()
   for _, member in ipairs(spent) do
     local id = string.sub(member, 2)
     if string.byte(member) == 107 then
-      local lane_id, name = string.match(id, '^(%Z*)%z(.*)$')
+      local lane_id, name = split_key(id)
       local k = key(lane_id, name)
       k.listed = nil
       arrange(lane(lane_id), k)
@@ -252,7 +253,7 @@ local function reap(queues)
     call('ZREM', P .. 'workers', worker)
     call('ZADD', P .. 'reaped', now, worker)
     for _, id in ipairs(call('SMEMBERS', P .. 'claims:' .. worker)) do
-      local lane_id, name = string.match(id, '^(%Z*)%z(.*)$')
+      local lane_id, name = split_key(id)
       local l, k = lane(lane_id), key(lane_id, name)
       if k.token and l.owner == worker then
         give_back(l, k, true)
@@ -304,7 +305,7 @@ local function resume(raw)
     end
   elseif kind == 1 then
     local l = lane(target)
-    l.hold, l.class = nil, {}
+    l.hold, l.class = nil, NONE
     touch(l)
   else
     local l, k = lane(target), key(target, name)

@@ -84,12 +84,7 @@ impl Lane {
         let free = keys.into_iter().filter(|key| !self.is_blocked(key));
         free.filter_map(|key| {
             let (id, head) = *self.line(key, now).first()?;
-            let holds = [
-                head.wait.0,
-                self.key_hold(key).0,
-                self.classes[head.class.rank()].0,
-                self.hold.0,
-            ];
+            let holds = [head.wait.0, self.key_hold(key).0, self.classes[head.class.rank()].0, self.hold.0];
             Some((holds.into_iter().max()?, head.class, id))
         })
         .collect()
@@ -249,9 +244,11 @@ impl Judge {
                     assert!(at > self.now, "{id} was left behind");
                     due = Some(due.unwrap_or(at).min(at));
                 }
-                for job in lane.jobs.values().filter(|job| job.claim.is_none() && !lane.is_blocked(&job.key)) {
+                for job in lane.jobs.values().filter(|job| job.claim.is_none() && !lane.is_blocked(&job.key))
+                {
                     if job.ready > self.now {
-                        let at = job.ready.max(lane.hold.0).max(lane.classes[job.class.rank()].0).max(self.hold.0);
+                        let at =
+                            job.ready.max(lane.hold.0).max(lane.classes[job.class.rank()].0).max(self.hold.0);
                         due = Some(due.unwrap_or(at).min(at));
                     }
                 }
@@ -325,11 +322,7 @@ impl Judge {
             return Outcome::Held(wait);
         }
         let lane = self.lane(&ticket.lane);
-        if lane.write(state, binds) {
-            Outcome::Ok
-        } else {
-            Outcome::Stale(lane.state.clone())
-        }
+        if lane.write(state, binds) { Outcome::Ok } else { Outcome::Stale(lane.state.clone()) }
     }
 
     fn settle(&mut self, ticket: &Ticket, how: Settle, state: Option<&(LaneState, Timestamp)>) -> Outcome {
@@ -361,7 +354,8 @@ impl Judge {
         if self.now < self.quiet {
             return (Vec::new(), 0);
         }
-        let gone: Vec<_> = self.leases.iter().filter(|(_, ends)| **ends <= self.now).map(|(id, _)| *id).collect();
+        let gone: Vec<_> =
+            self.leases.iter().filter(|(_, ends)| **ends <= self.now).map(|(id, _)| *id).collect();
         let mut jobs = 0;
         for worker in &gone {
             self.leases.remove(worker);
@@ -406,11 +400,7 @@ impl Judge {
         let behind = line.iter().position(|(other, _)| *other == id).expect("in line");
         let blocked = of.is_blocked(&job.key);
         let head = (!blocked).then(|| self.told(&line[0].1.wait, Scope::Job)).flatten();
-        let waits = [
-            self.held_by(lane, &job.key, job.class),
-            self.told(&job.wait, Scope::Job),
-            head,
-        ];
+        let waits = [self.held_by(lane, &job.key, job.class), self.told(&job.wait, Scope::Job), head];
         let held = waits.into_iter().flatten().max_by_key(|wait| wait.until);
         JobPlace::Waiting { behind: behind + usize::from(blocked), held }
     }

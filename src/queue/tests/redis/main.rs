@@ -7,4 +7,5 @@ mod judge;
 mod loss;
 mod random;
 mod server;
+mod speed;
 mod wakes;

@@ -45,7 +45,8 @@ impl Dice {
         let lane = self.lane();
         let key = self.below(4);
         let id = self.below(12);
-        let width = if self.below(20) == 0 { self.below(4) + 1 } else { u64::from(lane.name != "l0") * 2 + 1 };
+        let width =
+            if self.below(20) == 0 { self.below(4) + 1 } else { u64::from(lane.name != "l0") * 2 + 1 };
         Push {
             job: JobId(format!("j{key}-{id}")),
             lane,
@@ -128,10 +129,9 @@ impl Dice {
             84..87 => Op::Beat { worker: self.worker() },
             87..89 => Op::Hold { target: self.target(), until: self.time(now), rule },
             89..92 => Op::Resume { target: self.target() },
-            92..96 => Op::Find {
-                job: JobId(format!("j{}-{}", self.below(4), self.below(12))),
-                lane: self.lane(),
-            },
+            92..96 => {
+                Op::Find { job: JobId(format!("j{}-{}", self.below(4), self.below(12))), lane: self.lane() }
+            }
             96..98 => Op::Inspect { queue: Queue::Send, limit: 100 },
             _ => Op::Jobs { lane: self.lane(), limit: 1000 },
         }
@@ -142,7 +142,8 @@ impl Dice {
 const CLOCK: Queue = Queue::Upkeep;
 
 async fn run(engine: &RedisEngine, seed: u64, steps: usize) {
-    let mut dice = Dice { rng: StdRng::seed_from_u64(seed), drawn: 0, claims: Vec::new(), lanes: 1 + seed % 4 };
+    let mut dice =
+        Dice { rng: StdRng::seed_from_u64(seed), drawn: 0, claims: Vec::new(), lanes: 1 + seed % 4 };
     let mut judge = Judge::default();
     let mut trail = std::collections::VecDeque::new();
     for step in 0..steps {
