@@ -9,6 +9,9 @@ use serde_json::Value;
 use crate::body::wrong_field;
 use crate::problem::Problem;
 
+/// The search copies what it searches at every step, so large content is told its mistake without a place.
+const SEARCHED: usize = 500;
+
 /// Reads content that lies at `path` in the request.
 pub(crate) fn parse(path: &str, value: &Value) -> Result<Content, Problem> {
     let complain = |value: &Value| serde_json::from_value::<Content>(value.clone()).err();
@@ -16,49 +19,62 @@ pub(crate) fn parse(path: &str, value: &Value) -> Result<Content, Problem> {
         Ok(content) => Ok(content),
         Err(error) => {
             let message = error.to_string();
-            let place = locate(value, &message, &|value| complain(value).map(|error| error.to_string()));
+            let place = if weight(value) <= SEARCHED {
+                locate(value, &message, &|value| complain(value).map(|error| error.to_string()))
+            } else {
+                String::new()
+            };
             Err(wrong_field(&format!("{path}{place}"), &message))
         }
     }
 }
 
+fn weight(value: &Value) -> usize {
+    match value {
+        Value::Object(fields) => 1 + fields.values().map(weight).sum::<usize>(),
+        Value::Array(items) => 1 + items.iter().map(weight).sum::<usize>(),
+        Value::String(text) => 1 + text.len() / 100,
+        _ => 1,
+    }
+}
+
 fn locate(value: &Value, message: &str, complain: &dyn Fn(&Value) -> Option<String>) -> String {
-    let missing = message.starts_with("missing field");
-    let named = message.split('`').nth(1);
+    // These name their field themselves: what is looked for is the object around it.
+    let names_itself = message.starts_with("missing field") || message.starts_with("unknown field");
     match value {
         Value::Object(fields) => {
-            for (name, field) in fields {
-                let without = |replacement: Option<&Value>| {
+            for (name, field) in fields.iter().filter(|(name, _)| *name != "type") {
+                let with = |field: Option<&Value>| {
                     let mut fields = fields.clone();
-                    match replacement {
-                        Some(value) => fields.insert(name.clone(), value.clone()),
-                        None => fields.remove(name),
-                    };
+                    match field {
+                        Some(field) => drop(fields.insert(name.clone(), field.clone())),
+                        None => drop(fields.remove(name)),
+                    }
                     complain(&Value::Object(fields))
                 };
-                if name != "type" && without(None).as_deref() != Some(message) {
-                    // An unknown field is named by the message itself, and so is a missing one.
-                    if !missing && named == Some(name) && message.starts_with("unknown field") {
+                if with(None).as_deref() != Some(message) {
+                    if message.starts_with(&format!("unknown field `{name}`")) {
                         return String::new();
                     }
-                    let deeper = locate(field, message, &|value| without(Some(value)));
+                    let deeper = locate(field, message, &|field| with(Some(field)));
                     return format!(".{name}{deeper}");
                 }
             }
-            String::new()
+            let tagged = !names_itself && fields.contains_key("type");
+            if tagged { ".type".to_owned() } else { String::new() }
         }
         Value::Array(items) => {
             for (at, item) in items.iter().enumerate() {
-                let with = |replacement: Option<&Value>| {
+                let with = |item: Option<&Value>| {
                     let mut items = items.clone();
-                    match replacement {
-                        Some(value) => items[at] = value.clone(),
+                    match item {
+                        Some(item) => items[at] = item.clone(),
                         None => drop(items.remove(at)),
                     }
                     complain(&Value::Array(items))
                 };
                 if with(None).as_deref() != Some(message) {
-                    let deeper = locate(item, message, &|value| with(Some(value)));
+                    let deeper = locate(item, message, &|item| with(Some(item)));
                     return format!("[{at}]{deeper}");
                 }
             }

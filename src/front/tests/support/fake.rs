@@ -1,0 +1,120 @@
+//! A channel whose provider is this value.
+
+use std::sync::Mutex;
+
+use async_trait::async_trait;
+use channel::{
+    Accepted, Capabilities, Channel, ChannelError, ConnectField, ConnectStep, Connected, Credentials,
+    ErrorClass, Limit, LimitScope, Login, Outgoing, Pacing, ParseError, TextUnit, WebhookError, WebhookEvent,
+    WebhookRequest, WebhookResponse, signature,
+};
+use model::{Account, ContentKind, Inbound};
+use serde_json::Value;
+
+/// Accepts tokens of the form `login:secret`; the part before the colon is who it is, some words misbehave.
+#[derive(Debug)]
+pub struct Fake {
+    capabilities: Capabilities,
+    /// What `connect` was told to deliver to, in order.
+    pub delivers_to: Mutex<Vec<String>>,
+}
+
+impl Default for Fake {
+    fn default() -> Self {
+        Self {
+            capabilities: Capabilities {
+                sends: vec![ContentKind::Text, ContentKind::Location],
+                text_max: 100,
+                text_unit: TextUnit::Chars,
+                caption_max: 0,
+                media: Vec::new(),
+                buttons: false,
+                replies: true,
+                edits: false,
+                deletes: false,
+                reactions: false,
+                typing: false,
+                receipts: true,
+                deduplicates: false,
+                width: 1,
+                pacing: Pacing::Person,
+                limits: vec![Limit {
+                    name: "fake_second",
+                    scope: LimitScope::Account,
+                    count: 5,
+                    seconds: 1.0,
+                    source: "https://fake.example/limits",
+                    read_on: "2025-11-20",
+                }],
+            },
+            delivers_to: Mutex::default(),
+        }
+    }
+}
+
+#[async_trait]
+impl Channel for Fake {
+    fn name(&self) -> &'static str {
+        "fake"
+    }
+
+    fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    fn connect_steps(&self) -> Vec<ConnectStep> {
+        let field =
+            |name, secret, required| ConnectField { name, label: name, help: "made up", secret, required };
+        vec![ConnectStep::Fields { fields: vec![field("token", true, true), field("region", false, false)] }]
+    }
+
+    async fn connect(
+        &self,
+        credentials: &Credentials,
+        settings: &Value,
+        webhook_url: Option<&str>,
+    ) -> Result<Connected, ChannelError> {
+        let token = credentials.get("token");
+        let login = token.split(':').next().unwrap_or_default();
+        match login {
+            "refused" => {
+                return Err(ChannelError::permanent("401", format!("the token {token} is not valid")));
+            }
+            "away" => return Err(ChannelError::retry("connect", "nobody answers")),
+            "busy" => {
+                let class = ErrorClass::RetryAfter(std::time::Duration::from_secs(7));
+                return Err(ChannelError::new(class, "429", "slow down"));
+            }
+            _ => {}
+        }
+        self.delivers_to.lock().unwrap().extend(webhook_url.map(str::to_owned));
+        Ok(Connected {
+            external_id: login.to_owned(),
+            name: Some(format!("Fake {login}")),
+            credentials: credentials.clone().with("webhook_secret", format!("hook-{token}")),
+            settings: settings.clone(),
+        })
+    }
+
+    async fn send(&self, _: &Login, _: &Outgoing) -> Result<Accepted, ChannelError> {
+        Err(ChannelError::permanent("none", "the front sends nothing"))
+    }
+
+    fn receive(&self, login: &Login, request: &WebhookRequest<'_>) -> Result<WebhookResponse, WebhookError> {
+        let given = request.header("x-fake-secret").unwrap_or_default();
+        if !signature::secrets_match(login.credentials.get("webhook_secret"), given) {
+            return Err(WebhookError::Signature);
+        }
+        let payload: Value =
+            serde_json::from_slice(request.body).map_err(|_| WebhookError::Malformed("fake"))?;
+        let id = payload["id"].as_i64().ok_or(WebhookError::Malformed("fake"))?;
+        Ok(WebhookResponse {
+            events: vec![WebhookEvent { dedupe_key: id.to_string(), account: None, payload }],
+            answer: request.query.strip_prefix("challenge=").map(str::to_owned),
+        })
+    }
+
+    fn parse(&self, _: &Account, _: &Value) -> Result<Vec<Inbound>, ParseError> {
+        Ok(Vec::new())
+    }
+}
