@@ -3,6 +3,25 @@
 //!
 //! It shares nothing with what it judges, not even the words of its messages: the `sandbox` adapter speaks to it as
 //! it would to any provider. [`Sandbox::start`] runs it in a process of somebody else's; `rookery sandbox` runs it alone.
+//!
+//! **Provider API** (`Authorization: Bearer <token>`; a token that begins with `sandbox-auto-` is known at first sight,
+//! other `sandbox-` tokens once they are registered): `POST /v1/accounts/verify`, `POST /v1/webhook {url}` → `{secret}`,
+//! `POST /v1/messages {client_id?, chat, thread?, reply_to?, content}` → `{id}`, `PATCH` and `DELETE /v1/messages/{id}`,
+//! `PUT /v1/messages/{id}/reaction`, `POST /v1/typing`, `POST /v1/read`, `POST /v1/files`, `GET /v1/files/{id}`,
+//! `GET /v1/updates?cursor=&wait_ms=`. A refusal is `{"error": {code, message, retry_after_ms?}}`.
+//!
+//! **Webhooks** carry `{"events": [{id, type, at_us, chat, …}]}` and `X-Sandbox-Signature: sha256=<hex>`, the HMAC-SHA256
+//! of the raw body; they are in order, and repeated with the same ids until they are answered with 2xx.
+//!
+//! **Recipients misbehave** by how their address begins: `fail-permanent`, `blocked`, `banned[-ms]`; `fail-once`,
+//! `server-error-N`, `ambiguous` (taken) and `ambiguous-lost` (not taken) at each message's first call;
+//! `rate-limited[-ms]` and `account-limited[-ms]` at the chat's first call; `slow[-ms]`, `late-receipts[-ms]`,
+//! `no-receipts` always.
+//!
+//! **Control**: `PUT /control/accounts/{token}` ([`AccountSettings`]), `POST /control/inbound` ([`InboundEvent`]),
+//! `GET /control/record?account=&after=&limit=` (a list of [`Call`]), `GET /control/report` ([`Report`]),
+//! `POST /control/reset`. A text that ends in ` #stream:n` is number n of its stream: within (account, chat, stream),
+//! accepted numbers must rise.
 
 mod account;
 mod actions;

@@ -123,3 +123,48 @@ pub(super) fn strings(fields: &Map<String, Value>, name: &str) -> Vec<String> {
     let list = fields.get(name).and_then(Value::as_array);
     list.into_iter().flatten().filter_map(|item| item.as_str().map(str::to_owned)).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use channel::conformance::samples;
+    use model::ContentKind;
+
+    use super::*;
+
+    #[test]
+    fn every_kind_comes_back_as_it_went() {
+        for &kind in ContentKind::ALL {
+            let Some((mut content, file)) = samples::content(kind) else { continue };
+            let told = outgoing(&content, file.map(|_| "f7".to_owned())).unwrap();
+            match &mut content {
+                Content::Image { media, .. }
+                | Content::Video { media, .. }
+                | Content::Audio { media, .. }
+                | Content::Voice { media }
+                | Content::Document { media, .. }
+                | Content::Sticker { media, .. } => {
+                    media.media_id = None;
+                    media.size = None;
+                    media.provider_ref = Some("f7".to_owned());
+                }
+                _ => {}
+            }
+            assert_eq!(incoming(&told), content);
+        }
+    }
+
+    #[test]
+    fn what_is_not_as_expected_is_kept_as_it_is() {
+        for content in [
+            json!({"type": "image"}),
+            json!({"type": "text", "text": 5}),
+            json!({"type": "location", "latitude": "north"}),
+            json!({"type": "contacts", "contacts": [{"phones": []}]}),
+            json!({"type": "hologram"}),
+            json!(null),
+        ] {
+            let Content::Unsupported { raw, .. } = incoming(&content) else { panic!("{content}") };
+            assert_eq!(raw, content);
+        }
+    }
+}
