@@ -44,18 +44,12 @@ impl Lanes {
     /// Lanes of an engine whose time is not this process's: a worker goes on from a claim's time by its own
     /// monotonic clock.
     pub fn new(engine: Arc<dyn Engine>) -> Self {
-        Self {
-            coalescer: Arc::new(Coalescer::new(engine)),
-            clock: None,
-        }
+        Self { coalescer: Arc::new(Coalescer::new(engine)), clock: None }
     }
 
     /// Lanes of an engine that goes by this very clock: workers read it, too.
     pub fn on_clock(engine: Arc<dyn Engine>, clock: Arc<dyn Clock>) -> Self {
-        Self {
-            coalescer: Arc::new(Coalescer::new(engine)),
-            clock: Some(clock),
-        }
+        Self { coalescer: Arc::new(Coalescer::new(engine)), clock: Some(clock) }
     }
 
     /// The engine below.
@@ -111,13 +105,7 @@ impl Lanes {
         scope: Scope,
     ) -> Result<(), LaneError> {
         let (ticket, rule) = (ticket.clone(), rule.to_owned());
-        self.fenced(Op::Park {
-            ticket,
-            until,
-            rule,
-            scope,
-        })
-        .await
+        self.fenced(Op::Park { ticket, until, rule, scope }).await
     }
 
     /// Commits the lane's state before a send.
@@ -127,14 +115,7 @@ impl Lanes {
         state: LaneState,
         binds_until: Timestamp,
     ) -> Result<Grant, LaneError> {
-        match self
-            .ask(Op::Grant {
-                ticket: ticket.clone(),
-                state,
-                binds_until,
-            })
-            .await?
-        {
+        match self.ask(Op::Grant { ticket: ticket.clone(), state, binds_until }).await? {
             Outcome::Ok => Ok(Grant::Granted),
             Outcome::Held(wait) => Ok(Grant::Held(wait)),
             Outcome::Stale(state) => Ok(Grant::Stale(state)),
@@ -150,12 +131,7 @@ impl Lanes {
         how: Settle,
         state: Option<(LaneState, Timestamp)>,
     ) -> Result<(), LaneError> {
-        self.fenced(Op::Settle {
-            ticket: ticket.clone(),
-            how,
-            state,
-        })
-        .await
+        self.fenced(Op::Settle { ticket: ticket.clone(), how, state }).await
     }
 
     /// Renews a worker's lease. [`LaneError::Lost`]: it had been reaped, and what it held is not its own any more.
@@ -173,12 +149,7 @@ impl Lanes {
 
     /// Holds a queue, a lane or a key until then; [`crate::FOREVER`] until somebody resumes.
     pub async fn hold(&self, target: HoldTarget, until: Timestamp, rule: &str) -> Result<(), QueueError> {
-        self.done(Op::Hold {
-            target,
-            until,
-            rule: rule.to_owned(),
-        })
-        .await
+        self.done(Op::Hold { target, until, rule: rule.to_owned() }).await
     }
 
     /// Lifts a hold.
@@ -217,9 +188,7 @@ impl Lanes {
 
     async fn ask(&self, op: Op) -> Result<Outcome, QueueError> {
         let mut answers = self.apply(vec![op]).await?;
-        answers
-            .pop()
-            .ok_or_else(|| QueueError::Unreachable("it gave no answer".to_owned()))
+        answers.pop().ok_or_else(|| QueueError::Unreachable("it gave no answer".to_owned()))
     }
 
     async fn done(&self, op: Op) -> Result<(), QueueError> {

@@ -35,10 +35,7 @@ pub(crate) struct Coalescer {
 
 impl Coalescer {
     pub fn new(engine: Arc<dyn Engine>) -> Self {
-        Self {
-            engine,
-            gate: Mutex::default(),
-        }
+        Self { engine, gate: Mutex::default() }
     }
 
     pub fn engine(&self) -> &Arc<dyn Engine> {
@@ -56,13 +53,7 @@ impl Coalescer {
             room
         };
         if take_off {
-            tokio::spawn(
-                Flight {
-                    of: Arc::clone(self),
-                    landed: false,
-                }
-                .fly(),
-            );
+            tokio::spawn(Flight { of: Arc::clone(self), landed: false }.fly());
         }
         let broken = || QueueError::Unreachable("the call broke off".to_owned());
         answered.await.unwrap_or_else(|_| Err(broken()))
@@ -116,10 +107,7 @@ impl Flight {
                 return;
             }
             let counts: Vec<usize> = load.iter().map(|call| call.ops.len()).collect();
-            let ops: Vec<Op> = load
-                .iter_mut()
-                .flat_map(|call| std::mem::take(&mut call.ops))
-                .collect();
+            let ops: Vec<Op> = load.iter_mut().flat_map(|call| std::mem::take(&mut call.ops)).collect();
             let asked = ops.len();
             let mut answer = self.of.engine.apply(ops).await.and_then(|outcomes| {
                 let said = format!("it gave {} answers to {asked} questions", outcomes.len());

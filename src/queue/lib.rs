@@ -10,6 +10,8 @@
 
 mod client;
 mod coalesce;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod lanes;
 mod memory;
 mod op;

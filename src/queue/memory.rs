@@ -23,11 +23,7 @@ pub struct MemoryEngine {
 impl MemoryEngine {
     /// An engine that holds nothing yet.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self {
-            clock,
-            shard: Mutex::default(),
-            bells: Mutex::default(),
-        }
+        Self { clock, shard: Mutex::default(), bells: Mutex::default() }
     }
 
     fn shard(&self) -> MutexGuard<'_, Shard> {

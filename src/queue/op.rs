@@ -19,12 +19,7 @@ pub const FOREVER: Timestamp = Timestamp::from_micros(8_640_000_000_000_000);
 
 /// What a person is told of a hold.
 pub(crate) fn wait(rule: &str, scope: Scope, until: Timestamp) -> Wait {
-    Wait {
-        rule: rule.to_owned(),
-        scope,
-        until: (until < FOREVER).then_some(until),
-        detail: None,
-    }
+    Wait { rule: rule.to_owned(), scope, until: (until < FOREVER).then_some(until), detail: None }
 }
 
 /// A job's id, `verb-noun:row id`. A string, because a queue may hold jobs of a newer release.

@@ -7,10 +7,7 @@ use crate::{JobId, LaneId, Push};
 impl LaneId {
     /// The lane of an account's messages.
     pub fn send(account: AccountId) -> Self {
-        Self {
-            queue: Queue::Send,
-            name: account.to_string(),
-        }
+        Self { queue: Queue::Send, name: account.to_string() }
     }
 }
 
@@ -61,10 +58,7 @@ impl Push {
     fn of(job: Job, name: String, width: u32) -> Self {
         Self {
             job: JobId::from(job),
-            lane: LaneId {
-                queue: job.queue(),
-                name: name.clone(),
-            },
+            lane: LaneId { queue: job.queue(), name: name.clone() },
             key: name,
             class: Class::Normal,
             order: 0,

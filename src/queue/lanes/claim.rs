@@ -37,23 +37,14 @@ impl Shard {
                 claims.push(claim);
             }
         }
-        let next_due = self
-            .queues
-            .entry(queue)
-            .or_default()
-            .next(worker)
-            .map(|(due, _)| due);
+        let next_due = self.queues.entry(queue).or_default().next(worker).map(|(due, _)| due);
         if claims.len() < max {
             self.idle.rests(queue, worker, next_due);
         } else {
             self.idle.forget(queue, worker);
         }
         self.touch(queue);
-        Claims {
-            now,
-            claims,
-            next_due,
-        }
+        Claims { now, claims, next_due }
     }
 }
 
@@ -69,9 +60,7 @@ impl Lane {
     ) -> Claim {
         let token = counter.next();
         let key = self.keys.get_mut(name).expect("a ready key exists");
-        let (order, id) = key.lines[class.rank()]
-            .pop_first()
-            .expect("a ready key has a head");
+        let (order, id) = key.lines[class.rank()].pop_first().expect("a ready key has a head");
         key.claim = Some(Arc::clone(&id));
         let job = self.jobs.get_mut(&id).expect("a queued job has a record");
         job.at = At::Claimed(None);

@@ -15,10 +15,7 @@ pub(super) struct Hold {
 
 impl Hold {
     pub fn new(until: Timestamp, rule: &str) -> Self {
-        Self {
-            until,
-            rule: rule.into(),
-        }
+        Self { until, rule: rule.into() }
     }
 }
 
@@ -27,9 +24,6 @@ impl Hold {
 pub(super) struct Slot(Option<Hold>);
 
 impl Slot {
-    /// Nothing is held.
-    pub const FREE: Self = Self(None);
-
     /// When it ends; long ago if nothing is held.
     pub fn end(&self) -> Timestamp {
         self.0.as_ref().map_or(Timestamp::ZERO, |hold| hold.until)
@@ -55,8 +49,5 @@ impl Slot {
 
 /// Of several waits the one that ends last; one without an end is the last of all.
 pub(super) fn longest(waits: impl IntoIterator<Item = Option<Wait>>) -> Option<Wait> {
-    waits
-        .into_iter()
-        .flatten()
-        .max_by_key(|wait| wait.until.map_or(i64::MAX, Timestamp::as_micros))
+    waits.into_iter().flatten().max_by_key(|wait| wait.until.map_or(i64::MAX, Timestamp::as_micros))
 }

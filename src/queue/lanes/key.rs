@@ -1,6 +1,6 @@
 //! A key of a lane and the jobs in it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use model::{Class, Timestamp, Wait};
@@ -44,35 +44,14 @@ pub(super) enum Place {
 impl Key {
     /// The job that would go next, were nothing held.
     pub fn head(&self) -> Option<(Class, &Arc<JobId>)> {
-        Class::ALL
-            .iter()
-            .find_map(|class| Some((*class, &self.lines[class.rank()].first()?.1)))
+        Class::ALL.iter().find_map(|class| Some((*class, &self.lines[class.rank()].first()?.1)))
     }
 
-    /// How many jobs go before one of that class and order: the claimed one among them, and those that are due but not
-    /// in line yet.
-    pub fn before(
-        &self,
-        class: Class,
-        order: i64,
-        id: &Arc<JobId>,
-        jobs: &HashMap<Arc<JobId>, Job>,
-        now: Timestamp,
-    ) -> usize {
-        let place = (class, order, id);
-        let lines = self
-            .lines
-            .iter()
-            .take(class.rank())
-            .map(BTreeSet::len)
-            .sum::<usize>();
-        let line = self.lines[class.rank()].range(..(order, Arc::clone(id))).count();
-        let due = self.future.iter().take_while(|((at, _), _)| *at <= now);
-        let due = due.filter(|(_, other)| {
-            jobs.get(*other)
-                .is_some_and(|job| (job.class, job.order, *other) < place)
-        });
-        usize::from(self.claim.is_some()) + lines + line + due.count()
+    /// How many jobs go before this one of its line, the claimed one among them.
+    pub fn before(&self, class: Class, order: i64, id: &Arc<JobId>) -> usize {
+        let higher = self.lines.iter().take(class.rank()).map(BTreeSet::len).sum::<usize>();
+        let line = self.lines[class.rank()].range(..(order, Arc::clone(id)));
+        usize::from(self.claim.is_some()) + higher + line.count()
     }
 
     /// Whether no job is in it.

@@ -105,10 +105,7 @@ impl Lane {
 
     /// What holds a job of this class and key, besides its own place: the wait that ends last.
     pub fn held_by(&self, key: &str, class: Class, queue: &Slot, now: Timestamp) -> Option<Wait> {
-        let key = self
-            .keys
-            .get(key)
-            .and_then(|key| key.hold.wait(Scope::Recipient, now));
+        let key = self.keys.get(key).and_then(|key| key.hold.wait(Scope::Recipient, now));
         longest([
             queue.wait(Scope::Lane, now),
             self.hold.wait(Scope::Lane, now),
@@ -201,9 +198,7 @@ impl Lane {
     /// Looks at holds of a class that ended, no more than `budget` of them.
     fn promote(&mut self, class: Class, now: Timestamp, budget: &mut usize, counter: &mut Counter) {
         for _ in 0..PROMOTED_AT_ONCE.min(*budget) {
-            let Some(first) = self.held[class.rank()]
-                .first_entry()
-                .filter(|first| first.key().0 <= now)
+            let Some(first) = self.held[class.rank()].first_entry().filter(|first| first.key().0 <= now)
             else {
                 return;
             };
@@ -215,8 +210,21 @@ impl Lane {
         }
     }
 
+    /// Lets the jobs of a key whose time has come into its line: they may stand before its head. Whether there were any.
+    pub fn join_due(&mut self, name: &str, now: Timestamp, counter: &mut Counter) -> bool {
+        let mut any = false;
+        while let Some((due, id)) = self.keys.get(name).and_then(|key| key.future.first_key_value())
+            && due.0 <= now
+        {
+            let id = Arc::clone(id);
+            self.join(&id, now, counter);
+            any = true;
+        }
+        any
+    }
+
     /// Moves a job whose time has come into its key's line.
-    pub fn join(&mut self, id: &Arc<JobId>, now: Timestamp, counter: &mut Counter) {
+    fn join(&mut self, id: &Arc<JobId>, now: Timestamp, counter: &mut Counter) {
         self.leave(id);
         self.enter(id, now, counter);
     }
@@ -234,20 +242,12 @@ impl Lane {
             }
             self.promote(*class, now, budget, counter);
             while let Some((_, name)) = self.ready[class.rank()].first_key_value() {
-                // A job of this very key may have become due and stand before its head.
                 let name = Arc::clone(name);
-                match self.keys[&name].future.first_key_value() {
-                    Some(((due, _), id)) if *due <= now => {
-                        let id = Arc::clone(id);
-                        self.join(&id, now, counter);
-                    }
-                    _ => return Some((*class, name)),
+                if !self.join_due(&name, now, counter) {
+                    return Some((*class, name));
                 }
             }
-            if self.held[class.rank()]
-                .first_key_value()
-                .is_some_and(|(first, _)| first.0 <= now)
-            {
+            if self.held[class.rank()].first_key_value().is_some_and(|(first, _)| first.0 <= now) {
                 return None;
             }
         }

@@ -12,26 +12,33 @@ use super::shard::Shard;
 use crate::{JobId, JobPlace, LaneId, LaneSummary, QueueSummary};
 
 impl Shard {
-    pub(super) fn find(&self, job: &JobId, lane: &LaneId) -> JobPlace {
-        let found = self
-            .lanes
-            .get(lane)
-            .and_then(|(lane, _)| Some((lane, lane.jobs.get_key_value(job)?)));
-        let Some((of, (id, job))) = found else {
-            return JobPlace::Absent;
-        };
-        of.place_of(id, job, self.queue_hold(lane.queue), self.now)
+    pub(super) fn find(&mut self, job: &JobId, lane: &LaneId) -> JobPlace {
+        self.places(lane, |of| of.jobs.get_key_value(job).map(|(id, _)| Arc::clone(id)).into_iter().collect())
+            .pop()
+            .map_or(JobPlace::Absent, |(_, place)| place)
     }
 
-    pub(super) fn jobs(&self, lane: &LaneId, limit: usize) -> Vec<(JobId, JobPlace)> {
-        let Some((of, _)) = self.lanes.get(lane) else {
-            return Vec::new();
-        };
-        let hold = self.queue_hold(lane.queue);
-        let first = of.jobs.iter().take(limit);
-        first
-            .map(|(id, job)| ((**id).clone(), of.place_of(id, job, hold, self.now)))
-            .collect()
+    pub(super) fn jobs(&mut self, lane: &LaneId, limit: usize) -> Vec<(JobId, JobPlace)> {
+        self.places(lane, |of| of.jobs.keys().take(limit).cloned().collect())
+    }
+
+    /// Where some jobs of a lane are. What is due counts as due, whether or not a claim came by to see it.
+    fn places(
+        &mut self,
+        lane: &LaneId,
+        which: impl FnOnce(&Lane) -> Vec<Arc<JobId>>,
+    ) -> Vec<(JobId, JobPlace)> {
+        let hold = self.queues.get(&lane.queue).map(|line| line.hold.clone()).unwrap_or_default();
+        let places = self.change(lane, |lane, now, counter| {
+            let jobs = which(lane);
+            for id in &jobs {
+                let key = Arc::clone(&lane.jobs[id].key);
+                lane.join_due(&key, now, counter);
+            }
+            let place = |id: &Arc<JobId>| ((**id).clone(), lane.place_of(id, &lane.jobs[id], &hold, now));
+            jobs.iter().map(place).collect()
+        });
+        places.unwrap_or_default()
     }
 
     pub(super) fn inspect(&self, queue: Queue, limit: usize) -> QueueSummary {
@@ -41,10 +48,7 @@ impl Shard {
         let mut due: Vec<_> = served.flat_map(|(_, lanes)| lanes.iter().take(limit)).collect();
         due.sort();
         due.extend(line.routes.get(&Route::Nobody).into_iter().flatten().take(limit));
-        let first = due
-            .into_iter()
-            .take(limit)
-            .filter_map(|(_, id)| Some(&self.lanes.get(id)?.0));
+        let first = due.into_iter().take(limit).filter_map(|(_, id)| Some(&self.lanes.get(id)?.0));
         QueueSummary {
             queue,
             held: line.hold.wait(Scope::Lane, self.now),
@@ -53,11 +57,6 @@ impl Shard {
             claimed: line.claimed,
             first: first.map(|lane| lane.summary(&line.hold, self.now)).collect(),
         }
-    }
-
-    fn queue_hold(&self, queue: Queue) -> &Slot {
-        const FREE: &Slot = &Slot::FREE;
-        self.queues.get(&queue).map_or(FREE, |line| &line.hold)
     }
 }
 
@@ -69,10 +68,7 @@ impl Lane {
             waiting: self.jobs.len() - self.claims.len(),
             claimed: self.claims.len(),
             due: self.due().map(|due| due.max(queue.end())),
-            held: classes
-                .chain([self.hold.wait(Scope::Lane, now)])
-                .flatten()
-                .collect(),
+            held: classes.chain([self.hold.wait(Scope::Lane, now)]).flatten().collect(),
         }
     }
 
@@ -86,11 +82,9 @@ impl Lane {
                     None => JobPlace::Absent,
                 }
             }
-            At::Future(_) if job.ready_at > now => JobPlace::Future {
-                ready_at: job.ready_at,
-            },
-            At::Future(_) | At::Line => JobPlace::Waiting {
-                behind: key.before(job.class, job.order, id, &self.jobs, now),
+            At::Future(_) => JobPlace::Future { ready_at: job.ready_at },
+            At::Line => JobPlace::Waiting {
+                behind: key.before(job.class, job.order, id),
                 held: longest([
                     self.held_by(&job.key, job.class, queue, now),
                     job.wait.wait(Scope::Job, now),

@@ -14,9 +14,7 @@ impl Shard {
     pub(super) fn push(&mut self, pushes: Vec<Push>, mark: Mark) -> Outcome {
         let mut inserted = 0;
         for push in pushes {
-            let new = self.open(&push.lane, |lane, now, counter| {
-                lane.push(&push, mark, now, counter)
-            });
+            let new = self.open(&push.lane, |lane, now, counter| lane.push(&push, mark, now, counter));
             inserted += usize::from(new);
         }
         Outcome::Pushed { inserted }

@@ -70,10 +70,7 @@ impl Line {
             self.lanes += 1;
             self.waiting += new.waiting;
             self.claimed += new.claimed;
-            self.routes
-                .entry(new.route)
-                .or_default()
-                .insert(new.due, Arc::clone(&lane.id));
+            self.routes.entry(new.route).or_default().insert(new.due, Arc::clone(&lane.id));
         }
         new
     }
@@ -86,9 +83,7 @@ impl Line {
     /// The lane that a worker should serve next, and when that is due.
     pub fn next(&self, worker: WorkerId) -> Option<(Timestamp, Arc<LaneId>)> {
         let routes = [Route::Anybody, Route::Owner(worker)];
-        let firsts = routes
-            .iter()
-            .filter_map(|route| self.routes.get(route)?.first_key_value());
+        let firsts = routes.iter().filter_map(|route| self.routes.get(route)?.first_key_value());
         let (due, lane) = firsts.min_by_key(|(due, _)| **due)?;
         Some((due.0.max(self.hold.end()), Arc::clone(lane)))
     }

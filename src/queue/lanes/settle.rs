@@ -17,10 +17,7 @@ const RETRY: &str = "retry";
 impl Shard {
     /// Whether a ticket names a claim that is still its worker's.
     fn holds(&self, ticket: &Ticket) -> bool {
-        let claim = self
-            .lanes
-            .get(&ticket.lane)
-            .and_then(|(lane, _)| lane.claims.get(&ticket.token));
+        let claim = self.lanes.get(&ticket.lane).and_then(|(lane, _)| lane.claims.get(&ticket.token));
         claim.is_some_and(|(job, worker)| **job == ticket.job && *worker == ticket.worker)
     }
 
@@ -55,11 +52,7 @@ impl Shard {
         if let Some(wait) = lane.held_by(&ticket.key, class, &queue.hold, self.now) {
             return Outcome::Held(wait);
         }
-        if lane.write(state, binds_until) {
-            Outcome::Ok
-        } else {
-            Outcome::Stale(lane.state.clone())
-        }
+        if lane.write(state, binds_until) { Outcome::Ok } else { Outcome::Stale(lane.state.clone()) }
     }
 
     pub(super) fn settle(
@@ -94,10 +87,7 @@ impl Lane {
     fn write(&mut self, state: LaneState, binds_until: Timestamp) -> bool {
         let fits = state.version == self.state.version;
         if fits {
-            self.state = LaneState {
-                bytes: state.bytes,
-                version: state.version + 1,
-            };
+            self.state = LaneState { bytes: state.bytes, version: state.version + 1 };
             self.binds_until = binds_until;
         }
         fits

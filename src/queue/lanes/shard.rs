@@ -74,17 +74,8 @@ impl Shard {
         let outcome = match op {
             Op::Push { pushes, mark } => self.push(pushes, mark),
             Op::Claim { queue, worker, max } => Outcome::Claimed(self.claim(queue, worker, max)),
-            Op::Park {
-                ticket,
-                until,
-                rule,
-                scope,
-            } => self.park(&ticket, Hold::new(until, &rule), scope),
-            Op::Grant {
-                ticket,
-                state,
-                binds_until,
-            } => self.grant(&ticket, state, binds_until),
+            Op::Park { ticket, until, rule, scope } => self.park(&ticket, Hold::new(until, &rule), scope),
+            Op::Grant { ticket, state, binds_until } => self.grant(&ticket, state, binds_until),
             Op::Settle { ticket, how, state } => self.settle(&ticket, how, state),
             Op::Beat { worker } => self.beat(worker),
             Op::Reap => self.reap(),
@@ -142,8 +133,7 @@ impl Shard {
         }
         if lane.jobs.is_empty() && !lane.listed {
             lane.listed = true;
-            self.spent
-                .insert((lane.binds_until(), Arc::clone(&lane.id), None));
+            self.spent.insert((lane.binds_until(), Arc::clone(&lane.id), None));
         }
         self.touched.insert(id.queue);
         Some(result)
@@ -201,12 +191,7 @@ impl Shard {
         self.reaped.retain(|_, at| now.since(*at) < REMEMBERED);
         let mut gone = Vec::new();
         if now >= self.reap_from {
-            gone.extend(
-                self.leases
-                    .iter()
-                    .filter(|(_, lease)| lease.ends <= now)
-                    .map(|(id, _)| *id),
-            );
+            gone.extend(self.leases.iter().filter(|(_, lease)| lease.ends <= now).map(|(id, _)| *id));
         }
         let mut jobs = 0;
         for worker in &gone {
@@ -216,9 +201,7 @@ impl Shard {
             }
             for (token, lane) in self.leases.remove(worker).unwrap_or_default().claims {
                 jobs += 1;
-                self.change(&lane, |lane, now, counter| {
-                    lane.give_back(token, true, now, counter)
-                });
+                self.change(&lane, |lane, now, counter| lane.give_back(token, true, now, counter));
             }
         }
         self.touched.extend(Queue::ALL);

@@ -73,10 +73,7 @@ impl<S> Layer<S> for AckLayer {
     type Service = AckService<S>;
 
     fn layer(&self, inner: S) -> AckService<S> {
-        AckService {
-            inner,
-            policy: Arc::clone(&self.0),
-        }
+        AckService { inner, policy: Arc::clone(&self.0) }
     }
 }
 
@@ -137,8 +134,7 @@ fn broken(error: JoinError) -> Unsettled {
 
 fn message(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "no message".to_owned())
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
 }
 
 /// Settles the claim if the handler did not.

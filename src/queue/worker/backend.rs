@@ -68,11 +68,7 @@ impl LaneBackend {
     pub fn new(heart: Heart, states: LaneStates, settings: Settings, stop: &CancellationToken) -> Self {
         Self {
             settings,
-            bench: Bench {
-                heart,
-                states,
-                tracker: TaskTracker::new(),
-            },
+            bench: Bench { heart, states, tracker: TaskTracker::new() },
             stop: stop.child_token(),
             state: State::Idle,
         }

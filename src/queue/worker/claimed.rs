@@ -104,21 +104,10 @@ impl Claimed {
         binds_until: Timestamp,
     ) -> Result<Grant, LaneError> {
         let version = guard.state().version;
-        let new = LaneState {
-            bytes: Some(bytes),
-            version,
-        };
-        let answer = self
-            .0
-            .heart
-            .lanes()
-            .grant(&self.0.claim.ticket, new.clone(), binds_until)
-            .await?;
+        let new = LaneState { bytes: Some(bytes), version };
+        let answer = self.0.heart.lanes().grant(&self.0.claim.ticket, new.clone(), binds_until).await?;
         match &answer {
-            Grant::Granted => guard.replace(LaneState {
-                version: version + 1,
-                ..new
-            }),
+            Grant::Granted => guard.replace(LaneState { version: version + 1, ..new }),
             Grant::Stale(state) => guard.replace(state.clone()),
             Grant::Held(_) => {}
         }
@@ -145,15 +134,9 @@ impl Claimed {
         binds_until: Timestamp,
     ) -> Result<(), Lost> {
         let version = guard.state().version;
-        let new = LaneState {
-            bytes: Some(bytes),
-            version,
-        };
+        let new = LaneState { bytes: Some(bytes), version };
         self.0.settle(how, Some((new.clone(), binds_until))).await?;
-        guard.replace(LaneState {
-            version: version + 1,
-            ..new
-        });
+        guard.replace(LaneState { version: version + 1, ..new });
         Ok(())
     }
 }
@@ -169,13 +152,7 @@ impl Hold {
 
     async fn park(&self, until: Timestamp, rule: &str, scope: Scope) -> Result<(), Lost> {
         let (ticket, rule) = (self.claim.ticket.clone(), rule.to_owned());
-        self.end(Op::Park {
-            ticket,
-            until,
-            rule,
-            scope,
-        })
-        .await
+        self.end(Op::Park { ticket, until, rule, scope }).await
     }
 
     pub async fn settle(&self, how: Settle, state: Option<(LaneState, Timestamp)>) -> Result<(), Lost> {

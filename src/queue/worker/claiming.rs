@@ -42,12 +42,7 @@ impl Claiming {
     /// Claims until told to stop. What is claimed when that happens is sent or handed back, never forgotten.
     pub async fn run(self, context: WorkerContext) {
         let mut pause = Pause::new(self.bench.heart.worker());
-        if self
-            .stop
-            .run_until_cancelled(self.bench.heart.first_beat())
-            .await
-            .is_none()
-        {
+        if self.stop.run_until_cancelled(self.bench.heart.first_beat()).await.is_none() {
             return;
         }
         loop {
@@ -56,12 +51,7 @@ impl Claiming {
             };
             if context.is_paused() {
                 drop(slots);
-                if self
-                    .stop
-                    .run_until_cancelled(tokio::time::sleep(PAUSED))
-                    .await
-                    .is_none()
-                {
+                if self.stop.run_until_cancelled(tokio::time::sleep(PAUSED)).await.is_none() {
                     return;
                 }
                 continue;

@@ -27,12 +27,7 @@ impl Heart {
     /// Starts to beat for a worker: at once, then every quarter of a lease, until `stop`. Each beat also ends the leases
     /// of others that ran out. A worker beats until it has settled everything, so `stop` comes after its queues ended.
     pub fn start(lanes: Lanes, worker: WorkerId, stop: CancellationToken) -> Self {
-        let inner = Inner {
-            worker,
-            lanes,
-            confirmed: watch::Sender::new(None),
-            losses: AtomicU64::new(0),
-        };
+        let inner = Inner { worker, lanes, confirmed: watch::Sender::new(None), losses: AtomicU64::new(0) };
         let heart = Self(Arc::new(inner));
         let beating = heart.clone();
         tokio::spawn(async move {
@@ -73,11 +68,7 @@ impl Heart {
         if let Some(Outcome::Reaped { workers, jobs }) = answers.get(1)
             && !workers.is_empty()
         {
-            tracing::warn!(
-                workers = workers.len(),
-                jobs,
-                "workers are gone; their jobs go to others"
-            );
+            tracing::warn!(workers = workers.len(), jobs, "workers are gone; their jobs go to others");
         }
     }
 

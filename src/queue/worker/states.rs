@@ -47,11 +47,7 @@ impl LaneStates {
             cells.insert(lane.clone(), Arc::downgrade(&cell));
             cell
         });
-        Hand {
-            lane: lane.clone(),
-            cell,
-            states: self.clone(),
-        }
+        Hand { lane: lane.clone(), cell, states: self.clone() }
     }
 
     /// How many lanes have claims in this process.

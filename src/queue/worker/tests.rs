@@ -38,10 +38,7 @@ struct Bench {
 }
 
 fn lane() -> LaneId {
-    LaneId {
-        queue: Queue::Send,
-        name: "account".to_owned(),
-    }
+    LaneId { queue: Queue::Send, name: "account".to_owned() }
 }
 
 fn push(name: &str, width: u32) -> Push {
@@ -65,13 +62,7 @@ impl Bench {
         let worker = WorkerId(Uuid::from_u128(1));
         let heart = Heart::start(lanes.clone(), worker, CancellationToken::new());
         let (states, policy) = (LaneStates::default(), Arc::default());
-        Self {
-            lanes,
-            heart,
-            states,
-            policy,
-            stop: CancellationToken::new(),
-        }
+        Self { lanes, heart, states, policy, stop: CancellationToken::new() }
     }
 
     fn serve<F, Fut>(&self, concurrency: usize, handler: F) -> JoinHandle<()>
@@ -79,21 +70,14 @@ impl Bench {
         F: FnMut(Claimed) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = Result<(), BoxDynError>> + Send + 'static,
     {
-        let settings = Settings {
-            queue: Queue::Send,
-            concurrency,
-            policy: Arc::clone(&self.policy) as _,
-        };
+        let settings = Settings { queue: Queue::Send, concurrency, policy: Arc::clone(&self.policy) as _ };
         let backend = LaneBackend::new(self.heart.clone(), self.states.clone(), settings, &self.stop);
         let worker = WorkerBuilder::new("send").backend(backend).build(handler);
         tokio::spawn(async move { worker.run().await.unwrap() })
     }
 
     async fn push(&self, names: &[&str], width: u32) {
-        self.lanes
-            .push(names.iter().map(|name| push(name, width)).collect())
-            .await
-            .unwrap();
+        self.lanes.push(names.iter().map(|name| push(name, width)).collect()).await.unwrap();
     }
 
     /// Waits until nothing is queued or claimed any more.
@@ -166,9 +150,7 @@ async fn what_a_handler_leaves_is_settled_and_the_worker_goes_on() {
 async fn a_worker_claims_no_more_than_it_starts() {
     let bench = Bench::new();
     let names: Vec<String> = (0..20).map(|n| n.to_string()).collect();
-    bench
-        .push(&names.iter().map(String::as_str).collect::<Vec<_>>(), 20)
-        .await;
+    bench.push(&names.iter().map(String::as_str).collect::<Vec<_>>(), 20).await;
     let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let peak = Arc::clone(&most);
     let lanes = bench.lanes.clone();
@@ -182,10 +164,7 @@ async fn a_worker_claims_no_more_than_it_starts() {
         }
     });
     bench.drained().await;
-    assert!(
-        bench.policy.0.lock().unwrap().is_empty(),
-        "no more than three were claimed at once"
-    );
+    assert!(bench.policy.0.lock().unwrap().is_empty(), "no more than three were claimed at once");
     assert_eq!(peak.load(Ordering::SeqCst), 3);
     bench.stop.cancel();
     worker.await.unwrap();
@@ -221,22 +200,14 @@ async fn a_worker_that_is_torn_down_hands_back_what_ran() {
     worker.abort();
     bench.until(|waiting, claimed| (waiting, claimed) == (1, 0)).await;
     let place = bench.lanes.find(JobId("a".to_owned()), lane()).await.unwrap();
-    assert_eq!(
-        place,
-        JobPlace::Waiting {
-            behind: 0,
-            held: None
-        }
-    );
+    assert_eq!(place, JobPlace::Waiting { behind: 0, held: None });
 }
 
 #[tokio::test]
 async fn jobs_of_a_wide_lane_write_its_state_one_after_the_other() {
     let bench = Bench::new();
     let names: Vec<String> = (0..30).map(|n| n.to_string()).collect();
-    bench
-        .push(&names.iter().map(String::as_str).collect::<Vec<_>>(), 10)
-        .await;
+    bench.push(&names.iter().map(String::as_str).collect::<Vec<_>>(), 10).await;
     let granted = Arc::new(AtomicUsize::new(0));
     let total = Arc::clone(&granted);
     let worker = bench.serve(10, move |claimed: Claimed| {
@@ -249,14 +220,9 @@ async fn jobs_of_a_wide_lane_write_its_state_one_after_the_other() {
             drop(guard);
             tokio::task::yield_now().await;
             let guard = claimed.state().await;
-            granted.fetch_max(
-                usize::from(guard.state().bytes.as_ref().unwrap()[0]),
-                Ordering::SeqCst,
-            );
+            granted.fetch_max(usize::from(guard.state().bytes.as_ref().unwrap()[0]), Ordering::SeqCst);
             let same = guard.state().bytes.clone().unwrap();
-            Ok(claimed
-                .settle_with(Settle::Done, guard, same, Timestamp::ZERO)
-                .await?)
+            Ok(claimed.settle_with(Settle::Done, guard, same, Timestamp::ZERO).await?)
         }
     });
     bench.drained().await;

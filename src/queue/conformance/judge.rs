@@ -1,0 +1,289 @@
+//! Judging the answers to all other operations, and taking them over into the model.
+
+use model::{Class, Scope, Timestamp, WorkerId};
+
+use super::judge_claim::{Verdict, check};
+use super::world::{MJob, Until, World, extend, told};
+use crate::{
+    HoldTarget, JobPlace, LEASE, LaneState, Mark, Op, Outcome, Push, QueueSummary, Settle, Ticket, WAITS_KEPT,
+};
+
+/// When an operation was carried out: at some time in between, both included.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct When {
+    pub from: Timestamp,
+    pub to: Timestamp,
+    /// Whether nobody could beat for a while, so that reaping may wait.
+    pub after_silence: bool,
+}
+
+impl World {
+    /// Whether an engine may answer so; takes the operation over.
+    pub fn judge(&mut self, when: When, op: &Op, answer: &Outcome) -> Verdict {
+        let wrong = || Err(format!("{answer:?} is no answer to this"));
+        match (op, answer) {
+            (Op::Push { pushes, mark }, Outcome::Pushed { inserted }) => {
+                let new = pushes.iter().filter(|push| self.push(push, *mark)).count();
+                check(new == *inserted, || format!("{new} were new"))
+            }
+            (Op::Claim { queue, worker, max }, Outcome::Claimed(claims)) => {
+                let in_time = when.from <= claims.now && claims.now <= when.to;
+                check(in_time, || "its time is not lane time".to_owned())?;
+                self.judge_claim(*queue, *worker, *max, claims)
+            }
+            (Op::Park { ticket, until, rule, scope }, Outcome::Ok | Outcome::Lost) => {
+                let held = self.claimed(ticket).is_some();
+                check(held == (*answer == Outcome::Ok), || format!("the claim was valid: {held}"))?;
+                if held {
+                    self.note(ticket, *until, rule, *scope);
+                    self.hold_back(ticket, *until, rule, *scope);
+                }
+                Ok(())
+            }
+            (Op::Grant { ticket, state, binds_until }, _) => {
+                self.judge_grant(when, ticket, state, *binds_until, answer)
+            }
+            (Op::Settle { ticket, how, state }, Outcome::Ok | Outcome::Lost) => {
+                let held = self.claimed(ticket).is_some();
+                check(held == (*answer == Outcome::Ok), || format!("the claim was valid: {held}"))?;
+                if held {
+                    self.settle(ticket, *how, state.as_ref());
+                }
+                Ok(())
+            }
+            (Op::Beat { worker }, Outcome::Ok | Outcome::Lost) => {
+                let lost = self.reaped.remove(worker);
+                self.leases.insert(*worker, when.to + LEASE);
+                check(lost == (*answer == Outcome::Lost), || format!("it was reaped: {lost}"))
+            }
+            (Op::Reap, Outcome::Reaped { workers, jobs }) => self.judge_reap(when, workers, *jobs),
+            (Op::Hold { target, until, rule }, Outcome::Ok) => {
+                self.slots(target, |slot| extend(slot, *until, rule));
+                Ok(())
+            }
+            (Op::Resume { target }, Outcome::Ok) => {
+                self.slots(target, |slot| *slot = Until::default());
+                if let HoldTarget::Lane(lane) = target
+                    && let Some(lane) = self.lanes.get_mut(lane)
+                {
+                    lane.classes = <[Until; 3]>::default();
+                }
+                Ok(())
+            }
+            (Op::Find { job, lane }, Outcome::Place(place)) => self.judge_place(when, lane, job, place),
+            (Op::Inspect { queue, limit }, Outcome::Queue(summary)) => {
+                check(summary.queue == *queue && summary.first.len() <= *limit, || "of another".to_owned())?;
+                self.judge_summary(summary, *limit)
+            }
+            (Op::Jobs { lane, limit }, Outcome::Jobs(jobs)) => {
+                let known = self.lanes.get(lane).map_or(0, |lane| lane.jobs.len());
+                check(jobs.len() == known.min(*limit), || format!("it has {known} jobs"))?;
+                jobs.iter().try_for_each(|(job, place)| self.judge_place(when, lane, job, place))
+            }
+            _ => wrong(),
+        }
+    }
+
+    fn push(&mut self, push: &Push, mark: Mark) -> bool {
+        let lane = self.lanes.entry(push.lane.clone()).or_default();
+        lane.width = push.width as usize;
+        lane.route = push.route;
+        let Some(job) = lane.jobs.get_mut(&push.job) else {
+            let job = MJob {
+                key: push.key.clone(),
+                class: push.class,
+                order: push.order,
+                ready_at: push.ready_at,
+                wait: Until::default(),
+                waits: Vec::new(),
+                lost: 0,
+                claim: None,
+                again: None,
+            };
+            lane.jobs.insert(push.job.clone(), job);
+            return true;
+        };
+        if job.claim.is_none() {
+            job.ready_at = job.ready_at.min(push.ready_at);
+            if push.class < job.class {
+                job.class = push.class;
+                job.wait = Until::default();
+            }
+        } else if mark == Mark::Again {
+            let (class, _, ready_at) = job.again.unwrap_or((Class::Bulk, 0, push.ready_at));
+            job.again = Some((class.min(push.class), push.order, ready_at.min(push.ready_at)));
+        }
+        false
+    }
+
+    fn judge_grant(
+        &mut self,
+        when: When,
+        ticket: &Ticket,
+        state: &LaneState,
+        binds_until: Timestamp,
+        answer: &Outcome,
+    ) -> Verdict {
+        let queue = self.queue_hold(ticket.lane.queue).0;
+        let Some(class) = self.claimed(ticket).map(|job| job.class) else {
+            return check(*answer == Outcome::Lost, || "the claim was not valid".to_owned());
+        };
+        let lane = self.lanes.get_mut(&ticket.lane).ok_or("the lane is gone")?;
+        let key = lane.keys.get(&ticket.key).map_or(Timestamp::ZERO, |hold| hold.0);
+        let end = queue.max(lane.hold.0).max(lane.classes[class.rank()].0).max(key);
+        let fits = state.version == lane.state.version;
+        match answer {
+            Outcome::Held(wait) => {
+                check(end > when.from, || "nothing was held".to_owned())?;
+                let until = wait.until.unwrap_or(crate::FOREVER);
+                check(until == end, || format!("the hold that ends last ends at {end}"))
+            }
+            Outcome::Ok => {
+                check(end <= when.to, || format!("it was held until {end}"))?;
+                check(fits, || "its state was old".to_owned())?;
+                lane.state = LaneState { bytes: state.bytes.clone(), version: state.version + 1 };
+                lane.binds_until = binds_until;
+                Ok(())
+            }
+            Outcome::Stale(newest) => {
+                check(end <= when.to && !fits && *newest == lane.state, || format!("it was {:?}", lane.state))
+            }
+            _ => Err("the claim was valid".to_owned()),
+        }
+    }
+
+    fn note(&mut self, ticket: &Ticket, until: Timestamp, rule: &str, scope: Scope) {
+        if let Some(job) = self.claimed(ticket) {
+            job.waits.push(told(rule, scope, until));
+            let extra = job.waits.len().saturating_sub(WAITS_KEPT);
+            job.waits.drain(..extra);
+        }
+    }
+
+    fn hold_back(&mut self, ticket: &Ticket, until: Timestamp, rule: &str, scope: Scope) {
+        let Some(job) = self.claimed(ticket) else { return };
+        job.claim = None;
+        job.again = None;
+        let class = job.class;
+        if scope == Scope::Job {
+            extend(&mut job.wait, until, rule);
+        }
+        let Some(lane) = self.lanes.get_mut(&ticket.lane) else { return };
+        match scope {
+            Scope::Job => {}
+            Scope::Recipient => extend(lane.keys.entry(ticket.key.clone()).or_default(), until, rule),
+            Scope::Class => extend(&mut lane.classes[class.rank()], until, rule),
+            Scope::Lane => extend(&mut lane.hold, until, rule),
+        }
+    }
+
+    fn settle(&mut self, ticket: &Ticket, how: Settle, state: Option<&(LaneState, Timestamp)>) {
+        let Some(lane) = self.lanes.get_mut(&ticket.lane) else { return };
+        if let Some((state, binds_until)) = state
+            && state.version == lane.state.version
+        {
+            lane.state = LaneState { bytes: state.bytes.clone(), version: state.version + 1 };
+            lane.binds_until = *binds_until;
+        }
+        let Some(job) = lane.jobs.get_mut(&ticket.job) else { return };
+        let again = job.again;
+        match how {
+            Settle::Done | Settle::Fail => match again {
+                Some((class, order, ready_at)) => {
+                    let key = job.key.clone();
+                    let wait = Until::default();
+                    *job = MJob {
+                        key,
+                        class,
+                        order,
+                        ready_at,
+                        wait,
+                        waits: Vec::new(),
+                        lost: 0,
+                        claim: None,
+                        again: None,
+                    };
+                }
+                None => drop(lane.jobs.remove(&ticket.job)),
+            },
+            Settle::Retry(at) => self.hold_back(ticket, at, "retry", Scope::Job),
+            Settle::Later(at) => {
+                job.ready_at = again.map_or(at, |(_, _, earlier)| earlier.min(at));
+                job.class = again.map_or(job.class, |(class, _, _)| class.min(job.class));
+                (job.claim, job.again) = (None, None);
+            }
+            Settle::Release => (job.claim, job.again) = (None, None),
+        }
+    }
+
+    fn judge_reap(&mut self, when: When, workers: &[WorkerId], jobs: usize) -> Verdict {
+        let expired = |by: Timestamp| {
+            let ended = self.leases.iter().filter(move |(_, ends)| **ends <= by);
+            ended.map(|(worker, _)| *worker).collect::<Vec<_>>()
+        };
+        let (surely, perhaps) = (expired(when.from), expired(when.to));
+        check(workers.iter().all(|worker| perhaps.contains(worker)), || "one of them lives".to_owned())?;
+        let all = surely.iter().all(|worker| workers.contains(worker));
+        check(all || when.after_silence, || format!("{surely:?} are gone"))?;
+        let held: usize = workers.iter().map(|worker| self.lose(*worker)).sum();
+        check(held == jobs, || format!("they held {held}"))
+    }
+
+    fn slots(&mut self, target: &HoldTarget, change: impl FnOnce(&mut Until)) {
+        match target {
+            HoldTarget::Queue(queue) => change(self.queue_holds.entry(*queue).or_default()),
+            HoldTarget::Lane(lane) => change(&mut self.lanes.entry(lane.clone()).or_default().hold),
+            HoldTarget::Key(lane, key) => {
+                let lane = self.lanes.entry(lane.clone()).or_default();
+                change(lane.keys.entry(key.clone()).or_default());
+            }
+        }
+    }
+
+    fn judge_place(&self, when: When, of: &crate::LaneId, id: &crate::JobId, place: &JobPlace) -> Verdict {
+        let found = self.lanes.get(of).and_then(|lane| Some((lane, lane.jobs.get(id)?)));
+        let Some((lane, job)) = found else {
+            return check(*place == JobPlace::Absent, || "it is absent".to_owned());
+        };
+        let right = match place {
+            JobPlace::Absent => false,
+            JobPlace::Claimed { worker } => job.claim.is_some_and(|claim| claim.1 == *worker),
+            JobPlace::Future { ready_at } => {
+                job.claim.is_none() && job.ready_at == *ready_at && *ready_at > when.from
+            }
+            JobPlace::Waiting { behind, held } => {
+                let busy = lane.claims().any(|(_, other)| other.key == job.key);
+                let at = |now: Timestamp| {
+                    let jobs = lane.line(&job.key, now);
+                    let place = jobs.iter().position(|(other, _)| *other == id);
+                    let held_until = lane.held_by(id, &self.queue_hold(of.queue), now);
+                    place.map(|place| (place + usize::from(busy), held_until))
+                };
+                let until = held.as_ref().map(|wait| wait.until.unwrap_or(crate::FOREVER));
+                // Something may have become due in between.
+                let told = Some((*behind, until));
+                when.from != when.to || (job.claim.is_none() && told == at(when.to))
+            }
+        };
+        check(right, || format!("{id}: {place:?}, but it is {job:?}"))
+    }
+
+    fn judge_summary(&self, summary: &QueueSummary, limit: usize) -> Verdict {
+        let lanes = self.lanes.iter().filter(|(id, lane)| id.queue == summary.queue && !lane.jobs.is_empty());
+        let (mut count, mut waiting, mut claimed) = (0, 0, 0);
+        for (id, lane) in lanes {
+            let busy = lane.claims().count();
+            count += 1;
+            claimed += busy;
+            waiting += lane.jobs.len() - busy;
+            let told = summary.first.iter().find(|told| told.lane == *id);
+            let right =
+                told.is_none_or(|told| (told.waiting, told.claimed) == (lane.jobs.len() - busy, busy));
+            check(right, || format!("{told:?} has {busy} claims of {} jobs", lane.jobs.len()))?;
+        }
+        let sums = (summary.lanes, summary.waiting, summary.claimed) == (count, waiting, claimed);
+        check(sums && summary.first.len() == count.min(limit), || {
+            format!("it has {count} lanes with {waiting} waiting and {claimed} claimed jobs")
+        })
+    }
+}
