@@ -41,10 +41,6 @@ impl AdaptersConfig {
 
     /// Where the provider of `channel` answers, without a slash at its end.
     pub fn base_url(&self, channel: &str, usual: &str) -> String {
-        self.base_urls
-            .get(channel)
-            .map_or(usual, String::as_str)
-            .trim_end_matches('/')
-            .to_owned()
+        self.base_urls.get(channel).map_or(usual, String::as_str).trim_end_matches('/').to_owned()
     }
 }
