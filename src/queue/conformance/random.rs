@@ -33,6 +33,8 @@ struct Driver<'a> {
     ids: Ids,
     world: World,
     tickets: VecDeque<(Ticket, LaneState)>,
+    /// What comes next, and how long after the one before.
+    plan: VecDeque<(Duration, Op)>,
     silence: Timestamp,
     seen: Timestamp,
 }
@@ -44,14 +46,12 @@ struct Driver<'a> {
 pub async fn random(subject: &Subject, chance: Chance) {
     let ids = Ids::seeded(chance.seed);
     let world = World::default();
-    let (tickets, silence, seen) = (VecDeque::new(), Timestamp::ZERO, Timestamp::ZERO);
-    let mut driver = Driver { subject, chance, ids, world, tickets, silence, seen };
+    let (tickets, plan) = (VecDeque::new(), VecDeque::new());
+    let (silence, seen) = (Timestamp::ZERO, Timestamp::ZERO);
+    let mut driver = Driver { subject, chance, ids, world, tickets, plan, silence, seen };
     let mut past: VecDeque<String> = VecDeque::new();
     for step in 0..chance.steps {
-        if driver.below(12) == 0 {
-            driver.pass().await;
-        }
-        let op = driver.op();
+        let op = driver.next().await;
         let line = format!("{step} {op:?}");
         let verdict = driver.carry_out(op).await;
         past.push_back(format!(
@@ -74,14 +74,25 @@ impl Driver<'_> {
         self.ids.number() % n
     }
 
-    async fn pass(&mut self) {
-        // Now and then so long that leases run out, with and without anybody beating meanwhile.
-        let unit = self.chance.unit;
-        let by = match self.below(40) {
-            0 if self.chance.leases => Duration::from_secs(self.below(8)),
-            _ => unit * u32::try_from(1 + self.below(6)).unwrap_or(1),
-        };
-        self.subject.time.advance(by).await;
+    /// The next operation, after time has passed or not.
+    async fn next(&mut self) -> Op {
+        if self.plan.is_empty() && self.chance.leases && self.below(150) == 0 {
+            // Somebody beats while the leases of the others run out.
+            let worker = self.worker();
+            let beat = (Duration::from_secs(1), Op::Beat { worker });
+            self.plan.extend((0..7).map(|_| beat.clone()).chain([(Duration::ZERO, Op::Reap)]));
+        }
+        if let Some((by, op)) = self.plan.pop_front() {
+            self.subject.time.advance(by).await;
+            return op;
+        }
+        if self.below(12) == 0 {
+            let long = self.chance.leases && self.below(40) == 0;
+            let some = self.chance.unit * u32::try_from(1 + self.below(6)).unwrap_or(1);
+            let by = if long { Duration::from_secs(self.below(8)) } else { some };
+            self.subject.time.advance(by).await;
+        }
+        self.op()
     }
 
     async fn carry_out(&mut self, op: Op) -> Result<Outcome, String> {

@@ -1,0 +1,102 @@
+//! The judge itself: an engine that breaks a promise, each in one way, does not get past it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use model::{Class, Queue, Scope, Timestamp, WorkerId};
+use queue::conformance::{Chance, Subject, random};
+use queue::{Engine, HoldTarget, Mark, Op, Outcome, QueueError, Settle};
+
+/// An engine that does something else than it is asked, or answers something else than it did.
+#[derive(Debug)]
+struct Liar {
+    honest: Arc<dyn Engine>,
+    hears: fn(&mut Op),
+    says: fn(&mut Outcome),
+}
+
+#[async_trait]
+impl Engine for Liar {
+    async fn apply(&self, mut ops: Vec<Op>) -> Result<Vec<Outcome>, QueueError> {
+        for op in &mut ops {
+            (self.hears)(op);
+        }
+        let mut answers = self.honest.apply(ops).await?;
+        for answer in &mut answers {
+            (self.says)(answer);
+        }
+        Ok(answers)
+    }
+
+    async fn wake(&self, queue: Queue, worker: WorkerId, longest: Duration) {
+        self.honest.wake(queue, worker, longest).await;
+    }
+
+    async fn now(&self) -> Result<Timestamp, QueueError> {
+        self.honest.now().await
+    }
+}
+
+async fn is_caught(what: &str, hears: fn(&mut Op), says: fn(&mut Outcome)) {
+    let mut subject = Subject::memory();
+    subject.engine = Arc::new(Liar { honest: subject.engine, hears, says });
+    let chance = Chance { seed: 1, steps: 6_000, unit: Duration::from_millis(50), leases: true };
+    let judged = tokio::spawn(async move { random(&subject, chance).await }).await;
+    assert!(judged.is_err_and(|error| error.is_panic()), "{what} went unseen");
+}
+
+macro_rules! hears {
+    ($($name:ident: $pattern:pat => $change:expr;)+) => { $(
+        #[tokio::test]
+        async fn $name() {
+            let hears = |op: &mut Op| if let $pattern = op { $change; };
+            is_caught(stringify!($name), hears, |_| ()).await;
+        }
+    )+ };
+}
+
+macro_rules! says {
+    ($($name:ident: $pattern:pat => $change:expr;)+) => { $(
+        #[tokio::test]
+        async fn $name() {
+            let says = |answer: &mut Outcome| if let $pattern = answer { $change; };
+            is_caught(stringify!($name), |_| (), says).await;
+        }
+    )+ };
+}
+
+hears! {
+    forgets_the_order: Op::Push { pushes, .. } => for push in pushes { push.order = 0; };
+    forgets_the_class: Op::Push { pushes, .. } => for push in pushes { push.class = Class::Normal };
+    starts_before_its_time: Op::Push { pushes, .. } => for push in pushes { push.ready_at = Timestamp::ZERO };
+    hands_out_too_many: Op::Push { pushes, .. } => for push in pushes { push.width += 1 };
+    hands_out_too_few: Op::Push { pushes, .. } => for push in pushes { push.width = 1 };
+    ignores_routes: Op::Push { pushes, .. } => for push in pushes { push.route = None };
+    marks_for_the_sweep: Op::Push { mark, .. } => *mark = Mark::Again;
+    never_marks: Op::Push { mark, .. } => *mark = Mark::IfAbsent;
+    parks_for_nothing: Op::Park { until, .. } => *until = Timestamp::ZERO;
+    parks_too_long: Op::Park { until, .. } => *until = *until + Duration::from_millis(1);
+    holds_too_much: Op::Park { scope, .. } => *scope = Scope::Lane;
+    holds_too_little: Op::Park { scope, .. } => *scope = Scope::Job;
+    retries_at_once: Op::Settle { how: Settle::Retry(at), .. } => *at = Timestamp::ZERO;
+    never_moves_later: Op::Settle { how: how @ Settle::Later(_), .. } => *how = Settle::Release;
+    releases_what_is_done: Op::Settle { how: how @ Settle::Done, .. } => *how = Settle::Release;
+    drops_what_is_released: Op::Settle { how: how @ Settle::Release, .. } => *how = Settle::Done;
+    forgets_states: Op::Settle { state, .. } => *state = None;
+    grants_over_old_states: Op::Grant { state, .. } => state.version = 0;
+    resumes_the_wrong_thing: Op::Resume { target: HoldTarget::Lane(lane) } => lane.name.push('x');
+    holds_another_key: Op::Hold { target: HoldTarget::Key(_, key), .. } => key.push('x');
+}
+
+says! {
+    loses_a_claim: Outcome::Claimed(claims) => claims.claims.truncate(1);
+    repeats_tokens: Outcome::Claimed(claims) => for claim in &mut claims.claims { claim.ticket.token = 7 };
+    hides_what_is_due: Outcome::Claimed(claims) => claims.next_due = None;
+    promises_too_late: Outcome::Claimed(claims) => claims.next_due = claims.next_due.map(|due| due + Duration::from_secs(1));
+    forgets_waits: Outcome::Claimed(claims) => for claim in &mut claims.claims { claim.waits.clear() };
+    forgets_losses: Outcome::Claimed(claims) => for claim in &mut claims.claims { claim.lost = 0 };
+    hides_a_lost_claim: answer @ Outcome::Lost => *answer = Outcome::Ok;
+    reaps_in_secret: Outcome::Reaped { workers, .. } => workers.clear();
+    counts_all_as_new: Outcome::Pushed { inserted } => *inserted += 1;
+}
