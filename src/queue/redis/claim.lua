@@ -21,8 +21,8 @@ local function promote(l, c)
   local due = call('ZRANGEBYSCORE', P .. 'h' .. c .. ':' .. l.id, '-inf', now, 'LIMIT', 0, n)
   budget = budget - #due
   for _, member in ipairs(due) do
-    local name = string.sub(member, 2)
-    if string.byte(member) == 107 then
+    local name = sub(member, 2)
+    if byte(member) == 107 then
       arrange(l, key(l.id, name))
     else
       local j = job(l.id, name)
@@ -105,8 +105,11 @@ end
 
 -- The lanes that are due for a worker, most overdue first.
 local function due_lanes(q, worker, n)
-  local found = call('ZRANGEBYSCORE', due_set(q, ''), '-inf', now, 'WITHSCORES', 'LIMIT', 0, n)
   local own = call('ZRANGEBYSCORE', due_set(q, worker), '-inf', now, 'WITHSCORES', 'LIMIT', 0, n)
+  if #own == 0 then
+    return call('ZRANGEBYSCORE', due_set(q, ''), '-inf', now, 'LIMIT', 0, n)
+  end
+  local found = call('ZRANGEBYSCORE', due_set(q, ''), '-inf', now, 'WITHSCORES', 'LIMIT', 0, n)
   local ids, a, b = {}, 1, 1
   while #ids < n and (found[a] or own[b]) do
     if not own[b] or found[a] and tonumber(found[a + 1]) <= tonumber(own[b + 1]) then
@@ -172,7 +175,7 @@ local function answer_claims(out, groups)
   for _, g in ipairs(groups) do
     local l = g.lane
     local s = l.binds and state(l.id)
-    out[o + 1], out[o + 2], out[o + 3], out[o + 4] = string.sub(l.id, #l.q + 2), s and s.version or 0, s and s.bytes or false,
+    out[o + 1], out[o + 2], out[o + 3], out[o + 4] = sub(l.id, #l.q + 2), s and s.version or 0, s and s.bytes or false,
       #g / 2
     o = o + 4
     for i = 1, #g, 2 do
@@ -200,7 +203,7 @@ local function claim(q, worker, max)
       break
     end
     -- An equal share a lane, then again: as if one job were taken from each in turn.
-    local quota = math.floor((max - got) / #ids)
+    local quota = floor((max - got) / #ids)
     warm(ids, quota)
     for _, id in ipairs(ids) do
       budget = budget - 1

@@ -6,8 +6,9 @@
 -- 14 digits only.
 local spread = unpack
 local call, pack, unpack, band = redis.call, struct.pack, struct.unpack, bit.band
+local byte, sub, find, floor, ipairs, pairs = string.byte, string.sub, string.find, math.floor, ipairs, pairs
 local META, P = KEYS[1], KEYS[2]
-local BASE = string.sub(META, 1, -5)
+local BASE = sub(META, 1, -5)
 local LEASE, SKEW, SILENCE, AHEAD = tonumber(ARGV[2]), tonumber(ARGV[3]), 3000000, 60000000
 local FAR, SPAN, HALF = 9007199254740991, 2 ^ 51, 2 ^ 50
 local PUSH, CLAIM, PARK, GRANT, SETTLE, BEAT, REAP, HOLD, RESUME, FIND, INSPECT, JOBS = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12
@@ -25,6 +26,7 @@ if mark > clock + AHEAD then
 end
 -- Strictly rising, so that turns between lanes last even while the clock stands or steps back.
 local now = clock > mark and clock or mark + 1
+local NOW = string.format('%.0f', now)
 if now - mark >= SILENCE then
   quiet = now + LEASE
 end
@@ -32,7 +34,7 @@ end
 local ops, at = {}, 4
 while at <= #ARGV do
   local raw = ARGV[at]
-  local kind = string.byte(raw)
+  local kind = byte(raw)
   if kind == PUSH then
     local _, rule, count = unpack('<BBI', raw)
     ops[#ops + 1] = { PUSH, rule, at + 1, count }

@@ -61,8 +61,8 @@ local function jobs_of(raw)
       names[#names + 1] = name
     end
     for _, member in ipairs(call('ZRANGE', P .. 'h' .. c .. ':' .. lane_id, 0, most)) do
-      local list = string.byte(member) == 107 and names or ids
-      list[#list + 1] = string.sub(member, 2)
+      local list = byte(member) == 107 and names or ids
+      list[#list + 1] = sub(member, 2)
     end
   end
   for _, name in ipairs(names) do
@@ -144,7 +144,7 @@ local function inspect(raw)
     end
     local held = #l.tokens / 8
     local due = l.due and (l.due > h.t and l.due or h.t) or false
-    out[#out + 1] = { string.sub(l.id, #q + 2), l.jobs - held, held, due, waits }
+    out[#out + 1] = { sub(l.id, #q + 2), l.jobs - held, held, due, waits }
   end
   return out
 end

@@ -22,7 +22,7 @@ for n, op in ipairs(ops) do
     local t = read_ticket(op[2])
     parsed[n] = t
     want(wanted_lanes, t.lane)
-    want(wanted_keys, t.lane .. '\0' .. t.key)
+    want(wanted_keys, t.full)
     local how, has = DONE, 0
     if kind == SETTLE then
       local _
@@ -61,9 +61,9 @@ for n, op in ipairs(ops) do
   elseif kind == SETTLE then
     answer = settle(raw, parsed[n])
   elseif kind == BEAT then
-    answer = beat(string.sub(raw, 2))
+    answer = beat(sub(raw, 2))
   elseif kind == REAP then
-    answer = reap(string.sub(raw, 2))
+    answer = reap(sub(raw, 2))
   elseif kind == HOLD then
     answer = hold(raw)
   elseif kind == RESUME then
@@ -131,12 +131,13 @@ write_all('state', set, forgotten)
 
 set, delete = {}, {}
 for _, k in ipairs(keys_changed) do
-  if k.gone then
+  local bare = not k.head and k.future == 0
+  if bare and not (k.hold and k.hold.t > now) then
     if not k.fresh then
       delete[#delete + 1] = k.id
     end
   else
-    if not k.head and k.future == 0 and not k.listed then
+    if bare and not k.listed then
       k.listed = true
       garbage[#garbage + 1] = k.hold.t
       garbage[#garbage + 1] = 'k' .. k.id

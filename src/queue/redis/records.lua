@@ -8,12 +8,12 @@ local totals = {}
 local NONE = {}
 
 local function queue_of(id)
-  return string.sub(id, 1, string.find(id, '/', 1, true) - 1)
+  return sub(id, 1, find(id, '/', 1, true) - 1)
 end
 
 local function split_key(id)
-  local cut = string.find(id, '\0', 1, true)
-  return string.sub(id, 1, cut - 1), string.sub(id, cut + 1)
+  local cut = find(id, '\0', 1, true)
+  return sub(id, 1, cut - 1), sub(id, cut + 1)
 end
 
 local function total(l, what, by)
@@ -31,20 +31,34 @@ local function read_hold(raw, i)
   return { t = t, rule = rule }, i
 end
 
-local function new_lane(id, w, n, floor)
-  return { 0, 0, 0, 0, 0, 0, 0, 0, 0, id = id, q = queue_of(id), w = w, jobs = n, had = n > 0, floor = floor, tokens = '',
-    owner = '', route = '', class = NONE, due = nil, ix = nil, sole = nil, sturn = nil, touched = nil, changed = nil,
-    stale = nil, hold = nil, listed = nil, binds = nil, picks = nil, picked = nil, fresh = nil }
+-- Sixteen fields, the size that a table has room for; the rarer ones (hold, binds, listed, stale, picks) come when needed.
+local function new_lane(id, w, n, since, due, owner, tokens, sole, sturn)
+  return { 0, 0, 0, 0, 0, 0, 0, 0, 0, id = id, q = queue_of(id), w = w, jobs = n, had = n > 0, floor = since, tokens = tokens,
+    owner = owner, route = '', class = NONE, due = due >= 0 and due or nil, ix = nil, sole = sole, sturn = sturn,
+    touched = nil, changed = nil }
 end
 
 local function read_lane(id, raw)
   if not raw then
-    local l = new_lane(id, 1, 0, now)
+    local l = new_lane(id, 1, 0, now, -1, '', '')
     l.fresh = true
     return l
   end
-  local w, n, flags, floor, due, i = unpack('<IIHdd', raw)
-  local l = new_lane(id, w, n, floor)
+  local common = byte(raw, 10) == 0 and byte(raw, 9)
+  if common == 1 then
+    local w, n, _, since, due, c, sturn, sole = unpack('<IIHddBdHc0', raw)
+    local l = new_lane(id, w, n, since, due, '', '', sole, sturn)
+    l[c] = 1
+    l.ix = due >= 0 and '' or nil
+    return l
+  elseif common == 2 then
+    local w, n, _, since, due, owner, tokens = unpack('<IIHddBc0Ic0', raw)
+    local l = new_lane(id, w, n, since, due, owner, tokens)
+    l.ix = due >= 0 and owner or nil
+    return l
+  end
+  local w, n, flags, since, due, i = unpack('<IIHdd', raw)
+  local l = new_lane(id, w, n, since, due, '', '')
   if flags % 2 == 1 then
     local c
     c, l.sturn, l.sole, i = unpack('<BdHc0', raw, i)
@@ -77,16 +91,23 @@ local function read_lane(id, raw)
     end
   end
   if due >= 0 then
-    l.due = due
     l.ix = l.tokens ~= '' and l.owner or l.route
   end
   return l
 end
 
 local function write_lane(l)
-  local flags, rest = 0, ''
-  local ready, held = l[1] + l[2] + l[3], l[4] + l[5] + l[6]
   local sole = l.sole
+  local ready, held = l[1] + l[2] + l[3], l[4] + l[5] + l[6]
+  if held == 0 and l.route == '' and l.class == NONE and not (l.hold or l.listed or l.binds) then
+    if sole and l.tokens == '' then
+      return pack('<IIHddBdHc0', l.w, l.jobs, 1, l.floor, l.due or -1, l[1] > 0 and 1 or l[2] > 0 and 2 or 3, l.sturn, #sole,
+        sole)
+    elseif ready == 0 and l.tokens ~= '' then
+      return pack('<IIHddBc0Ic0', l.w, l.jobs, 2, l.floor, l.due or -1, #l.owner, l.owner, #l.tokens, l.tokens)
+    end
+  end
+  local flags, rest = 0, ''
   if sole then
     flags, rest = 1, pack('<BdHc0', l[1] > 0 and 1 or l[2] > 0 and 2 or 3, l.sturn, #sole, sole)
     ready = 0
@@ -124,20 +145,19 @@ end
 -- The head of a key's order is kept in the key's record; the others wait in a sorted set that exists only if there are
 -- any. A claimed job stays the head until it is settled.
 local function read_key(id, raw)
-  local k = { id = id, lane = nil, key = nil, tail = 0, future = 0, place = 0, pc = 0, turn = 0, head = nil, hc = nil,
-    ho = nil, hw = 0, token = nil, changed = nil, gone = nil, again = nil, hold = nil, listed = nil, waits = nil, fresh = nil }
   if not raw then
-    k.fresh = true
-    return k
+    return { id = id, lane = nil, key = nil, tail = 0, future = 0, place = 0, pc = 0, turn = 0, head = nil, hc = nil, ho = nil,
+      hw = 0, token = nil, changed = nil, fresh = true }
   end
-  local flags, i
-  flags, k.tail, k.future, k.place, k.pc, k.turn, i = unpack('<BIIBBd', raw)
-  if flags % 2 == 1 then
-    k.hc, k.ho, k.hw, k.head, i = unpack('<BddHc0', raw, i)
+  local flags, tail, future, place, pc, at_turn, i = unpack('<BIIBBd', raw)
+  local hc, ho, hw, head, number = nil, nil, 0, nil, nil
+  if flags % 4 == 3 then
+    hc, ho, hw, head, number, i = unpack('<BddHc0d', raw, i)
+  elseif flags % 2 == 1 then
+    hc, ho, hw, head, i = unpack('<BddHc0', raw, i)
   end
-  if flags % 4 >= 2 then
-    k.token, i = unpack('<d', raw, i)
-  end
+  local k = { id = id, lane = nil, key = nil, tail = tail, future = future, place = place, pc = pc, turn = at_turn,
+    head = head, hc = hc, ho = ho, hw = hw, token = number, changed = nil, fresh = nil }
   if flags >= 4 then
     if band(flags, 4) > 0 then
       local a = {}
@@ -154,9 +174,15 @@ local function read_key(id, raw)
 end
 
 local function write_key(k)
-  local flags, rest = 0, ''
-  if k.head then
-    flags, rest = 1, pack('<BddHc0', k.hc, k.ho, k.hw, #k.head, k.head)
+  local flags, rest, head = 0, '', k.head
+  if head and not (k.again or k.hold or k.listed or k.waits) then
+    if k.token then
+      return pack('<BIIBBdBddHc0d', 3, k.tail, k.future, k.place, k.pc, k.turn, k.hc, k.ho, k.hw, #head, head, k.token)
+    end
+    return pack('<BIIBBdBddHc0', 1, k.tail, k.future, k.place, k.pc, k.turn, k.hc, k.ho, k.hw, #head, head)
+  end
+  if head then
+    flags, rest = 1, pack('<BddHc0', k.hc, k.ho, k.hw, #head, head)
     if k.token then
       flags, rest = 3, rest .. pack('<d', k.token)
     end
@@ -183,7 +209,7 @@ local function read_job(id, raw)
   end
   local j, i = { id = id }, nil
   j.c, j.future, j.order, j.ready, j.lost, j.wait, j.key, j.rule, j.count, i = unpack('<BBddHdHc0Hc0B', raw)
-  j.waits = string.sub(raw, i)
+  j.waits = sub(raw, i)
   return j
 end
 
@@ -197,7 +223,7 @@ local function read_state(id, raw)
   if raw then
     local has, i
     s.version, s.binds, has, i = unpack('<ddB', raw)
-    s.bytes = has == 1 and string.sub(raw, i) or nil
+    s.bytes = has == 1 and sub(raw, i) or nil
   end
   return s
 end

@@ -19,7 +19,7 @@ end
 
 -- The class and order that a score in a tail stands for.
 local function place_of_score(score)
-  local c = math.floor((score + HALF) / SPAN)
+  local c = floor((score + HALF) / SPAN)
   return c, score - c * SPAN
 end
 
@@ -158,7 +158,6 @@ local function arrange(l, k)
     held_add(l, c, 'k' .. k.key, t, same)
   end
   k.place, k.pc = place, c
-  k.gone = not k.head and k.future == 0 and hold <= now
 end
 
 -- Puts a job that is nowhere into its key: in order, or aside until it is due.
@@ -297,7 +296,7 @@ local function stand()
       local name = due_set(l.q, ix)
       local list = add[name] or {}
       add[name] = list
-      list[#list + 1] = due
+      list[#list + 1] = due == now and NOW or due
       list[#list + 1] = l.id
       may_wake(l.q, ix)
       if ix ~= '' then

@@ -8,13 +8,14 @@ local garbage = {}
 
 local function read_ticket(raw)
   local number, of, name, id, worker, rest = unpack('<dHc0Hc0Hc0Bc0', raw, 2)
-  return { token = number, lane = of, key = name, job = id, worker = worker, rest = rest }
+  return { token = number, lane = of, key = name, full = of .. '\0' .. name, job = id, worker = worker, rest = rest }
 end
 
 -- The lane and key of a claim that is still its worker's.
 local function held_claim(t)
-  local l, k = lane(t.lane), key(t.lane, t.key)
+  local l, k = lanes[t.lane], keys[t.full]
   if k.token == t.token and k.head == t.job and l.owner == t.worker then
+    k.lane, k.key = t.lane, t.key
     return l, k
   end
 end
@@ -22,9 +23,12 @@ end
 -- Ends a claim; its job is still the head of its key. Gives back the mark of a push that came meanwhile.
 local function release(l, k)
   local tokens, gone = l.tokens, pack('<d', k.token)
+  if tokens == gone then
+    l.tokens, tokens = '', ''
+  end
   for i = 1, #tokens, 8 do
-    if string.sub(tokens, i, i + 7) == gone then
-      l.tokens = string.sub(tokens, 1, i - 1) .. string.sub(tokens, i + 8)
+    if sub(tokens, i, i + 7) == gone then
+      l.tokens = sub(tokens, 1, i - 1) .. sub(tokens, i + 8)
       break
     end
   end
@@ -82,7 +86,7 @@ end
 local function note(j, t, rule, scope)
   if j.count == WAITS_KEPT then
     local _, _, n = unpack('<dBH', j.waits)
-    j.waits = string.sub(j.waits, 12 + n)
+    j.waits = sub(j.waits, 12 + n)
     j.count = j.count - 1
   end
   j.waits = j.waits .. pack('<dBHc0', t, scope, #rule, rule)
@@ -144,7 +148,7 @@ end
 
 local function read_new_state(raw, i)
   local version, binds, has, at_bytes = unpack('<ddB', raw, i)
-  return version, binds, has == 1 and string.sub(raw, at_bytes) or nil
+  return version, binds, has == 1 and sub(raw, at_bytes) or nil
 end
 
 local function park(raw, t)
@@ -226,8 +230,8 @@ local function drop_spent()
   local spent = call('ZRANGEBYSCORE', P .. 'garbage', '-inf', now, 'LIMIT', 0, DROPPED)
   in_chunks('ZREM', P .. 'garbage', spent)
   for _, member in ipairs(spent) do
-    local id = string.sub(member, 2)
-    if string.byte(member) == 107 then
+    local id = sub(member, 2)
+    if byte(member) == 107 then
       local lane_id, name = split_key(id)
       local k = key(lane_id, name)
       k.listed = nil
