@@ -83,27 +83,26 @@ pub(crate) fn judge(
         settle: Settle::Done,
         hold: None,
     };
-    let again = |ended: Ended, outcome, next: Timestamp, hold| Verdict {
+    let again = |ended: Ended, outcome, next: Timestamp| Verdict {
         ended: Ended { outcome, status: Status::Queued, next_attempt_at: Some(next), ..ended },
         settle: Settle::Retry(next),
-        hold,
+        hold: None,
+    };
+    // The recipient or the account waits, and the message with it, in its place.
+    let held = |ended: Ended, hold| Verdict {
+        ended: Ended { outcome: OutcomeKind::Held, status: Status::Queued, ..ended },
+        settle: Settle::Release,
+        hold: Some(hold),
     };
     let later = at + backoff(view.failures, jitter);
     match error.class {
         ErrorClass::Permanent => fail(ended, OutcomeKind::Refused),
         ErrorClass::Retry if view.failures + 1 >= FAILURES => fail(ended, OutcomeKind::Retry),
-        ErrorClass::Retry => again(ended, OutcomeKind::Retry, later, None),
-        ErrorClass::RetryAfter(lasting) => {
-            let until = at + lasting;
-            again(ended, OutcomeKind::Held, until, Some(ProviderHold::Account(until)))
-        }
-        ErrorClass::RecipientHeld(lasting) => {
-            let until = at + lasting;
-            again(ended, OutcomeKind::Held, until, Some(ProviderHold::Recipient(until)))
-        }
+        ErrorClass::Retry => again(ended, OutcomeKind::Retry, later),
+        ErrorClass::RetryAfter(lasting) => held(ended, ProviderHold::Account(at + lasting)),
+        ErrorClass::RecipientHeld(lasting) => held(ended, ProviderHold::Recipient(at + lasting)),
         ErrorClass::AccountStopped { reason, lasting } => {
-            let until = lasting.map(|lasting| at + lasting);
-            again(ended, OutcomeKind::Held, at, Some(ProviderHold::Stop { reason, until }))
+            held(ended, ProviderHold::Stop { reason, until: lasting.map(|lasting| at + lasting) })
         }
         ErrorClass::Ambiguous => match view.account.redelivery {
             Redelivery::AtMostOnce => Verdict {
@@ -112,7 +111,7 @@ pub(crate) fn judge(
                 hold: None,
             },
             Redelivery::AtLeastOnce if view.failures + 1 >= FAILURES => fail(ended, OutcomeKind::Ambiguous),
-            Redelivery::AtLeastOnce => again(ended, OutcomeKind::Ambiguous, later, None),
+            Redelivery::AtLeastOnce => again(ended, OutcomeKind::Ambiguous, later),
         },
     }
 }

@@ -1,3 +1,4 @@
 //! What the whole is tested with: providers that run inside a test.
 
+pub mod harness;
 pub mod simulators;

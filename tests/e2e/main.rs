@@ -1,0 +1,75 @@
+//! End to end: real processes, driven through the front door, judged by the sandbox's own record.
+//!
+//! One suite, and each installation passes it: one process on `SQLite` and memory, and a fleet on Postgres and Redis.
+
+mod crash;
+mod suite;
+
+use serde_json::{Value, json};
+use tests::harness::{Api, Installation, until};
+
+const BINARY: &str = env!("CARGO_BIN_EXE_rookery");
+
+/// A text on its way out.
+fn text(account: &str, to: &str, text: &str, purpose: &str) -> Value {
+    json!({
+        "account_id": account, "to": {"address": to}, "content": {"type": "text", "text": text}, "purpose": purpose,
+    })
+}
+
+/// Waits until a message has one of these statuses, and gives it.
+async fn becomes(api: &Api, id: &str, statuses: &[&str]) -> Value {
+    until(&format!("message {id} becomes one of {statuses:?}"), async || {
+        let message = api.get(&format!("/v1/messages/{id}")).await;
+        statuses.contains(&message["status"].as_str().unwrap_or_default()).then_some(message)
+    })
+    .await
+}
+
+/// Waits until no outbound message of an account is unfinished, and gives all of them.
+async fn drained(api: &Api, account: &str) -> Vec<Value> {
+    until("an account has nothing left to send", async || {
+        for status in ["scheduled", "queued", "sending"] {
+            let page = api.get(&format!("/v1/messages?account_id={account}&status={status}&limit=1")).await;
+            if page["data"].as_array().is_none_or(|rows| !rows.is_empty()) {
+                return None;
+            }
+        }
+        Some(())
+    })
+    .await;
+    let mut messages = api.all(&format!("/v1/messages?account_id={account}")).await;
+    messages.retain(|message| message["direction"] == "outbound");
+    messages
+}
+
+/// Nothing was broken by the sandbox's own count.
+async fn unbroken(installation: &Installation) {
+    let report = installation.report().await;
+    for count in ["limit_violations", "order_inversions"] {
+        assert_eq!(report[count], 0, "{report:#}");
+    }
+}
+
+/// Runs many calls at once, so many at a time.
+async fn at_once<T: Send + 'static>(
+    width: usize,
+    calls: impl IntoIterator<Item = impl Future<Output = T> + Send + 'static>,
+) -> Vec<T> {
+    let gate = std::sync::Arc::new(tokio::sync::Semaphore::new(width));
+    let running: Vec<_> = calls
+        .into_iter()
+        .map(|call| {
+            let gate = gate.clone();
+            tokio::spawn(async move {
+                let _place = gate.acquire_owned().await.expect("the gate stays open");
+                call.await
+            })
+        })
+        .collect();
+    let mut answers = Vec::new();
+    for call in running {
+        answers.push(call.await.expect("no call panics"));
+    }
+    answers
+}

@@ -1,0 +1,195 @@
+//! A whole installation: the sandbox in a process of its own, so that its record outlives what it judges, and Rookery as
+//! one process or as a fleet.
+
+use std::net::TcpListener;
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::{Api, Process, until};
+
+/// One role of a running installation and what started it.
+#[derive(Debug)]
+struct Member {
+    role: &'static str,
+    vars: Vec<(&'static str, String)>,
+    process: Process,
+}
+
+/// A running installation.
+#[derive(Debug)]
+pub struct Installation {
+    binary: String,
+    folder: TempDir,
+    _sandbox: Process,
+    sandbox_url: String,
+    members: Vec<Member>,
+    api: Api,
+    ports: Vec<u16>,
+    shared: Vec<(&'static str, String)>,
+}
+
+impl Installation {
+    /// One process on `SQLite` and memory.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn embedded(binary: &str) -> Self {
+        let mut installation = Self::prepare(binary);
+        let port = installation.free_port();
+        let data = installation.folder.path().join("data");
+        installation.shared.push(("ROOKERY_DATA", data.display().to_string()));
+        installation.add("serve", vec![("PORT", port.to_string())]);
+        let key = std::fs::read_to_string(data.join("api-key")).expect("the first API key is in its file");
+        installation.api = Api::new(format!("http://127.0.0.1:{port}"), key.trim());
+        installation.ready().await;
+        installation
+    }
+
+    fn prepare(binary: &str) -> Self {
+        let folder = TempDir::new().expect("a temporary folder");
+        let state = folder.path().join("sandbox.json").display().to_string();
+        let log = folder.path().join("sandbox.log");
+        let args = ["sandbox", "--addr", "127.0.0.1:0", "--state", &state];
+        let sandbox = Process::start(binary, &args, &[], &log);
+        let sandbox_url = sandbox.greeting.rsplit(' ').next().unwrap_or_default().to_owned();
+        let shared = vec![
+            ("ROOKERY_SANDBOX_URL", sandbox_url.clone()),
+            ("ROOKERY_LOG", std::env::var("ROOKERY_TEST_LOG").unwrap_or_else(|_| "info".to_owned())),
+        ];
+        Self {
+            binary: binary.to_owned(),
+            folder,
+            _sandbox: sandbox,
+            sandbox_url,
+            members: Vec::new(),
+            api: Api::new("", ""),
+            ports: Vec::new(),
+            shared,
+        }
+    }
+
+    /// A client of the REST API with all rights.
+    pub const fn api(&self) -> &Api {
+        &self.api
+    }
+
+    /// A client of the sandbox.
+    pub fn sandbox(&self) -> Api {
+        Api::new(self.sandbox_url.clone(), "")
+    }
+
+    /// What the sandbox counted.
+    pub async fn report(&self) -> Value {
+        self.sandbox().get("/control/report").await
+    }
+
+    /// Every message that the sandbox took, in order of arrival.
+    pub async fn record(&self) -> Vec<Value> {
+        let mut calls = Vec::new();
+        loop {
+            let after = calls.last().map_or(0, |call: &Value| call["n"].as_u64().unwrap_or(0));
+            let page = self.sandbox().get(&format!("/control/record?after={after}&limit=1000")).await;
+            let page = page.as_array().cloned().unwrap_or_default();
+            if page.is_empty() {
+                return calls;
+            }
+            calls.extend(page);
+        }
+    }
+
+    /// Connects a sandbox account whose pacing is `scale` times as quick, with more fields as given.
+    pub async fn connect(&self, name: &str, scale: f64, more: Value) -> String {
+        let mut body = json!({
+            "channel": "sandbox", "name": name, "credentials": {"token": self.token(name)}, "pace_scale": scale,
+        });
+        if let (Some(body), Value::Object(more)) = (body.as_object_mut(), more) {
+            body.extend(more);
+        }
+        let account = self.api.post("/v1/accounts", &body).await;
+        account["id"].as_str().expect("an account has an id").to_owned()
+    }
+
+    /// The sandbox token of the account called `name`.
+    pub fn token(&self, name: &str) -> String {
+        format!("sandbox-auto-{name}")
+    }
+
+    /// The key that the sandbox signs an account's webhooks with.
+    pub fn webhook_secret(&self, name: &str) -> String {
+        sandbox::signature(&self.token(name), b"webhook secret").replace("sha256=", "whs_")
+    }
+
+    /// Lets a contact write to the account called `name`.
+    pub async fn contact_writes(&self, name: &str, contact: &str, text: &str) {
+        let event = json!({
+            "token": self.token(name), "chat": contact, "from": {"id": contact, "name": contact},
+            "content": {"type": "text", "text": text},
+        });
+        self.sandbox().post("/control/inbound", &event).await;
+    }
+
+    /// Kills every process of a role at once, without a chance to do anything.
+    pub fn kill(&mut self, role: &str) {
+        for member in self.members.iter_mut().filter(|member| member.role == role) {
+            member.process.kill();
+        }
+    }
+
+    /// Starts every process of a role again, as it was started before, and waits until the API answers.
+    pub async fn restart(&mut self, role: &str) {
+        let log = self.folder.path().join(format!("{role}.log"));
+        for member in self.members.iter_mut().filter(|member| member.role == role) {
+            member.process.kill();
+            member.process = Process::start(&self.binary, &[member.role], &member.vars, &log);
+        }
+        self.ready().await;
+    }
+
+    /// Stops every process of a role as an operator would; whether all ended well.
+    pub async fn stop(&mut self, role: &str) -> bool {
+        let mut well = true;
+        for member in self.members.iter_mut().filter(|member| member.role == role) {
+            well &= member.process.stop().await;
+        }
+        well
+    }
+
+    /// Everything that was logged by Rookery's processes.
+    pub fn logs(&self) -> String {
+        let mut roles: Vec<&str> = self.members.iter().map(|member| member.role).collect();
+        roles.dedup();
+        let read = |role| {
+            std::fs::read_to_string(self.folder.path().join(format!("{role}.log"))).unwrap_or_default()
+        };
+        roles.into_iter().map(read).collect()
+    }
+
+    /// The folder that holds whatever the installation keeps.
+    pub fn folder(&self) -> PathBuf {
+        self.folder.path().to_owned()
+    }
+
+    fn add(&mut self, role: &'static str, mut vars: Vec<(&'static str, String)>) {
+        vars.extend(self.shared.iter().cloned());
+        let log = self.folder.path().join(format!("{role}.log"));
+        let process = Process::start(&self.binary, &[role], &vars, &log);
+        self.members.push(Member { role, vars, process });
+    }
+
+    /// A port that stays the same over restarts.
+    fn free_port(&mut self) -> u16 {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let port = listener.local_addr().expect("its number").port();
+        self.ports.push(port);
+        port
+    }
+
+    async fn ready(&self) {
+        until("the API answers", async || {
+            self.api.try_get("/readyz").await.filter(|answer| answer.status == 200)
+        })
+        .await;
+    }
+}
