@@ -46,9 +46,7 @@ impl Typist for Telegram {
 
 impl Telegram {
     async fn chat_action(&self, login: &Login, chat: &str, action: &str) -> Result<(), ChannelError> {
-        let call = Call::new("sendChatAction")
-            .with("chat_id", chat_id(chat))
-            .with("action", action);
+        let call = Call::new("sendChatAction").with("chat_id", chat_id(chat)).with("action", action);
         self.call::<Value>(&login.credentials, call).await.map(drop)
     }
 }
@@ -64,11 +62,7 @@ impl Editor for Telegram {
         content: &Content,
     ) -> Result<(), ChannelError> {
         let call = match content {
-            Content::Text {
-                text,
-                format,
-                buttons,
-            } => {
+            Content::Text { text, format, buttons } => {
                 if !buttons.is_empty() && !keyboard::is_inline_keyboard(buttons) {
                     return Err(ChannelError::permanent(
                         "buttons",
@@ -88,9 +82,7 @@ impl Editor for Telegram {
                 return Err(ChannelError::permanent("unsupported", message));
             }
         };
-        let call = call
-            .with("chat_id", chat_id(chat))
-            .with("message_id", message_id(provider_id)?);
+        let call = call.with("chat_id", chat_id(chat)).with("message_id", message_id(provider_id)?);
         match self.call::<Value>(&login.credentials, call).await {
             Err(error) if !error::is_not_modified(&error) => Err(error),
             _ => Ok(()),
@@ -175,10 +167,7 @@ impl Poller for Telegram {
     /// Fails with `409` while a webhook is set or somebody else polls for the same bot.
     async fn poll(&self, login: &Login, cursor: Option<&str>) -> Result<Polled, ChannelError> {
         let offset: i64 = cursor.unwrap_or("0").parse().map_err(|_| {
-            ChannelError::permanent(
-                "cursor",
-                "the place to go on from is not a Telegram update number",
-            )
+            ChannelError::permanent("cursor", "the place to go on from is not a Telegram update number")
         })?;
         let mut call = Call::new("getUpdates")
             .with("offset", offset)
@@ -194,16 +183,9 @@ impl Poller for Telegram {
                 .ok_or_else(|| ChannelError::retry("unreadable", "an update without update_id"))?;
             // Ids start anywhere after a quiet week, so "one more than the last" may also be less than before.
             next = id + 1;
-            events.push(WebhookEvent {
-                dedupe_key: id.to_string(),
-                account: None,
-                payload,
-            });
+            events.push(WebhookEvent { dedupe_key: id.to_string(), account: None, payload });
         }
-        Ok(Polled {
-            events,
-            cursor: next.to_string(),
-        })
+        Ok(Polled { events, cursor: next.to_string() })
     }
 }
 
@@ -215,10 +197,8 @@ impl Acknowledger for Telegram {
 
     /// Stops the button from spinning. One that was pressed too long ago spins no more.
     async fn acknowledge(&self, login: &Login, payload: &Value) -> Result<(), ChannelError> {
-        let Some(id) = payload
-            .get("callback_query")
-            .and_then(|query| query.get("id"))
-            .and_then(Value::as_str)
+        let Some(id) =
+            payload.get("callback_query").and_then(|query| query.get("id")).and_then(Value::as_str)
         else {
             return Ok(());
         };

@@ -47,13 +47,7 @@ pub(super) struct Upload {
 impl Call {
     /// A call that may be repeated; sends say otherwise by [`Call::once`].
     pub fn new(method: &'static str) -> Self {
-        Self {
-            method,
-            params: Map::new(),
-            upload: None,
-            patience: Duration::ZERO,
-            repeatable: true,
-        }
+        Self { method, params: Map::new(), upload: None, patience: Duration::ZERO, repeatable: true }
     }
 
     /// Makes it a call that sends a message: repeating it sends another one.
@@ -111,10 +105,7 @@ impl Api {
         let result = self.try_call(token, call).await;
         result.map_err(|error| match error.class {
             // What may be repeated without harm is never in doubt.
-            ErrorClass::Ambiguous if repeatable => ChannelError {
-                class: ErrorClass::Retry,
-                ..error
-            },
+            ErrorClass::Ambiguous if repeatable => ChannelError { class: ErrorClass::Retry, ..error },
             _ => error,
         })
     }
@@ -135,12 +126,7 @@ impl Api {
     /// Downloads a file by the path that `getFile` gave.
     pub async fn download(&self, token: &str, path: &str, max_bytes: u64) -> Result<Bytes, ChannelError> {
         let path: Vec<_> = path.split('/').map(path_safe).collect();
-        let url = format!(
-            "{}/file/bot{}/{}",
-            self.base_url,
-            path_safe(token),
-            path.join("/")
-        );
+        let url = format!("{}/file/bot{}/{}", self.base_url, path_safe(token), path.join("/"));
         let request = self.http.provider().get(&url, FILE_TIMEOUT);
         match request.answer(max_bytes).await {
             Ok(answer) if answer.is_success() => Ok(answer.body),
@@ -166,15 +152,14 @@ pub(super) fn too_large(max_bytes: u64) -> ChannelError {
 
 /// `text` as one segment of a URL's path: a token is typed by a person and may hold anything.
 fn path_safe(text: &str) -> String {
-    text.bytes()
-        .fold(String::with_capacity(text.len()), |mut safe, byte| {
-            if byte.is_ascii_alphanumeric() || b"-._~:".contains(&byte) {
-                safe.push(char::from(byte));
-            } else {
-                let _ = write!(safe, "%{byte:02X}");
-            }
-            safe
-        })
+    text.bytes().fold(String::with_capacity(text.len()), |mut safe, byte| {
+        if byte.is_ascii_alphanumeric() || b"-._~:".contains(&byte) {
+            safe.push(char::from(byte));
+        } else {
+            let _ = write!(safe, "%{byte:02X}");
+        }
+        safe
+    })
 }
 
 /// Parameters and a file as a form: texts as they are, anything else as JSON.
@@ -207,11 +192,7 @@ fn result<T: DeserializeOwned>(answer: &Answer) -> Result<T, ChannelError> {
         return Err(if answer.is_success() {
             unreadable()
         } else {
-            refusal(
-                answer.status,
-                "an answer that is not the Bot API's",
-                Parameters::default(),
-            )
+            refusal(answer.status, "an answer that is not the Bot API's", Parameters::default())
         });
     };
     if envelope.ok {

@@ -103,14 +103,9 @@ pub(super) fn read(fields: &Map<String, Value>) -> Body {
     if let Some(content) = known(fields) {
         return Body::Content(content);
     }
-    let other = fields
-        .iter()
-        .find(|(key, _)| !ABOUT.contains(&key.as_str()) && !is_service(key));
+    let other = fields.iter().find(|(key, _)| !ABOUT.contains(&key.as_str()) && !is_service(key));
     if let Some((kind, raw)) = other {
-        return Body::Content(Content::Unsupported {
-            kind: kind.clone(),
-            raw: raw.clone(),
-        });
+        return Body::Content(Content::Unsupported { kind: kind.clone(), raw: raw.clone() });
     }
     let service = fields.keys().find(|key| is_service(key));
     Body::Service(service.map_or_else(|| "empty message".to_owned(), Clone::clone))
@@ -132,11 +127,7 @@ fn known(fields: &Map<String, Value>) -> Option<Content> {
         return Some(Content::Image { media, caption });
     }
     // Before `document`: an animation is given as both.
-    for (key, mime) in [
-        ("animation", "video/mp4"),
-        ("video", "video/mp4"),
-        ("video_note", "video/mp4"),
-    ] {
+    for (key, mime) in [("animation", "video/mp4"), ("video", "video/mp4"), ("video_note", "video/mp4")] {
         if let Some(file) = file(key) {
             let media = media(file, Some(mime));
             return Some(Content::Video { media, caption });
@@ -185,9 +176,7 @@ fn known(fields: &Map<String, Value>) -> Option<Content> {
             address: None,
         });
     }
-    field::<Contact>(fields, "contact").map(|contact| Content::Contacts {
-        contacts: vec![card(contact)],
-    })
+    field::<Contact>(fields, "contact").map(|contact| Content::Contacts { contacts: vec![card(contact)] })
 }
 
 /// The field `key`, if it is there and in the form that we know.
@@ -198,11 +187,7 @@ fn field<T: DeserializeOwned>(fields: &Map<String, Value>, key: &str) -> Option<
 fn words(text: String, fields: &Map<String, Value>) -> Content {
     let stretches: Vec<Entity> = field(fields, "entities").unwrap_or_default();
     match entities::to_markdown(&text, &stretches) {
-        Some(text) => Content::Text {
-            text,
-            format: Format::Markdown,
-            buttons: Vec::new(),
-        },
+        Some(text) => Content::Text { text, format: Format::Markdown, buttons: Vec::new() },
         None => Content::text(text),
     }
 }

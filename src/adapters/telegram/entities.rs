@@ -21,10 +21,7 @@ pub(super) fn to_markdown(text: &str, entities: &[Entity]) -> Option<String> {
     if !markdown::is_unmarked(text) {
         return None;
     }
-    let mut shown: Vec<_> = entities
-        .iter()
-        .filter_map(|entity| Some((entity, marks(entity)?)))
-        .collect();
+    let mut shown: Vec<_> = entities.iter().filter_map(|entity| Some((entity, marks(entity)?))).collect();
     if shown.is_empty() {
         return None;
     }
@@ -92,19 +89,12 @@ mod tests {
 
     #[test]
     fn stretches_are_counted_in_utf16_and_nest() {
-        let entities = [
-            entity("bold", 3, 9),
-            entity("italic", 8, 4),
-            entity("text_link", 13, 4),
-        ];
+        let entities = [entity("bold", 3, 9), entity("italic", 8, 4), entity("text_link", 13, 4)];
         assert_eq!(
             to_markdown("🎉 bold both link", &entities).as_deref(),
             Some("🎉 **bold _both_** [link](https://x.y/z)")
         );
-        assert_eq!(
-            to_markdown("see code", &[entity("pre", 4, 4)]).as_deref(),
-            Some("see ```\ncode\n```")
-        );
+        assert_eq!(to_markdown("see code", &[entity("pre", 4, 4)]).as_deref(), Some("see ```\ncode\n```"));
     }
 
     #[test]

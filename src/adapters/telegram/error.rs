@@ -27,11 +27,7 @@ pub(super) fn refusal(code: u16, description: &str, parameters: Parameters) -> C
         // Nothing in the answer tells whether the chat, the group or the bot is over its limit, so the bot waits.
         429 => {
             let seconds = parameters.retry_after.unwrap_or(UNSAID_RETRY_AFTER);
-            ChannelError::new(
-                ErrorClass::RetryAfter(Duration::from_secs(seconds)),
-                number,
-                description,
-            )
+            ChannelError::new(ErrorClass::RetryAfter(Duration::from_secs(seconds)), number, description)
         }
         401 => token_revoked(number, description),
         // A bad token is answered as a page that does not exist; a bad method says so.
@@ -45,10 +41,7 @@ pub(super) fn refusal(code: u16, description: &str, parameters: Parameters) -> C
 }
 
 fn token_revoked(code: String, description: &str) -> ChannelError {
-    let class = ErrorClass::AccountStopped {
-        reason: "token_revoked",
-        lasting: None,
-    };
+    let class = ErrorClass::AccountStopped { reason: "token_revoked", lasting: None };
     let message = format!("{description} (the bot token is wrong or was revoked: get one from @BotFather)");
     ChannelError::new(class, code, message)
 }
@@ -82,33 +75,17 @@ mod tests {
     #[test]
     fn what_can_never_work_is_permanent_and_named_by_its_words() {
         for (code, description, word) in [
-            (
-                403,
-                "Forbidden: bot was blocked by the user",
-                "bot was blocked by the user",
-            ),
+            (403, "Forbidden: bot was blocked by the user", "bot was blocked by the user"),
             (403, "Forbidden: user is deactivated", "user is deactivated"),
-            (
-                403,
-                "Forbidden: bot was kicked from the group chat",
-                "bot was kicked from the group chat",
-            ),
+            (403, "Forbidden: bot was kicked from the group chat", "bot was kicked from the group chat"),
             (
                 403,
                 "Forbidden: bot can't initiate conversation with a user",
                 "bot can't initiate conversation with a user",
             ),
             (400, "Bad Request: chat not found", "chat not found"),
-            (
-                400,
-                "Bad Request: message to edit not found",
-                "message to edit not found",
-            ),
-            (
-                400,
-                "Bad Request: message can't be edited",
-                "message can't be edited",
-            ),
+            (400, "Bad Request: message to edit not found", "message to edit not found"),
+            (400, "Bad Request: message can't be edited", "message can't be edited"),
             (400, "Bad Request: message is too long", "message is too long"),
             (
                 400,
@@ -126,17 +103,11 @@ mod tests {
 
     #[test]
     fn too_many_requests_hold_the_account_for_as_long_as_said() {
-        let parameters = Parameters {
-            retry_after: Some(17),
-            ..Parameters::default()
-        };
+        let parameters = Parameters { retry_after: Some(17), ..Parameters::default() };
         let error = refusal(429, "Too Many Requests: retry after 17", parameters);
         assert_eq!(error.class, ErrorClass::RetryAfter(Duration::from_secs(17)));
         assert_eq!(error.code, "429");
-        assert_eq!(
-            plain(429, "Too Many Requests").class,
-            ErrorClass::RetryAfter(Duration::from_secs(5))
-        );
+        assert_eq!(plain(429, "Too Many Requests").class, ErrorClass::RetryAfter(Duration::from_secs(5)));
     }
 
     #[test]
@@ -144,29 +115,16 @@ mod tests {
         for error in [plain(401, "Unauthorized"), plain(404, "Not Found")] {
             assert!(matches!(
                 error.class,
-                ErrorClass::AccountStopped {
-                    reason: "token_revoked",
-                    lasting: None
-                }
+                ErrorClass::AccountStopped { reason: "token_revoked", lasting: None }
             ));
         }
-        assert_eq!(
-            plain(404, "Not Found: method not found").class,
-            ErrorClass::Permanent
-        );
+        assert_eq!(plain(404, "Not Found: method not found").class, ErrorClass::Permanent);
     }
 
     #[test]
     fn a_migration_carries_the_new_chat() {
-        let parameters = Parameters {
-            migrate_to_chat_id: Some(-1_001_555_296_434),
-            ..Parameters::default()
-        };
-        let error = refusal(
-            400,
-            "Bad Request: group chat was upgraded to a supergroup chat",
-            parameters,
-        );
+        let parameters = Parameters { migrate_to_chat_id: Some(-1_001_555_296_434), ..Parameters::default() };
+        let error = refusal(400, "Bad Request: group chat was upgraded to a supergroup chat", parameters);
         assert_eq!(error.class, ErrorClass::Retry);
         assert_eq!(error.moved_to.as_deref(), Some("-1001555296434"));
     }

@@ -39,9 +39,7 @@ pub(super) fn check(rows: &[Vec<Button>]) -> Result<(), ContentProblem> {
                     return problem(row, column, ".data", "out_of_range", "1 to 64 bytes");
                 }
                 (None, Some(url))
-                    if !["http://", "https://", "tg://"]
-                        .iter()
-                        .any(|scheme| url.starts_with(scheme)) =>
+                    if !["http://", "https://", "tg://"].iter().any(|scheme| url.starts_with(scheme)) =>
                 {
                     return problem(
                         row,
@@ -69,11 +67,8 @@ pub(super) fn markup(rows: &[Vec<Button>]) -> Option<Value> {
         return None;
     }
     let inline = is_inline_keyboard(rows);
-    let keyboard: Vec<Vec<Value>> = rows
-        .iter()
-        .filter(|row| !row.is_empty())
-        .map(|row| row.iter().map(button).collect())
-        .collect();
+    let keyboard: Vec<Vec<Value>> =
+        rows.iter().filter(|row| !row.is_empty()).map(|row| row.iter().map(button).collect()).collect();
     Some(if inline {
         json!({ "inline_keyboard": keyboard })
     } else {
@@ -99,25 +94,15 @@ mod tests {
     use super::*;
 
     fn title(title: &str) -> Button {
-        Button {
-            title: title.to_owned(),
-            data: None,
-            url: None,
-        }
+        Button { title: title.to_owned(), data: None, url: None }
     }
 
     fn data(data: &str) -> Button {
-        Button {
-            data: Some(data.to_owned()),
-            ..title("t")
-        }
+        Button { data: Some(data.to_owned()), ..title("t") }
     }
 
     fn url(url: &str) -> Button {
-        Button {
-            url: Some(url.to_owned()),
-            ..title("t")
-        }
+        Button { url: Some(url.to_owned()), ..title("t") }
     }
 
     #[test]
@@ -145,24 +130,13 @@ mod tests {
 
     #[test]
     fn what_telegram_would_refuse_is_named_by_its_place() {
-        let both = Button {
-            url: Some("https://x.y".to_owned()),
-            ..data("a")
-        };
+        let both = Button { url: Some("https://x.y".to_owned()), ..data("a") };
         for (rows, field, code) in [
             (vec![vec![title(" ")]], "buttons[0][0].title", "empty"),
-            (
-                vec![vec![data("a")], vec![title("b")]],
-                "buttons[1][0]",
-                "unsupported",
-            ),
+            (vec![vec![data("a")], vec![title("b")]], "buttons[1][0]", "unsupported"),
             (vec![vec![both]], "buttons[0][0]", "unsupported"),
             (vec![vec![data("")]], "buttons[0][0].data", "out_of_range"),
-            (
-                vec![vec![data(&"ü".repeat(33))]],
-                "buttons[0][0].data",
-                "out_of_range",
-            ),
+            (vec![vec![data(&"ü".repeat(33))]], "buttons[0][0].data", "out_of_range"),
             (vec![vec![url("ftp://x")]], "buttons[0][0].url", "unsupported"),
         ] {
             let problem = check(&rows).unwrap_err();

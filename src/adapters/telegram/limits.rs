@@ -16,14 +16,8 @@ pub(super) fn capabilities() -> Capabilities {
         max_bytes: megabytes * MB,
         mimes: mimes.to_vec(),
     };
-    let limit = |name, scope, count, seconds| Limit {
-        name,
-        scope,
-        count,
-        seconds,
-        source: FAQ,
-        read_on: READ_ON,
-    };
+    let limit =
+        |name, scope, count, seconds| Limit { name, scope, count, seconds, source: FAQ, read_on: READ_ON };
     Capabilities {
         sends: vec![
             ContentKind::Text,
@@ -42,22 +36,14 @@ pub(super) fn capabilities() -> Capabilities {
         media: vec![
             media(ContentKind::Image, 10, &["image/*"]),
             media(ContentKind::Video, 50, &["video/mp4"]),
-            media(
-                ContentKind::Audio,
-                50,
-                &["audio/mpeg", "audio/mp4", "audio/x-m4a", "audio/m4a"],
-            ),
+            media(ContentKind::Audio, 50, &["audio/mpeg", "audio/mp4", "audio/x-m4a", "audio/m4a"]),
             media(
                 ContentKind::Voice,
                 50,
                 &["audio/ogg", "audio/mpeg", "audio/mp4", "audio/x-m4a", "audio/m4a"],
             ),
             media(ContentKind::Document, 50, &[]),
-            media(
-                ContentKind::Sticker,
-                50,
-                &["image/webp", "application/x-tgsticker", "video/webm"],
-            ),
+            media(ContentKind::Sticker, 50, &["image/webp", "application/x-tgsticker", "video/webm"]),
         ],
         buttons: true,
         replies: true,

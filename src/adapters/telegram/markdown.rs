@@ -44,11 +44,7 @@ pub(super) fn is_unmarked(text: &str) -> bool {
 /// Reads `text`.
 pub(super) fn parse(text: &str) -> Vec<Node> {
     let chars: Vec<char> = text.chars().collect();
-    Reader {
-        chars: &chars,
-        in_link: false,
-    }
-    .read(0, chars.len())
+    Reader { chars: &chars, in_link: false }.read(0, chars.len())
 }
 
 /// What a reader sees of `nodes`, without any marks.
@@ -169,17 +165,10 @@ impl Reader<'_> {
         }
         let url = self.text(start, end);
         let known = ["http://", "https://", "tg://", "mailto:", "tel:"];
-        if !known
-            .iter()
-            .any(|scheme| url.starts_with(scheme) && url.len() > scheme.len())
-        {
+        if !known.iter().any(|scheme| url.starts_with(scheme) && url.len() > scheme.len()) {
             return None;
         }
-        let label = Self {
-            in_link: true,
-            ..self
-        }
-        .read(at + 1, bracket);
+        let label = Self { in_link: true, ..self }.read(at + 1, bracket);
         (!visible(&label).trim().is_empty()).then_some((Node::Link { label, url }, end + 1))
     }
 
@@ -234,18 +223,12 @@ mod tests {
                 text(" "),
                 Node::Code("e*".to_owned()),
                 text(" "),
-                Node::Link {
-                    label: vec![text("f")],
-                    url: "https://x.y/(z)".to_owned()
-                },
+                Node::Link { label: vec![text("f")], url: "https://x.y/(z)".to_owned() },
             ]
         );
         assert_eq!(
             parse("```rust\nfn main() {}\n```"),
-            [Node::Fenced {
-                language: "rust".to_owned(),
-                code: "fn main() {}".to_owned()
-            }]
+            [Node::Fenced { language: "rust".to_owned(), code: "fn main() {}".to_owned() }]
         );
     }
 
@@ -269,19 +252,13 @@ mod tests {
             "**open",
         ] {
             assert_eq!(visible(&parse(plain)), plain);
-            assert!(
-                parse(plain).iter().all(|node| matches!(node, Node::Text(_))),
-                "{plain}"
-            );
+            assert!(parse(plain).iter().all(|node| matches!(node, Node::Text(_))), "{plain}");
         }
     }
 
     #[test]
     fn a_backslash_makes_a_mark_ordinary_and_stays_before_anything_else() {
-        assert_eq!(
-            parse(r"\**a\** \_b\_ c:\d"),
-            [text(r"**a** _b_ c:\d")].map(|n| n).to_vec()
-        );
+        assert_eq!(parse(r"\**a\** \_b\_ c:\d"), [text(r"**a** _b_ c:\d")].map(|n| n).to_vec());
         assert_eq!(parse(r"**a\*\*b**"), [Node::Bold(vec![text("a**b")])]);
     }
 
@@ -289,11 +266,7 @@ mod tests {
     fn marks_in_code_do_not_close_what_is_around_it() {
         assert_eq!(
             parse("**a `**` b**"),
-            [Node::Bold(vec![
-                text("a "),
-                Node::Code("**".to_owned()),
-                text(" b")
-            ])]
+            [Node::Bold(vec![text("a "), Node::Code("**".to_owned()), text(" b")])]
         );
     }
 }

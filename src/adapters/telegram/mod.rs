@@ -82,11 +82,7 @@ struct SentChat {
 impl Telegram {
     /// The channel, at Telegram's own address or at the one that the configuration gives (one's own Bot API server).
     pub fn new(config: &AdaptersConfig) -> Self {
-        Self {
-            api: Api::new(config),
-            ids: Arc::clone(&config.ids),
-            capabilities: limits::capabilities(),
-        }
+        Self { api: Api::new(config), ids: Arc::clone(&config.ids), capabilities: limits::capabilities() }
     }
 
     async fn call<T: DeserializeOwned>(
@@ -103,9 +99,7 @@ impl Telegram {
 
     /// 256 random bits in letters that Telegram admits.
     fn secret(&self) -> String {
-        (0..4).fold(String::new(), |secret, _| {
-            format!("{secret}{:016x}", self.ids.number())
-        })
+        (0..4).fold(String::new(), |secret, _| format!("{secret}{:016x}", self.ids.number()))
     }
 }
 
@@ -160,9 +154,7 @@ impl Channel for Telegram {
         }
         Ok(Connected {
             external_id: me.id.to_string(),
-            name: Some(me.first_name)
-                .filter(|name| !name.is_empty())
-                .or(me.username),
+            name: Some(me.first_name).filter(|name| !name.is_empty()).or(me.username),
             credentials,
             settings: Value::Object(settings),
         })
@@ -171,18 +163,10 @@ impl Channel for Telegram {
     fn check(&self, content: &Content) -> Result<(), ContentProblem> {
         self.capabilities.check(content)?;
         let problem = |field: &str, code, message: &str| {
-            Err(ContentProblem {
-                field: field.to_owned(),
-                code,
-                message: message.to_owned(),
-            })
+            Err(ContentProblem { field: field.to_owned(), code, message: message.to_owned() })
         };
         match content {
-            Content::Text {
-                text,
-                format,
-                buttons,
-            } => {
+            Content::Text { text, format, buttons } => {
                 if *format == Format::Markdown && markdown::visible(&markdown::parse(text)).trim().is_empty()
                 {
                     return problem("text", "empty", "nothing is left of it without its marks");
@@ -190,22 +174,16 @@ impl Channel for Telegram {
                 keyboard::check(buttons)
             }
             Content::Contacts { contacts } => match contacts.as_slice() {
-                [card] if card.phones.is_empty() => problem(
-                    "contacts[0].phones",
-                    "empty",
-                    "Telegram's address cards need a phone number",
-                ),
+                [card] if card.phones.is_empty() => {
+                    problem("contacts[0].phones", "empty", "Telegram's address cards need a phone number")
+                }
                 [card] if vcard::write(card).len() > vcard::MAX => problem(
                     "contacts[0]",
                     "too_long",
                     "more than the 2048 bytes that Telegram takes as a vCard",
                 ),
                 [_] => Ok(()),
-                _ => problem(
-                    "contacts",
-                    "out_of_range",
-                    "Telegram takes one address card a message",
-                ),
+                _ => problem("contacts", "out_of_range", "Telegram takes one address card a message"),
             },
             _ => Ok(()),
         }
@@ -229,11 +207,7 @@ impl Channel for Telegram {
         let payload: Value = serde_json::from_slice(request.body).map_err(|_| malformed.clone())?;
         let id = parse::update_id(&payload).ok_or(malformed)?;
         Ok(WebhookResponse {
-            events: vec![WebhookEvent {
-                dedupe_key: id.to_string(),
-                account: None,
-                payload,
-            }],
+            events: vec![WebhookEvent { dedupe_key: id.to_string(), account: None, payload }],
             answer: None,
         })
     }

@@ -43,10 +43,7 @@ fn typed<T: DeserializeOwned>(kind: &str, body: &Value) -> Result<T, ParseError>
 }
 
 fn malformed(detail: &str) -> ParseError {
-    ParseError {
-        channel: super::NAME,
-        detail: detail.to_owned(),
-    }
+    ParseError { channel: super::NAME, detail: detail.to_owned() }
 }
 
 fn message(account: &Account, message: &Message) -> Inbound {
@@ -56,10 +53,7 @@ fn message(account: &Account, message: &Message) -> Inbound {
     if let Some(from) = message.migrate_from_chat_id {
         // The other half of the same news, told in the new chat; either may come alone.
         let to = message.chat.id.to_string();
-        return Inbound {
-            chat: from.to_string(),
-            ..inbound(message, InboundKind::ChatMoved { to })
-        };
+        return Inbound { chat: from.to_string(), ..inbound(message, InboundKind::ChatMoved { to }) };
     }
     let kind = match content::read(&message.rest) {
         Body::Service(what) => InboundKind::Ignored { what },
@@ -85,10 +79,7 @@ fn edited(message: &Message) -> Inbound {
         },
     };
     let at = seconds(message.edit_date.unwrap_or(message.date));
-    Inbound {
-        at,
-        ..inbound(message, kind)
-    }
+    Inbound { at, ..inbound(message, kind) }
 }
 
 /// A pressed button is something the contact said, in answer to the message that it stood under.
@@ -99,10 +90,7 @@ fn callback(callback: CallbackQuery, body: &Value) -> Inbound {
     };
     let kind = InboundKind::Message {
         provider_id: format!("callback:{}", callback.id),
-        content: Content::Callback {
-            title: title_of(&data, message.rest.get("reply_markup")),
-            data,
-        },
+        content: Content::Callback { title: title_of(&data, message.rest.get("reply_markup")), data },
         reply_to: Some(provider_id(message.message_id, message.ephemeral_message_id)),
         echo: false,
     };
@@ -130,24 +118,11 @@ fn reaction(reaction: Reaction) -> Inbound {
         one.emoji
             .or_else(|| one.custom_emoji_id.map(|id| format!("custom_emoji:{id}")))
             // Paid reactions are stars; kinds to come are at least not nothing.
-            .unwrap_or_else(|| {
-                if one.kind == "paid" {
-                    "⭐".to_owned()
-                } else {
-                    one.kind
-                }
-            })
+            .unwrap_or_else(|| if one.kind == "paid" { "⭐".to_owned() } else { one.kind })
     });
-    let kind = InboundKind::Reacted {
-        provider_id: reaction.message_id.to_string(),
-        emoji: emoji.collect(),
-    };
+    let kind = InboundKind::Reacted { provider_id: reaction.message_id.to_string(), emoji: emoji.collect() };
     Inbound {
-        from: reaction
-            .user
-            .as_ref()
-            .map(person)
-            .or(reaction.actor_chat.as_ref().map(as_party)),
+        from: reaction.user.as_ref().map(person).or(reaction.actor_chat.as_ref().map(as_party)),
         at: seconds(reaction.date),
         ..in_chat(&reaction.chat, kind)
     }
@@ -169,22 +144,14 @@ fn membership(change: Membership, body: &Value) -> Inbound {
 
 /// An update of no concern, or of a kind that is not known, with whatever can be told about its whereabouts.
 fn ignored(body: &Value, what: &str) -> Inbound {
-    let kind = InboundKind::Ignored {
-        what: what.to_owned(),
-    };
+    let kind = InboundKind::Ignored { what: what.to_owned() };
     let read = |key: &str| body.get(key).or_else(|| body.get("message")?.get(key));
     let from = body.get("from").or_else(|| body.get("user"));
     let from = from.and_then(|from| User::deserialize(from).ok());
     let chat = read("chat").and_then(|chat| Chat::deserialize(chat).ok());
-    let at = read("date")
-        .and_then(Value::as_i64)
-        .map_or(Timestamp::ZERO, seconds);
+    let at = read("date").and_then(Value::as_i64).map_or(Timestamp::ZERO, seconds);
     match chat {
-        Some(chat) => Inbound {
-            from: from.as_ref().map(person),
-            at,
-            ..in_chat(&chat, kind)
-        },
+        Some(chat) => Inbound { from: from.as_ref().map(person), at, ..in_chat(&chat, kind) },
         None => Inbound {
             chat: from.as_ref().map(|from| from.id.to_string()).unwrap_or_default(),
             chat_kind: ConversationKind::Direct,
@@ -202,10 +169,7 @@ fn inbound(message: &Message, kind: InboundKind) -> Inbound {
     let speaker = message.sender_chat.as_ref().map(as_party);
     Inbound {
         // Replies in ordinary groups carry a thread id too, but nothing can be sent into it.
-        thread: message
-            .message_thread_id
-            .filter(|_| message.is_topic_message)
-            .map(|id| id.to_string()),
+        thread: message.message_thread_id.filter(|_| message.is_topic_message).map(|id| id.to_string()),
         from: speaker.or(message.from.as_ref().map(person)),
         at: seconds(message.date),
         ..in_chat(&message.chat, kind)
@@ -246,24 +210,14 @@ fn provider_id(message_id: i64, ephemeral: Option<i64>) -> String {
 
 fn person(user: &User) -> Party {
     let name = full_name(&user.first_name, user.last_name.as_deref());
-    Party {
-        address: user.id.to_string(),
-        name: Some(name).filter(|name| !name.is_empty()),
-        phone: None,
-    }
+    Party { address: user.id.to_string(), name: Some(name).filter(|name| !name.is_empty()), phone: None }
 }
 
 fn as_party(chat: &Chat) -> Party {
-    let private = full_name(
-        chat.first_name.as_deref().unwrap_or_default(),
-        chat.last_name.as_deref(),
-    );
+    let private = full_name(chat.first_name.as_deref().unwrap_or_default(), chat.last_name.as_deref());
     Party {
         address: chat.id.to_string(),
-        name: chat
-            .title
-            .clone()
-            .or(Some(private).filter(|name| !name.is_empty())),
+        name: chat.title.clone().or(Some(private).filter(|name| !name.is_empty())),
         phone: None,
     }
 }

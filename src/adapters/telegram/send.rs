@@ -10,11 +10,7 @@ use super::{html, keyboard, vcard};
 /// The call that sends a message.
 pub(super) fn call(message: &Outgoing) -> Result<Call, ChannelError> {
     let call = match &message.content {
-        Content::Text {
-            text,
-            format,
-            buttons,
-        } => text_call("sendMessage", text, *format, buttons),
+        Content::Text { text, format, buttons } => text_call("sendMessage", text, *format, buttons),
         Content::Image { media, caption } => {
             // As a photo, a GIF would lose its motion.
             let (method, field) = if media.mime.as_deref() == Some("image/gif") {
@@ -41,19 +37,13 @@ pub(super) fn call(message: &Outgoing) -> Result<Call, ChannelError> {
             let emoji = emoji.as_deref().filter(|_| call.upload.is_some());
             call.with_some("emoji", emoji)
         }
-        Content::Location {
-            latitude,
-            longitude,
-            name,
-            address,
-        } => location(*latitude, *longitude, name.as_deref(), address.as_deref()),
+        Content::Location { latitude, longitude, name, address } => {
+            location(*latitude, *longitude, name.as_deref(), address.as_deref())
+        }
         Content::Contacts { contacts } => contact(contacts)?,
         Content::Callback { .. } | Content::Unsupported { .. } => {
             let kind = message.content.kind();
-            return Err(ChannelError::permanent(
-                "unsupported",
-                format!("{kind} cannot be sent"),
-            ));
+            return Err(ChannelError::permanent("unsupported", format!("{kind} cannot be sent")));
         }
     };
     Ok(call
@@ -68,9 +58,7 @@ pub(super) fn text_call(method: &'static str, text: &str, format: Format, button
     let call = Call::new(method);
     let call = match format {
         Format::Plain => call.with("text", text),
-        Format::Markdown => call
-            .with("text", html::from_markdown(text))
-            .with("parse_mode", "HTML"),
+        Format::Markdown => call.with("text", html::from_markdown(text)).with("parse_mode", "HTML"),
     };
     call.with_some("reply_markup", keyboard::markup(buttons))
 }
@@ -130,27 +118,12 @@ fn file_call(
             };
             mime.to_owned()
         });
-        let upload = Upload {
-            field,
-            name: file_name(media, field, &mime),
-            mime,
-            bytes: bytes.clone(),
-        };
-        return Ok(Call {
-            upload: Some(upload),
-            ..call
-        });
+        let upload = Upload { field, name: file_name(media, field, &mime), mime, bytes: bytes.clone() };
+        return Ok(Call { upload: Some(upload), ..call });
     }
-    let handle = media
-        .provider_ref
-        .as_ref()
-        .or(media.url.as_ref())
-        .ok_or_else(|| {
-            ChannelError::permanent(
-                "media",
-                "the file has neither bytes, nor a link, nor a handle at Telegram",
-            )
-        })?;
+    let handle = media.provider_ref.as_ref().or(media.url.as_ref()).ok_or_else(|| {
+        ChannelError::permanent("media", "the file has neither bytes, nor a link, nor a handle at Telegram")
+    })?;
     // Telegram fetches a link before it answers.
     let patience = std::time::Duration::from_secs(if media.provider_ref.is_none() { 60 } else { 0 });
     Ok(Call { patience, ..call }.with(field, handle.as_str()))
@@ -182,11 +155,7 @@ fn file_name(media: &Media, field: &str, mime: &str) -> String {
 fn location(latitude: f64, longitude: f64, name: Option<&str>, address: Option<&str>) -> Call {
     let named = |words: Option<&str>| words.filter(|words| !words.trim().is_empty()).map(str::to_owned);
     let (name, address) = (named(name), named(address));
-    let place = |method| {
-        Call::new(method)
-            .with("latitude", latitude)
-            .with("longitude", longitude)
-    };
+    let place = |method| Call::new(method).with("latitude", latitude).with("longitude", longitude);
     match (name, address) {
         (None, None) => place("sendLocation"),
         (name, address) => {
@@ -199,10 +168,7 @@ fn location(latitude: f64, longitude: f64, name: Option<&str>, address: Option<&
 
 fn contact(contacts: &[ContactCard]) -> Result<Call, ChannelError> {
     let [card] = contacts else {
-        return Err(ChannelError::permanent(
-            "contacts",
-            "Telegram takes one address card a message",
-        ));
+        return Err(ChannelError::permanent("contacts", "Telegram takes one address card a message"));
     };
     let phone = card
         .phones

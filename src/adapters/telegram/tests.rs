@@ -57,12 +57,7 @@ fn line(inbound: &Inbound) -> String {
         let _ = write!(line, " thread {thread}");
     }
     if let Some(from) = &inbound.from {
-        let _ = write!(
-            line,
-            " from {} `{}`",
-            from.address,
-            from.name.as_deref().unwrap_or("?")
-        );
+        let _ = write!(line, " from {} `{}`", from.address, from.name.as_deref().unwrap_or("?"));
     }
     let _ = write!(line, " at {}: ", inbound.at.as_micros() / 1_000_000);
     let json = |content: &Content| {
@@ -73,16 +68,8 @@ fn line(inbound: &Inbound) -> String {
         }
     };
     let _ = match &inbound.kind {
-        InboundKind::Message {
-            provider_id,
-            content,
-            reply_to,
-            echo,
-        } => {
-            let reply = reply_to
-                .as_ref()
-                .map(|id| format!(" answers {id}"))
-                .unwrap_or_default();
+        InboundKind::Message { provider_id, content, reply_to, echo } => {
+            let reply = reply_to.as_ref().map(|id| format!(" answers {id}")).unwrap_or_default();
             let echo = if *echo { " echo" } else { "" };
             write!(line, "message {provider_id}{reply}{echo} {}", json(content))
         }
@@ -108,27 +95,17 @@ fn compare(updates: &str, expected: &str) {
 
 #[test]
 fn examples_from_the_telegram_crates_mean_what_they_should() {
-    compare(
-        include_str!("fixtures/crates.json"),
-        include_str!("fixtures/crates.txt"),
-    );
+    compare(include_str!("fixtures/crates.json"), include_str!("fixtures/crates.txt"));
 }
 
 #[test]
 fn an_update_of_every_kind_means_what_it_should() {
-    compare(
-        include_str!("fixtures/kinds.json"),
-        include_str!("fixtures/kinds.txt"),
-    );
+    compare(include_str!("fixtures/kinds.json"), include_str!("fixtures/kinds.txt"));
 }
 
 #[test]
 fn every_kind_that_we_ask_for_has_an_example() {
-    let examples = [
-        include_str!("fixtures/crates.json"),
-        include_str!("fixtures/kinds.json"),
-    ]
-    .concat();
+    let examples = [include_str!("fixtures/crates.json"), include_str!("fixtures/kinds.json")].concat();
     for kind in update::KINDS {
         assert!(examples.contains(&format!("\"{kind}\":{{")), "{kind}");
     }
@@ -153,9 +130,7 @@ fn what_is_not_an_update_is_an_error_that_does_not_quote_it() {
 fn login() -> Login {
     Login {
         account: account(),
-        credentials: Credentials::default()
-            .with("bot_token", "1:t0ken")
-            .with("webhook_secret", "s3cret"),
+        credentials: Credentials::default().with("bot_token", "1:t0ken").with("webhook_secret", "s3cret"),
     }
 }
 
@@ -164,14 +139,7 @@ fn receive(secret: Option<&str>, body: &str) -> Result<channel::WebhookResponse,
         .map(|secret| ("x-telegram-bot-api-secret-token".to_owned(), secret.to_owned()))
         .into_iter()
         .collect();
-    telegram().receive(
-        &login(),
-        &WebhookRequest {
-            headers: &headers,
-            query: "",
-            body: body.as_bytes(),
-        },
-    )
+    telegram().receive(&login(), &WebhookRequest { headers: &headers, query: "", body: body.as_bytes() })
 }
 
 #[test]
@@ -186,10 +154,7 @@ fn a_webhook_shows_its_secret_and_is_known_by_its_number() {
         assert_eq!(receive(wrong, body), Err(WebhookError::Signature));
     }
     for malformed in ["", "[]", "{}", r#"{"update_id":"7"}"#] {
-        assert_eq!(
-            receive(Some("s3cret"), malformed),
-            Err(WebhookError::Malformed("Telegram"))
-        );
+        assert_eq!(receive(Some("s3cret"), malformed), Err(WebhookError::Malformed("Telegram")));
     }
 }
 
@@ -197,16 +162,8 @@ fn a_webhook_shows_its_secret_and_is_known_by_its_number() {
 fn content_that_telegram_would_refuse_is_named_before_anything_is_stored() {
     let content = |json| serde_json::from_value::<Content>(json).unwrap();
     for (bad, field, code) in [
-        (
-            json!({"type": "text", "text": "a".repeat(4097)}),
-            "text",
-            "too_long",
-        ),
-        (
-            json!({"type": "text", "text": "```\n\n```", "format": "markdown"}),
-            "",
-            "",
-        ),
+        (json!({"type": "text", "text": "a".repeat(4097)}), "text", "too_long"),
+        (json!({"type": "text", "text": "```\n\n```", "format": "markdown"}), "", ""),
         (
             json!({"type": "text", "text": "a", "buttons": [[{"title": "x", "data": ""}]]}),
             "buttons[0][0].data",
@@ -217,16 +174,8 @@ fn content_that_telegram_would_refuse_is_named_before_anything_is_stored() {
             "caption",
             "too_long",
         ),
-        (
-            json!({"type": "contacts", "contacts": [{"name": "a"}]}),
-            "contacts[0].phones",
-            "empty",
-        ),
-        (
-            json!({"type": "contacts", "contacts": []}),
-            "contacts",
-            "out_of_range",
-        ),
+        (json!({"type": "contacts", "contacts": [{"name": "a"}]}), "contacts[0].phones", "empty"),
+        (json!({"type": "contacts", "contacts": []}), "contacts", "out_of_range"),
         (
             json!({"type": "contacts", "contacts": [{"name": "a".repeat(2048), "phones": ["1"]}]}),
             "contacts[0]",

@@ -7,11 +7,8 @@ pub(super) const MAX: usize = 2048;
 
 /// A card as a vCard.
 pub(super) fn write(card: &ContactCard) -> String {
-    let mut lines = vec![
-        "BEGIN:VCARD".to_owned(),
-        "VERSION:3.0".to_owned(),
-        format!("FN:{}", escape(&card.name)),
-    ];
+    let mut lines =
+        vec!["BEGIN:VCARD".to_owned(), "VERSION:3.0".to_owned(), format!("FN:{}", escape(&card.name))];
     lines.extend(card.phones.iter().map(|phone| format!("TEL:{}", escape(phone))));
     lines.extend(card.emails.iter().map(|email| format!("EMAIL:{}", escape(email))));
     lines.push("END:VCARD".to_owned());
@@ -23,11 +20,7 @@ pub(super) fn values(vcard: &str, name: &str) -> Vec<String> {
     vcard
         .lines()
         .filter_map(|line| line.split_once(':'))
-        .filter(|(key, _)| {
-            key.split(';')
-                .next()
-                .is_some_and(|key| key.eq_ignore_ascii_case(name))
-        })
+        .filter(|(key, _)| key.split(';').next().is_some_and(|key| key.eq_ignore_ascii_case(name)))
         .map(|(_, value)| unescape(value.trim()))
         .filter(|value| !value.is_empty())
         .collect()
@@ -81,9 +74,6 @@ mod tests {
 
     #[test]
     fn parameters_of_a_property_are_passed_over() {
-        assert_eq!(
-            values("TEL;TYPE=CELL:+1 555\r\nTEL:\r\nnonsense", "TEL"),
-            ["+1 555"]
-        );
+        assert_eq!(values("TEL;TYPE=CELL:+1 555\r\nTEL:\r\nnonsense", "TEL"), ["+1 555"]);
     }
 }

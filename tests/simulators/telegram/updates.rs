@@ -147,6 +147,7 @@ pub(crate) async fn deliver(shared: Arc<Shared>, token: String) {
             }
             Ok(())
         });
+        shared.news.notify_waiters();
         if failed {
             tokio::time::sleep(shared.options.webhook_retry).await;
         }
