@@ -128,3 +128,68 @@ impl Flight {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use async_trait::async_trait;
+    use model::{Queue, Timestamp, WorkerId};
+
+    use super::*;
+
+    /// Lets messages through when told to, and notes how large they were.
+    #[derive(Debug)]
+    struct Slow {
+        gate: tokio::sync::Semaphore,
+        loads: Mutex<Vec<usize>>,
+    }
+
+    #[async_trait]
+    impl Engine for Slow {
+        async fn apply(&self, ops: Vec<Op>) -> Answer {
+            self.loads.lock().unwrap().push(ops.len());
+            self.gate.acquire().await.unwrap().forget();
+            // Each is answered by something of its own.
+            let answer = |op: &Op| match op {
+                Op::Claim { max, .. } => Outcome::Pushed { inserted: *max },
+                _ => Outcome::Ok,
+            };
+            Ok(ops.iter().map(answer).collect())
+        }
+
+        async fn wake(&self, _: Queue, _: WorkerId, _: Duration) {}
+
+        async fn now(&self) -> Result<Timestamp, QueueError> {
+            Ok(Timestamp::ZERO)
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_asked_while_others_fly_travels_together_and_each_gets_its_own_answer() {
+        let slow = Arc::new(Slow { gate: tokio::sync::Semaphore::new(0), loads: Mutex::default() });
+        let coalescer = Arc::new(Coalescer::new(Arc::clone(&slow) as _));
+        let mut calls = tokio::task::JoinSet::new();
+        for n in 0..50 {
+            let coalescer = Arc::clone(&coalescer);
+            calls.spawn(async move {
+                let worker = WorkerId(uuid::Uuid::nil());
+                let op = Op::Claim { queue: Queue::Send, worker, max: n };
+                assert_eq!(coalescer.call(vec![op]).await, Ok(vec![Outcome::Pushed { inserted: n }]));
+            });
+        }
+        // Until each of them either flies or waits.
+        let asked = || slow.loads.lock().unwrap().iter().sum::<usize>() + coalescer.gate().waiting.len();
+        while asked() < 50 {
+            tokio::task::yield_now().await;
+        }
+        slow.gate.add_permits(50);
+        while let Some(call) = calls.join_next().await {
+            call.unwrap();
+        }
+        let loads = slow.loads.lock().unwrap().clone();
+        assert_eq!(loads.iter().sum::<usize>(), 50);
+        assert!(loads.len() <= FLIGHTS + 1, "{loads:?}");
+        assert_eq!(coalescer.gate().flying, 0);
+    }
+}

@@ -38,12 +38,25 @@ impl Engine for Liar {
     }
 }
 
-async fn is_caught(what: &str, hears: fn(&mut Op), says: fn(&mut Outcome)) {
+/// The judge's verdict, if it found something.
+async fn verdict(hears: fn(&mut Op), says: fn(&mut Outcome)) -> Option<String> {
     let mut subject = Subject::memory();
     subject.engine = Arc::new(Liar { honest: subject.engine, hears, says });
     let chance = Chance { seed: 1, steps: 6_000, unit: Duration::from_millis(50), leases: true };
     let judged = tokio::spawn(async move { random(&subject, chance).await }).await;
-    assert!(judged.is_err_and(|error| error.is_panic()), "{what} went unseen");
+    let panic = judged.err()?.into_panic();
+    Some(*panic.downcast::<String>().expect("the judge says what is wrong"))
+}
+
+async fn is_caught(what: &str, hears: fn(&mut Op), says: fn(&mut Outcome)) {
+    let verdict = verdict(hears, says).await;
+    let verdict = verdict.unwrap_or_else(|| panic!("{what} went unseen"));
+    assert!(verdict.starts_with("seed 1: "), "it was not the judge who found it: {verdict}");
+}
+
+#[tokio::test]
+async fn an_honest_engine_passes() {
+    assert_eq!(verdict(|_| (), |_| ()).await, None);
 }
 
 macro_rules! hears {

@@ -6,13 +6,16 @@ use std::time::Duration;
 
 use apalis_core::error::BoxDynError;
 use apalis_core::worker::builder::WorkerBuilder;
-use model::{Class, Queue, Scope, SystemClock, Timestamp, WorkerId};
+use async_trait::async_trait;
+use model::{Class, ManualClock, Queue, Scope, SystemClock, Timestamp, WorkerId};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{Claimed, Heart, LaneBackend, LaneStates, Policy, Settings, Unsettled};
-use crate::{Claim, Engine, Grant, JobId, JobPlace, LaneId, Lanes, MemoryEngine, Push, Settle};
+use crate::{
+    Claim, Engine, Grant, JobId, JobPlace, LaneId, Lanes, MemoryEngine, Op, Outcome, Push, QueueError, Settle,
+};
 
 #[derive(Debug, Default)]
 struct Fails(Mutex<Vec<Unsettled>>);
@@ -56,9 +59,10 @@ fn push(name: &str, width: u32) -> Push {
 
 impl Bench {
     fn new() -> Self {
-        let clock = Arc::new(SystemClock);
-        let engine: Arc<dyn Engine> = Arc::new(MemoryEngine::new(clock));
-        let lanes = Lanes::new(engine);
+        Self::of(Lanes::new(Arc::new(MemoryEngine::new(Arc::new(SystemClock)))))
+    }
+
+    fn of(lanes: Lanes) -> Self {
         let worker = WorkerId(Uuid::from_u128(1));
         let heart = Heart::start(lanes.clone(), worker, CancellationToken::new());
         let (states, policy) = (LaneStates::default(), Arc::default());
@@ -87,7 +91,10 @@ impl Bench {
 
     async fn until(&self, enough: impl Fn(usize, usize) -> bool) {
         loop {
-            let queue = self.lanes.inspect(Queue::Send, 0).await.unwrap();
+            // Past the calls of the worker, so as not to share their fate.
+            let look = Op::Inspect { queue: Queue::Send, limit: 0 };
+            let answers = self.lanes.engine().apply(vec![look]).await.unwrap();
+            let [Outcome::Queue(queue)] = &answers[..] else { panic!("{answers:?}") };
             if enough(queue.waiting, queue.claimed) {
                 return;
             }
@@ -249,4 +256,97 @@ async fn what_is_parked_comes_back_by_itself() {
     assert!(bench.policy.0.lock().unwrap().is_empty());
     bench.stop.cancel();
     worker.await.unwrap();
+}
+
+#[tokio::test]
+async fn lane_time_on_a_worker_is_the_engines_own_clock_where_they_share_one() {
+    let clock = Arc::new(ManualClock::new(Timestamp::from_micros(1)));
+    let engine = Arc::new(MemoryEngine::new(Arc::clone(&clock) as _));
+    let bench = Bench::of(Lanes::on_clock(Arc::clone(&engine) as _, Arc::clone(&clock) as _));
+    bench.push(&["a"], 1).await;
+    let hour = Duration::from_hours(1);
+    let worker = bench.serve(1, move |claimed: Claimed| async move {
+        if claimed.claim().waits.is_empty() {
+            let until = claimed.now() + hour;
+            return Ok(claimed.park(until, "gap", Scope::Job).await?);
+        }
+        assert_eq!(claimed.now(), Timestamp::from_micros(1) + hour);
+        Ok(claimed.settle(Settle::Done).await?)
+    });
+    let job = || bench.lanes.find(JobId("a".to_owned()), lane());
+    while !matches!(job().await.unwrap(), JobPlace::Waiting { held: Some(_), .. }) {
+        tokio::task::yield_now().await;
+    }
+    clock.advance(hour);
+    engine.look_again();
+    bench.drained().await;
+    assert!(bench.policy.0.lock().unwrap().is_empty());
+    bench.stop.cancel();
+    worker.await.unwrap();
+}
+
+/// Answers nothing useful for a while.
+#[derive(Debug)]
+struct Rebuilding {
+    engine: MemoryEngine,
+    refusals: AtomicUsize,
+}
+
+#[async_trait]
+impl Engine for Rebuilding {
+    async fn apply(&self, ops: Vec<Op>) -> Result<Vec<Outcome>, QueueError> {
+        let claims = ops.iter().any(|op| matches!(op, Op::Claim { .. } | Op::Settle { .. }));
+        let left = self.refusals.load(Ordering::SeqCst);
+        if claims && left > 0 {
+            self.refusals.store(left - 1, Ordering::SeqCst);
+            return Err(QueueError::Rebuilding);
+        }
+        self.engine.apply(ops).await
+    }
+
+    async fn wake(&self, queue: Queue, worker: WorkerId, longest: Duration) {
+        self.engine.wake(queue, worker, longest).await;
+    }
+
+    async fn now(&self) -> Result<Timestamp, QueueError> {
+        self.engine.now().await
+    }
+}
+
+#[tokio::test]
+async fn an_engine_that_does_not_answer_ends_no_worker_and_loses_no_settle() {
+    let engine = MemoryEngine::new(Arc::new(SystemClock));
+    let engine = Arc::new(Rebuilding { engine, refusals: AtomicUsize::new(2) });
+    let bench = Bench::of(Lanes::new(Arc::clone(&engine) as _));
+    bench.push(&["a"], 1).await;
+    let refusing = Arc::clone(&engine);
+    let worker = bench.serve(1, move |claimed: Claimed| {
+        refusing.refusals.store(2, Ordering::SeqCst);
+        async move { Ok(claimed.settle(Settle::Done).await?) }
+    });
+    bench.drained().await;
+    assert!(bench.policy.0.lock().unwrap().is_empty());
+    bench.stop.cancel();
+    worker.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_heart_tells_when_its_lease_was_lost() {
+    let clock = Arc::new(ManualClock::new(Timestamp::from_micros(1)));
+    let engine: Arc<dyn Engine> = Arc::new(MemoryEngine::new(Arc::clone(&clock) as _));
+    let lanes = Lanes::on_clock(engine, Arc::clone(&clock) as _);
+    let bench = Bench::of(lanes.clone());
+    bench.heart.first_beat().await;
+    assert!(bench.heart.confirmed_within(Duration::from_secs(2)));
+    // Somebody else sees seven seconds go by within the pause between two beats.
+    for _ in 0..7 {
+        clock.advance(Duration::from_secs(1));
+        lanes.beat(WorkerId(Uuid::from_u128(2))).await.unwrap();
+    }
+    assert_eq!(lanes.reap().await.unwrap().0, [bench.heart.worker()]);
+    assert_eq!(bench.heart.losses(), 0);
+    while bench.heart.losses() == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(bench.heart.losses(), 1);
 }
