@@ -24,7 +24,8 @@ macro_rules! take_seq {
             updated_at = $6
             WHERE workspace_id = $1 AND account_id = $2 AND ",
             $by,
-            " = $3 RETURNING id, contact_id, next_seq"
+            " = $3 AND EXISTS (SELECT 1 FROM accounts a WHERE a.id = $2 AND a.deleted_at IS NULL)
+            RETURNING id, contact_id, next_seq"
         )
     };
 }

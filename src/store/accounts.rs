@@ -25,7 +25,8 @@ statements! {
     INSERT = concat!("INSERT INTO accounts (", columns!(), ")
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, NULL, NULL, NULL, NULL, $11, $12, $13,
         COALESCE((SELECT min(o.first_connected_at) FROM accounts o
-            WHERE o.workspace_id = $2 AND o.channel = $3 AND o.external_id = $5), $14), $15, $15)");
+            WHERE o.workspace_id = $2 AND o.channel = $3 AND o.external_id = $5), $14), $15, $15)
+        RETURNING first_connected_at");
     BY_ID = concat!("SELECT ", columns!(), " FROM accounts WHERE id = $1 AND deleted_at IS NULL");
     IN_WORKSPACE = concat!("SELECT ", columns!(), " FROM accounts
         WHERE workspace_id = $1 AND id = $2 AND deleted_at IS NULL");
@@ -173,7 +174,9 @@ impl NewAccount {
 }
 
 impl Store {
-    /// Makes an account. An identity that was connected here before keeps its age. [`StoreError::Conflict`] when the workspace has one with the same external id.
+    /// Makes an account. An identity that was connected here before keeps its age.
+    ///
+    /// [`StoreError::Conflict`] when the workspace has one with the same external id.
     pub async fn create_account(
         &self,
         workspace: WorkspaceId,
@@ -203,10 +206,10 @@ impl Store {
         let now = self.now();
         let event = self.ids.uuid(now);
         let sealed = self.seal_credentials(id, &new.credentials)?;
-        let account = new.at(id, workspace, now);
+        let mut account = new.at(id, workspace, now);
         let mut duplicate = false;
         transaction!(self.db, tx => {
-            let inserted = sqlx::query(INSERT)
+            let inserted: Result<Option<DateTime<Utc>>, sqlx::Error> = sqlx::query_scalar(INSERT)
                 .bind(id.0)
                 .bind(workspace.0)
                 .bind(&account.channel)
@@ -222,11 +225,20 @@ impl Store {
                 .bind(account.redelivery.as_str())
                 .bind(account.first_connected_at.map(Timestamp::to_datetime))
                 .bind(now.to_datetime())
-                .execute(&mut *tx)
+                .fetch_one(&mut *tx)
                 .await;
             match inserted {
-                Ok(_) => {}
+                Ok(first_connected_at) => {
+                    account.first_connected_at = first_connected_at.map(Timestamp::from);
+                }
                 Err(error) if StoreError::is_duplicate(&error) => {
+                    tx.rollback().await?;
+                    // It may be this very request that was faster.
+                    if let Some(idempotency) = idempotency
+                        && let Some(before) = self.answered_before(workspace, idempotency).await?
+                    {
+                        return Ok(before);
+                    }
                     return Err(StoreError::Conflict(format!(
                         "this workspace already has a {} account for {}",
                         new.channel,

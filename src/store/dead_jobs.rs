@@ -13,6 +13,7 @@ statements! {
     INSERT = "INSERT INTO dead_jobs (job, workspace_id, queue, lane, reason, died_at) VALUES ($1, $2, $3, $4, $5, $6)
         ON CONFLICT (job) DO UPDATE SET reason = excluded.reason, died_at = excluded.died_at";
     LIST = "SELECT job, queue, lane, reason, died_at FROM dead_jobs WHERE job > $1 ORDER BY job LIMIT $2";
+    ONE = "SELECT job, queue, lane, reason, died_at FROM dead_jobs WHERE job = $1";
     DELETE = "DELETE FROM dead_jobs WHERE job = $1";
     LOSS = "INSERT INTO job_losses (job, losses, last_at) VALUES ($1, 1, $2)
         ON CONFLICT (job) DO UPDATE SET losses = job_losses.losses + 1, last_at = excluded.last_at RETURNING losses";
@@ -43,6 +44,18 @@ struct Row {
     died_at: DateTime<Utc>,
 }
 
+impl From<Row> for DeadJob {
+    fn from(row: Row) -> Self {
+        Self {
+            job: row.job,
+            queue: row.queue,
+            lane: row.lane,
+            reason: row.reason,
+            died_at: row.died_at.into(),
+        }
+    }
+}
+
 impl Store {
     /// Records that a job was given up on.
     pub async fn bury_job(
@@ -69,16 +82,14 @@ impl Store {
     pub async fn dead_jobs(&self, after: &str, most: u32) -> Result<Vec<DeadJob>, StoreError> {
         let rows: Vec<Row> = read!(self.db, conn => sqlx::query_as(LIST)
             .bind(after).bind(i64::from(most)).fetch_all(conn).await)?;
-        Ok(rows
-            .into_iter()
-            .map(|row| DeadJob {
-                job: row.job,
-                queue: row.queue,
-                lane: row.lane,
-                reason: row.reason,
-                died_at: row.died_at.into(),
-            })
-            .collect())
+        Ok(rows.into_iter().map(DeadJob::from).collect())
+    }
+
+    /// A dead job.
+    pub async fn dead_job(&self, job: &str) -> Result<Option<DeadJob>, StoreError> {
+        let row: Option<Row> =
+            read!(self.db, conn => sqlx::query_as(ONE).bind(job).fetch_optional(conn).await)?;
+        Ok(row.map(DeadJob::from))
     }
 
     /// Forgets a dead job and its losses; false if there was none.

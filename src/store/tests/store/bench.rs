@@ -21,22 +21,19 @@ pub const START: Timestamp = Timestamp::from_micros(1_772_366_400_000_000);
 
 /// Runs each test on both engines.
 macro_rules! on_both {
-    ($(async fn $name:ident($bench:ident: &Bench) $body:block)+) => { $(
+    ($(async fn $name:ident($bench:ident: $type:ty) $body:block)+) => { $(
+        async fn $name($bench: $type) $body
+
         mod $name {
-            #[expect(clippy::wildcard_imports, reason = "the test's body sees what its file sees")]
-            use super::*;
-
-            async fn test($bench: &crate::bench::Bench) $body
-
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn sqlite() {
-                test(&crate::bench::Bench::sqlite().await).await;
+                super::$name(&crate::bench::Bench::sqlite().await).await;
             }
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn postgres() {
                 if let Some(bench) = crate::bench::Bench::postgres().await {
-                    test(&bench).await;
+                    super::$name(&bench).await;
                 }
             }
         }
