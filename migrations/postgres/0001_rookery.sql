@@ -153,6 +153,7 @@ CREATE INDEX messages_of_account ON messages (account_id, id);
 -- What is still to be done, for the look at earlier ones, the sweep and recovery.
 CREATE INDEX messages_unfinished ON messages (conversation_id, class, seq) WHERE status IN ('queued', 'sending');
 CREATE INDEX messages_unfinished_by_class ON messages (class, id) WHERE status IN ('queued', 'sending');
+CREATE INDEX messages_unfinished_of_account ON messages (account_id, class, id) WHERE status IN ('queued', 'sending');
 CREATE INDEX messages_scheduled ON messages (send_at) WHERE status = 'scheduled';
 
 CREATE TABLE attempts (
