@@ -8,7 +8,7 @@ use channel::Channels;
 use events::Hints;
 use model::{Clock, Ids, Timestamp, WorkerId, WorkspaceId};
 use pacing::Token;
-use queue::{Claimed, LEASE, Lanes, Push};
+use queue::{Claimed, LEASE, Lanes, Push, RedisEngine};
 use store::{Store, StoreError};
 
 /// How many workers a job may take down with it before it is dead.
@@ -42,6 +42,9 @@ pub struct App {
     pub store: Store,
     /// The queue.
     pub lanes: Lanes,
+    /// The shared queue of a fleet, which may be lost and must then be derived again; none where the queue is this
+    /// process's own.
+    pub redis: Option<Arc<RedisEngine>>,
     /// The networks.
     pub channels: Channels,
     /// Where news is announced.
@@ -61,20 +64,33 @@ pub struct App {
 }
 
 impl App {
-    /// The parts of a process. `alone`: the process has the store for itself.
+    /// The parts of a process. Without a shared queue it has the store for itself.
     #[expect(clippy::too_many_arguments, reason = "a record of parts, named at the only place that calls it")]
     pub fn new(
         store: Store,
         lanes: Lanes,
+        redis: Option<Arc<RedisEngine>>,
         channels: Channels,
         hints: Hints,
         clock: Arc<dyn Clock>,
         ids: Arc<Ids>,
-        alone: bool,
         timing: Timing,
     ) -> Self {
         let worker = ids.id(clock.now());
-        Self { store, lanes, channels, hints, clock, ids, worker, alone, timing, grants: Arc::default() }
+        let alone = redis.is_none();
+        Self {
+            store,
+            lanes,
+            redis,
+            channels,
+            hints,
+            clock,
+            ids,
+            worker,
+            alone,
+            timing,
+            grants: Arc::default(),
+        }
     }
 
     /// An open call is left alone until then: its worker may be alive, and the provider may still answer it.

@@ -1,12 +1,17 @@
 //! Pacing of one account's lane: its profile, and its state in the lane's bytes or from the send ledger.
 
+use std::time::Duration;
+
 use channel::{Capabilities, LimitScope, Pacing};
 use model::{Account, ConversationKind, Timestamp};
 use pacing::{Limit, PastSend, Profile, ProfileError, Reach, State};
 use queue::StateGuard;
-use store::{Store, StoreError};
+use store::StoreError;
 
 use crate::App;
+
+/// How soon a lane looks again whether a call that may be under way has ended.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// The rules of an account: its channel's, with every time divided by its scale.
 pub(crate) fn profile(capabilities: &Capabilities, account: &Account) -> Result<Profile, ProfileError> {
@@ -24,13 +29,27 @@ pub(crate) fn profile(capabilities: &Capabilities, account: &Account) -> Result<
                         LimitScope::Group => Reach::Group,
                     },
                     count: limit.count,
-                    window: std::time::Duration::try_from_secs_f64(limit.seconds).unwrap_or_default(),
+                    window: Duration::try_from_secs_f64(limit.seconds).unwrap_or_default(),
                 })
                 .collect();
             Profile::provider(&limits)?
         }
     };
     profile.scaled(account.pace_scale)
+}
+
+/// Why there is no state to decide over.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StateUnknown {
+    /// The ledger could not be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A call of the account may be under way at a worker that nobody hears of. Its end counts, so it is waited for.
+    #[error("a call may still be under way")]
+    OpenCall {
+        /// When to look again.
+        until: Timestamp,
+    },
 }
 
 /// The lane's pacing state as it is now: its bytes, or the ledger where those are missing or belong to other rules.
@@ -42,15 +61,15 @@ pub(crate) async fn state(
     width: u32,
     guard: &StateGuard,
     now: Timestamp,
-) -> Result<State, StoreError> {
+) -> Result<State, StateUnknown> {
     let kept = guard.state().bytes.as_deref().map(|bytes| State::from_bytes(profile, bytes));
     let mut state = match kept {
         Some(Ok(state)) => state,
         Some(Err(error)) => {
             tracing::info!(account.id = %account.id, %error, "pacing starts from the send ledger");
-            rebuild(&app.store, profile, account, width, now).await?
+            rebuild(app, profile, account, width, now).await?
         }
-        None => rebuild(&app.store, profile, account, width, now).await?,
+        None => rebuild(app, profile, account, width, now).await?,
     };
     let gone: Vec<_> = state
         .open_grants()
@@ -65,13 +84,19 @@ pub(crate) async fn state(
 }
 
 async fn rebuild(
-    store: &Store,
+    app: &App,
     profile: &Profile,
     account: &Account,
     width: u32,
     now: Timestamp,
-) -> Result<State, StoreError> {
-    let past = store.past_attempts(account.id, now - profile.horizon()).await?;
+) -> Result<State, StateUnknown> {
+    let past = app.store.past_attempts(account.id, now - profile.horizon()).await?;
+    // In a lane of width 1 a call counts from its answer, and the answer of this one is still to come.
+    let open = past.iter().filter(|attempt| width == 1 && attempt.ended_at.is_none());
+    let over = open.map(|attempt| app.call_is_over(attempt.worker, attempt.started_at)).max();
+    if let Some(over) = over.filter(|over| *over > now) {
+        return Err(StateUnknown::OpenCall { until: over.min(now + LOOK_AGAIN) });
+    }
     let past = past.into_iter().map(|attempt| PastSend {
         chat: attempt.conversation_id.to_string(),
         is_group: attempt.chat_kind != ConversationKind::Direct,

@@ -75,6 +75,9 @@ struct Duties {
 
 impl Duties {
     async fn see_to(&mut self, app: &App) -> Result<(), RecoveryError> {
+        if let Some(redis) = &app.redis {
+            recovery::ensure_queue(app, redis).await?;
+        }
         recovery::push_outskirts(app, GRACE).await?;
         if due(&mut self.swept, SWEEP) {
             for class in Class::ALL {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use model::{Class, MessageId, Timestamp};
-use queue::{Push, QueueError};
+use queue::{EpochError, Push, QueueError, RedisEngine, RedisState};
 use store::{PendingSend, StoreError};
 
 use crate::App;
@@ -20,6 +20,14 @@ pub enum RecoveryError {
     /// The queue did not take the jobs.
     #[error(transparent)]
     Queue(#[from] QueueError),
+    /// The queue did not begin anew.
+    #[error(transparent)]
+    Epoch(#[from] EpochError),
+    /// The number of the queue's epochs is used up.
+    #[error(
+        "the queue's epoch {0} is out of range: set the number in table queue_epoch back and flush Redis"
+    )]
+    OutOfRange(i64),
 }
 
 /// Pushes every job that rows tell of, urgent ones first, and says how many. What waits by its row is pushed as due: its
@@ -38,6 +46,26 @@ pub async fn load_lanes(app: &App) -> Result<usize, RecoveryError> {
     }
     loaded += push_outskirts(app, Duration::ZERO).await?;
     Ok(loaded)
+}
+
+/// Sees that the shared queue holds what rows tell of: after a restart, a flush or a failover everything is pushed anew
+/// under a new epoch. Workers claim nothing meanwhile; what they have under way ends by the rows alone.
+pub(crate) async fn ensure_queue(app: &App, redis: &RedisEngine) -> Result<(), RecoveryError> {
+    let reason = match redis.state().await? {
+        RedisState::Ready { .. } => return Ok(()),
+        // Only the leader loads, so whoever began this is gone.
+        RedisState::Loading { epoch } => format!("epoch {epoch} was begun but not opened"),
+        RedisState::Lost { reason } => reason,
+    };
+    let number = app.store.raise_epoch().await?;
+    let epoch = u64::try_from(number).map_err(|_| RecoveryError::OutOfRange(number))?;
+    tracing::warn!(reason, epoch, "the queue is lost and derived from rows");
+    metrics::counter!("rookery_queue_recoveries_total").increment(1);
+    redis.begin_epoch(epoch).await?;
+    let jobs = load_lanes(app).await?;
+    redis.open().await?;
+    tracing::info!(jobs, epoch, "the queue is whole again");
+    Ok(())
 }
 
 /// One round of the sweep over a class: pushes heads that were due `grace` ago and that the queue does not hold. Gives the

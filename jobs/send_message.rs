@@ -16,6 +16,7 @@ use pacing::{Ask, Decision, Grant, Profile, State};
 use queue::{Claimed, Grant as Granted, LaneError, Push, Settle, StateGuard};
 use store::{Ended, NewAttempt, OutcomeKind, SendView, StoreError};
 
+use crate::lane_pace::StateUnknown;
 use crate::outcome::{self, LOOK_AGAIN, Verdict};
 use crate::{App, JobError, Policy, lane_pace};
 
@@ -220,7 +221,13 @@ async fn admit(
     let mut guard = claimed.state().await;
     loop {
         let now = claimed.now();
-        let state = lane_pace::state(app, profile, &view.account, width, &guard, now).await?;
+        let state = match lane_pace::state(app, profile, &view.account, width, &guard, now).await {
+            Ok(state) => state,
+            Err(StateUnknown::OpenCall { until }) => {
+                return Ok(Admitted::Park { until, rule: "open_attempt".to_owned(), scope: Scope::Lane });
+            }
+            Err(StateUnknown::Store(error)) => return Err(error.into()),
+        };
         let ask = Ask {
             id: message.id.0,
             chat: &chat,

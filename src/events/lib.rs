@@ -1,15 +1,21 @@
 //! Hints that there is news. Never the news itself: readers read rows by number, so a lost hint costs a moment only.
 
+mod redis_hints;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use model::WorkspaceId;
 use tokio::sync::broadcast;
 
+pub use redis_hints::HintsError;
+use redis_hints::RedisHints;
+
 /// How many hints a slow reader may lag behind before it only learns that there were some.
 const KEPT: usize = 256;
 
 /// A hint: a workspace has events up to a number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct News {
     /// The workspace.
     pub workspace: WorkspaceId,
@@ -19,7 +25,10 @@ pub struct News {
 
 /// Where hints are announced and heard. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Hints(broadcast::Sender<News>);
+pub struct Hints {
+    here: broadcast::Sender<News>,
+    elsewhere: Option<Arc<RedisHints>>,
+}
 
 /// Hears hints from the moment it was made.
 #[derive(Debug)]
@@ -28,18 +37,31 @@ pub struct Listener(broadcast::Receiver<News>);
 impl Hints {
     /// Hints within this process.
     pub fn in_process() -> Self {
-        Self(broadcast::channel(KEPT).0)
+        Self { here: broadcast::channel(KEPT).0, elsewhere: None }
+    }
+
+    /// Hints among all processes that share the Redis at `url` and `prefix`. It connects by itself, and again whenever
+    /// the connection breaks; until then hints stay within this process. Call it inside a tokio runtime.
+    pub fn over_redis(url: &str, prefix: &str) -> Result<Self, HintsError> {
+        let here = broadcast::channel(KEPT).0;
+        let elsewhere = RedisHints::start(url, prefix, here.clone())?;
+        Ok(Self { here, elsewhere: Some(Arc::new(elsewhere)) })
     }
 
     /// Tells everybody who listens.
     pub fn announce(&self, workspace: WorkspaceId, last: i64) {
-        // Nobody listening is fine: whoever comes later reads rows.
-        drop(self.0.send(News { workspace, last }));
+        let news = News { workspace, last };
+        match &self.elsewhere {
+            // It comes back to this process, too.
+            Some(elsewhere) if elsewhere.announce(news) => {}
+            // Nobody listening is fine: whoever comes later reads rows.
+            _ => drop(self.here.send(news)),
+        }
     }
 
     /// Begins to listen. Read rows after this, not before: then nothing falls between.
     pub fn listen(&self) -> Listener {
-        Listener(self.0.subscribe())
+        Listener(self.here.subscribe())
     }
 }
 

@@ -65,6 +65,8 @@ pub(crate) struct Config {
     pub(crate) engines: Engines,
     /// `ROOKERY_DATABASE_CONNECTIONS`.
     pub(crate) database_connections: u32,
+    /// `ROOKERY_REDIS_PREFIX`: what this installation's keys in Redis begin with.
+    pub(crate) redis_prefix: String,
     /// `ROOKERY_DATA`: the embedded database and its key.
     pub(crate) data: PathBuf,
     /// `ROOKERY_ENCRYPTION_KEY`: `id:base64`, several separated by commas, the first seals.
@@ -111,6 +113,11 @@ impl Config {
             ),
             engines,
             database_connections: read.within("ROOKERY_DATABASE_CONNECTIONS", 20, 2, 1_000),
+            redis_prefix: read
+                .vars
+                .get("ROOKERY_REDIS_PREFIX")
+                .cloned()
+                .unwrap_or_else(|| "rookery".to_owned()),
             data: read.vars.get("ROOKERY_DATA").map_or_else(|| PathBuf::from("data"), PathBuf::from),
             encryption_key: read.vars.get("ROOKERY_ENCRYPTION_KEY").cloned(),
             public_url: read.url("ROOKERY_PUBLIC_URL"),

@@ -9,7 +9,7 @@ use events::Hints;
 use jobs::{App, Timing};
 use model::{Clock, Ids, SystemClock};
 use outbound::{Http, HttpConfig};
-use queue::{Lanes, MemoryEngine};
+use queue::{Lanes, MemoryEngine, RedisEngine};
 use store::{Sealer, Store, StoreConfig};
 
 use crate::config::{Config, Engines};
@@ -71,20 +71,19 @@ impl Parts {
             _ => None,
         };
         let store = open_store(&config, folder.as_ref(), clock.clone(), ids.clone()).await?;
-        let (lanes, hints) = match &config.engines {
+        let (lanes, redis, hints) = match &config.engines {
             Engines::Embedded => {
                 let engine = Arc::new(MemoryEngine::new(clock.clone()));
-                (Lanes::on_clock(engine, clock.clone()), Hints::in_process())
+                (Lanes::on_clock(engine, clock.clone()), None, Hints::in_process())
             }
-            Engines::Fleet { .. } => {
-                return Err(Failure::Other(
-                    "this release runs as one process: unset DATABASE_URL and REDIS_URL".to_owned(),
-                ));
+            Engines::Fleet { redis_url, .. } => {
+                let engine = Arc::new(RedisEngine::connect(redis_url, &config.redis_prefix)?);
+                let hints = Hints::over_redis(redis_url, &config.redis_prefix)?;
+                (Lanes::new(engine.clone()), Some(engine), hints)
             }
         };
-        let alone = folder.is_some();
         let channels = channels(&config, &ids)?;
-        let app = App::new(store, lanes, channels, hints, clock, ids, alone, Timing::default());
+        let app = App::new(store, lanes, redis, channels, hints, clock, ids, Timing::default());
         Ok(Self { app, folder, sandbox })
     }
 }

@@ -89,8 +89,11 @@ impl Server {
         let listening = listener.map(|listener| {
             let front = FrontConfig {
                 public_url: config.public_url.clone(),
-                // The sandbox is always beside us, whatever address others use.
-                webhook_urls: BTreeMap::from([(SANDBOX.to_owned(), local.clone())]),
+                // A single process has the sandbox beside it, whatever address others use.
+                webhook_urls: match &parts.folder {
+                    Some(_) => BTreeMap::from([(SANDBOX.to_owned(), local.clone())]),
+                    None => BTreeMap::new(),
+                },
                 cors_origins: config.cors_origins.clone(),
                 metrics: metrics.map(|handle| Arc::new(move || handle.render()) as _),
                 ..FrontConfig::default()

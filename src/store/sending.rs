@@ -27,7 +27,7 @@ statements! {
         LEFT JOIN attempts t ON t.message_id = m.id
             AND t.n = (SELECT max(x.n) FROM attempts x WHERE x.message_id = m.id)
         WHERE m.id = $1");
-    PAST = "SELECT t.conversation_id, c.kind AS chat_kind, t.started_at, t.ended_at, t.pace
+    PAST = "SELECT t.conversation_id, c.kind AS chat_kind, t.worker, t.started_at, t.ended_at, t.pace
         FROM attempts t JOIN conversations c ON c.id = t.conversation_id
         WHERE t.account_id = $1 AND t.started_at >= $2 ORDER BY t.started_at DESC LIMIT 20000";
 }
@@ -81,6 +81,8 @@ pub struct PastAttempt {
     pub conversation_id: model::ConversationId,
     /// Who is in it.
     pub chat_kind: ConversationKind,
+    /// Who made the call.
+    pub worker: WorkerId,
     /// When the call started.
     pub started_at: Timestamp,
     /// When it ended, if anybody knows.
@@ -113,6 +115,7 @@ struct Row {
 struct PastRow {
     conversation_id: Uuid,
     chat_kind: String,
+    worker: Uuid,
     started_at: DateTime<Utc>,
     ended_at: Option<DateTime<Utc>>,
     pace: String,
@@ -168,6 +171,7 @@ impl Store {
                 Ok(PastAttempt {
                     conversation_id: row.conversation_id.into(),
                     chat_kind: row.chat_kind.parse()?,
+                    worker: row.worker.into(),
                     started_at: row.started_at.into(),
                     ended_at: row.ended_at.map(Timestamp::from),
                     pace: row.pace.parse()?,

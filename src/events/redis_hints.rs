@@ -1,0 +1,94 @@
+//! Hints over Redis pub/sub: one connection that hears, one that tells, both made again whenever they break.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use futures::StreamExt;
+use redis::Client;
+use tokio::sync::{broadcast, mpsc};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::News;
+
+/// Before a broken connection is made again.
+const PAUSE: Duration = Duration::from_millis(500);
+/// Hints that wait to be told; more than that are dropped, since one is as good as many.
+const WAITING: usize = 1_024;
+
+/// The Redis URL is not usable.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the Redis URL cannot be read: {0}")]
+pub struct HintsError(String);
+
+#[derive(Debug)]
+pub(crate) struct RedisHints {
+    telling: mpsc::Sender<News>,
+    hears: Arc<AtomicBool>,
+    _stop: DropGuard,
+}
+
+impl RedisHints {
+    pub(crate) fn start(url: &str, prefix: &str, here: broadcast::Sender<News>) -> Result<Self, HintsError> {
+        let client = Client::open(url).map_err(|error| HintsError(error.category().to_owned()))?;
+        let channel = format!("{prefix}:news");
+        let stop = CancellationToken::new();
+        let hears = Arc::new(AtomicBool::new(false));
+        let (telling, told) = mpsc::channel(WAITING);
+        tokio::spawn(stop.clone().run_until_cancelled_owned(hear(
+            client.clone(),
+            channel.clone(),
+            here,
+            hears.clone(),
+        )));
+        tokio::spawn(stop.clone().run_until_cancelled_owned(tell(client, channel, told)));
+        Ok(Self { telling, hears, _stop: stop.drop_guard() })
+    }
+
+    /// Whether the hint will come back to this process: else it must be told here directly.
+    pub(crate) fn announce(&self, news: News) -> bool {
+        self.telling.try_send(news).is_ok() && self.hears.load(Ordering::Relaxed)
+    }
+}
+
+async fn hear(client: Client, channel: String, here: broadcast::Sender<News>, hears: Arc<AtomicBool>) {
+    loop {
+        let heard = async {
+            let mut connection = client.get_async_pubsub().await?;
+            connection.subscribe(&channel).await?;
+            hears.store(true, Ordering::Relaxed);
+            let mut messages = connection.into_on_message();
+            while let Some(message) = messages.next().await {
+                if let Ok(news) = serde_json::from_slice(message.get_payload_bytes()) {
+                    // Nobody listening is fine.
+                    drop(here.send(news));
+                }
+            }
+            Ok::<(), redis::RedisError>(())
+        };
+        if let Err(error) = heard.await {
+            tracing::debug!(%error, "hints from other processes are not heard");
+        }
+        hears.store(false, Ordering::Relaxed);
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+async fn tell(client: Client, channel: String, mut told: mpsc::Receiver<News>) {
+    let mut connection = None;
+    while let Some(news) = told.recv().await {
+        let Ok(payload) = serde_json::to_vec(&news) else { continue };
+        if connection.is_none() {
+            connection = client.get_multiplexed_async_connection().await.ok();
+        }
+        let Some(open) = &mut connection else {
+            tokio::time::sleep(PAUSE).await;
+            continue;
+        };
+        let published: redis::RedisResult<()> =
+            redis::cmd("PUBLISH").arg(&channel).arg(payload).query_async(open).await;
+        if published.is_err() {
+            connection = None;
+        }
+    }
+}
