@@ -238,3 +238,39 @@ impl Shard {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use model::Class;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::{JobId, LaneState, Mark, Push, Settle};
+
+    #[test]
+    fn memory_does_not_grow_with_lanes_ever_used() {
+        let mut shard = Shard::default();
+        let (now, worker) = (Timestamp::from_micros(1), WorkerId(Uuid::nil()));
+        let binds_until = now + Duration::from_hours(1);
+        for n in 0..500 {
+            let push = Push {
+                job: JobId("job".to_owned()),
+                lane: LaneId { queue: Queue::Send, name: n.to_string() },
+                key: "key".to_owned(),
+                class: Class::Normal,
+                order: 0,
+                ready_at: now,
+                width: 1,
+                route: None,
+            };
+            shard.apply(now, Op::Push { pushes: vec![push], mark: Mark::Again });
+            let claim = shard.claim(Queue::Send, worker, 1).claims.remove(0);
+            let state = (n % 2 == 0).then_some((LaneState::default(), binds_until));
+            shard.apply(now, Op::Settle { ticket: claim.ticket, how: Settle::Done, state });
+        }
+        shard.apply(now, Op::Reap);
+        assert_eq!(shard.lanes.len(), 250, "those whose state still binds");
+        shard.apply(binds_until, Op::Reap);
+        assert!(shard.lanes.is_empty() && shard.spent.is_empty());
+    }
+}
