@@ -1,6 +1,7 @@
 //! The Telegram channel against the simulator: every kind of content out, every ability, every error, both ways in.
 
 mod abilities;
+mod conformance;
 mod errors;
 mod inbound;
 mod sends;

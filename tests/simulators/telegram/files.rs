@@ -108,9 +108,7 @@ fn uploaded(field: &str, upload: &Upload) -> Result<StoredFile, Refusal> {
     let found = sniff(&upload.bytes);
     let kind = match field {
         "photo" if !found.starts_with("image/") => return Err(bad_request("IMAGE_PROCESS_FAILED")),
-        "sticker" if !["image/webp", "application/x-tgsticker", "video/webm"].contains(&found) => {
-            return Err(bad_request("wrong file type"));
-        }
+        "sticker" if !["image/webp", "application/x-tgsticker", "video/webm"].contains(&found) => "document",
         "voice" if !matches!(found, "audio/ogg" | "audio/mpeg" | "video/mp4") => "document",
         "audio" if !matches!(found, "audio/mpeg" | "video/mp4") => "document",
         "video" if found != "video/mp4" => "document",

@@ -239,6 +239,11 @@ impl BotHandle {
         self.shared.bot(&self.token, |bot| bot.faults.push((method.to_owned(), fault)));
     }
 
+    /// Calls no fault has met yet will meet none.
+    pub fn calm(&self) {
+        self.shared.bot(&self.token, |bot| bot.faults.clear());
+    }
+
     /// Says what lies at an address on the web.
     pub fn web_file(&self, url: &str, kind: &str, mime: &str, size: u64) {
         let file = files::stored(kind, mime, None, Bytes::from_static(b"from the web"), size);

@@ -91,6 +91,7 @@ async fn handle(State(shared): State<Arc<Shared>>, request: Request) -> Response
             method: method.to_owned(),
             params: params.unwrap_or_default(),
             at: Instant::now(),
+            result: reply.as_ref().cloned().unwrap_or_default(),
             status: reply.as_ref().map_or_else(|refusal| refusal.code, |_| 200),
         });
         Ok(())

@@ -120,6 +120,8 @@ pub struct Call {
     pub at: Instant,
     /// What was answered: 200, or the code of the refusal.
     pub status: u16,
+    /// The result; nothing for a refusal.
+    pub result: Value,
 }
 
 impl Bot {
