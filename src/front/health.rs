@@ -14,7 +14,6 @@ use crate::problem::Problem;
 
 /// What is well.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
 pub struct Health {
     /// `ok`.
     pub status: String,

@@ -4,22 +4,33 @@
 //! first; the queue is told afterwards and may be away. The front calls no provider, but for the check of credentials
 //! when an account is connected. A file a noun: its handlers, and at its end the routes they answer.
 
+mod account_state;
 mod accounts;
+mod api_keys;
 mod auth;
 mod body;
+mod channels;
 mod config;
 mod connect;
+mod contacts;
 mod content;
+mod conversations;
+mod dead_jobs;
 mod health;
 mod idempotency;
+mod message_actions;
 mod messages;
 mod openapi;
+mod pace;
 mod page;
 mod problem;
 mod push;
+mod queues;
+mod rate;
 mod request;
 mod routes;
 pub mod schema;
+mod stream;
 mod waiting;
 mod webhooks;
 

@@ -155,7 +155,8 @@ async fn send_message(
         .await?;
     match accepted {
         Accepted::New(message) => {
-            metrics::counter!("messages_accepted_total", "channel" => new.channel.clone()).increment(1);
+            metrics::counter!("rookery_messages_accepted_total", "channel" => new.channel.clone())
+                .increment(1);
             front.push_message(&message, &new.channel, front.clock.now()).await;
             Ok((StatusCode::ACCEPTED, axum::Json(message)).into_response())
         }

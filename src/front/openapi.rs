@@ -5,8 +5,9 @@ use axum::routing::get;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{ContentBuilder, OpenApi, Ref, RefOr, ResponseBuilder};
 use utoipa::{OpenApi as _, ToSchema};
+use utoipa_swagger_ui::{Config, SwaggerUi};
 
-use crate::{Front, FrontConfig, ProblemDetails, routes, schema};
+use crate::{Front, ProblemDetails, routes, schema};
 
 #[derive(utoipa::OpenApi)]
 #[openapi(
@@ -21,7 +22,7 @@ struct Document;
 
 /// The document of every route. Problems that any route may answer are added here, once.
 pub fn openapi() -> OpenApi {
-    let (_, routes) = routes::documented(&FrontConfig::default()).split_for_parts();
+    let (_, routes) = routes::documented().split_for_parts();
     let mut document = Document::openapi();
     document.merge(routes);
     let scheme =
@@ -87,5 +88,6 @@ fn problem(title: &str) -> utoipa::openapi::Response {
 /// The document and its page.
 pub(crate) fn router() -> Router<Front> {
     let document = openapi();
-    Router::new().route("/openapi.json", get(|| async move { axum::Json(document) }))
+    let page = SwaggerUi::new("/docs").config(Config::from("/openapi.json"));
+    Router::new().route("/openapi.json", get(|| async move { axum::Json(document) })).merge(page)
 }

@@ -54,7 +54,6 @@ impl Paging {
 
 /// A part of a listing, as it is documented.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
 pub struct Listing<T> {
     /// The rows.
     pub data: Vec<T>,

@@ -46,7 +46,6 @@ kinds! {
 
 /// One field that is not right.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
 pub struct FieldProblem {
     /// Its path in the request, for example `content.text`.
     pub field: String,
@@ -58,7 +57,6 @@ pub struct FieldProblem {
 
 /// Why a request was not done, as RFC 9457 has it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
 pub struct ProblemDetails {
     /// A stable address that names the kind of problem, for example `/problems/validation`.
     pub r#type: String,

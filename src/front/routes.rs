@@ -11,22 +11,48 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::problem::{Kind, Problem};
-use crate::{Front, FrontConfig, accounts, health, messages, openapi, request, webhooks};
+use crate::{
+    Front, FrontConfig, account_state, accounts, api_keys, channels, contacts, conversations, dead_jobs,
+    health, message_actions, messages, openapi, pace, queues, rate, request, stream, webhooks,
+};
+
+/// What clients call, with a key.
+fn api() -> OpenApiRouter<Front> {
+    [
+        accounts::router(),
+        account_state::router(),
+        pace::router(),
+        channels::router(),
+        messages::router(),
+        message_actions::router(),
+        conversations::router(),
+        contacts::router(),
+        stream::router(),
+        api_keys::router(),
+        queues::router(),
+        dead_jobs::router(),
+    ]
+    .into_iter()
+    .fold(OpenApiRouter::new(), OpenApiRouter::merge)
+}
+
+/// What providers and machines call.
+fn machines(config: &FrontConfig) -> OpenApiRouter<Front> {
+    health::router().merge(webhooks::router(config.webhook_body_limit))
+}
 
 /// Every documented route.
-pub(crate) fn documented(config: &FrontConfig) -> OpenApiRouter<Front> {
-    let api = OpenApiRouter::new().merge(accounts::router()).merge(messages::router());
-    OpenApiRouter::new()
-        .merge(api)
-        .merge(health::router())
-        .layer(DefaultBodyLimit::max(config.body_limit))
-        .merge(webhooks::router(config.webhook_body_limit))
+pub(crate) fn documented() -> OpenApiRouter<Front> {
+    api().merge(machines(&FrontConfig::default()))
 }
 
 /// The whole service.
 pub(crate) fn router(front: Front) -> Router {
-    let (router, _) = documented(&front.config).split_for_parts();
-    router
+    let (api, _) = api().split_for_parts();
+    let (machines, _) = machines(&front.config).split_for_parts();
+    rate::limit(api, &front.config)
+        .layer(DefaultBodyLimit::max(front.config.body_limit))
+        .merge(machines)
         .merge(openapi::router())
         .fallback(|| async { Problem::new(Kind::NotFound) })
         .method_not_allowed_fallback(|| async { Problem::new(Kind::MethodNotAllowed) })

@@ -54,7 +54,7 @@ impl Front {
         }
         let conversation = self.store.conversation(message.workspace_id, message.conversation_id).await?;
         if let Some(until) = conversation.held_until.filter(|until| *until > now) {
-            let rule = conversation.held_rule.unwrap_or_else(|| "provider".to_owned());
+            let rule = conversation.held_rule.clone().unwrap_or_else(|| "provider".to_owned());
             waits.push(wait(rule, Scope::Recipient, Some(until), None));
         }
         match self.place(message.id, &account).await {
@@ -78,12 +78,13 @@ impl Front {
         // The wait that ends last decides; one without an end only when there is no other.
         let wait = waits.into_iter().max_by_key(|wait| wait.until);
         let after = wait.as_ref().and_then(|wait| wait.until).unwrap_or(now).max(now);
-        let expected_at = self.expected(&account, message, after, behind, now).await?;
+        let expected_at =
+            self.expected(&account, message, conversation.last_inbound_at, after, behind).await?;
         let wait = wait.or_else(|| {
             let detail = Some("it is its lane's turn next, as the account's pace allows".to_owned());
-            Some(self::wait("turn", Scope::Lane, expected_at, detail))
+            Some(self::wait("turn", Scope::Lane, Some(expected_at), detail))
         });
-        Ok(Waiting { wait, expected_at })
+        Ok(Waiting { wait, expected_at: Some(expected_at) })
     }
 
     async fn place(&self, message: MessageId, account: &Account) -> Option<JobPlace> {
@@ -101,17 +102,20 @@ impl Front {
         &self,
         account: &Account,
         message: &Message,
+        last_inbound: Option<Timestamp>,
         after: Timestamp,
         behind: usize,
-        now: Timestamp,
-    ) -> Result<Option<Timestamp>, Problem> {
-        let _ = (account, message, behind, now, self.clock.now());
-        Ok(Some(after))
+    ) -> Result<Timestamp, Problem> {
+        let now = self.clock.now();
+        let ahead = self.store.sends_ahead(message).await?;
+        let pace = self.pace_of(account).await?;
+        let behind = u32::try_from(behind).unwrap_or(u32::MAX);
+        Ok(pace.foresee(message.purpose.pace(last_inbound, now), after, now, ahead, behind))
     }
 }
 
 /// The stop or hold of the whole account.
-fn stopped(account: &Account, now: Timestamp) -> Option<Wait> {
+pub(crate) fn stopped(account: &Account, now: Timestamp) -> Option<Wait> {
     let reason = account.sending_reason.clone();
     match account.sending {
         Sending::Paused => {

@@ -54,7 +54,8 @@ async fn receive_webhook(
         Err(WebhookError::Signature) => "signature",
         Err(WebhookError::Malformed(_)) => "malformed",
     };
-    metrics::counter!("webhooks_total", "channel" => channel.name(), "outcome" => outcome).increment(1);
+    metrics::counter!("rookery_webhooks_total", "channel" => channel.name(), "outcome" => outcome)
+        .increment(1);
     let response = received.map_err(|error| match error {
         WebhookError::Signature => Problem::new(Kind::Unauthorized).because(error.to_string()),
         WebhookError::Malformed(_) => Problem::new(Kind::Malformed).because(error.to_string()),
@@ -66,7 +67,7 @@ async fn receive_webhook(
         .collect();
     if !events.is_empty() {
         let new = front.store.record_inbound(Some(id), channel.name(), &events).await?;
-        metrics::counter!("inbound_events_total", "channel" => channel.name()).increment(new as u64);
+        metrics::counter!("rookery_inbound_events_total", "channel" => channel.name()).increment(new as u64);
         if new > 0 {
             front.push(vec![Push::ingest_events(id)]).await;
         }

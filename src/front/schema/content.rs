@@ -9,7 +9,7 @@ use super::Format;
 
 /// What a message says.
 #[derive(Debug, Deserialize, ToSchema)]
-#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+#[serde(tag = "type", rename_all = "snake_case")]
 pub enum Content {
     /// Words.
     Text {
@@ -100,7 +100,6 @@ pub enum Content {
 
 /// A file in a message: one of ours or one at a link; received ones may still lie at the provider.
 #[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
 pub struct Media {
     /// Ours, once stored.
     pub media_id: Option<Uuid>,
@@ -118,7 +117,6 @@ pub struct Media {
 
 /// A button under a text.
 #[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
 pub struct Button {
     /// What it says.
     pub title: String,
@@ -130,7 +128,6 @@ pub struct Button {
 
 /// An address card.
 #[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
 pub struct ContactCard {
     /// The full name.
     pub name: String,

@@ -36,6 +36,8 @@ words! {
     Class,
     /// Whether the provider can be reached.
     Connection,
+    /// A kind of content.
+    ContentKind,
     /// Who is in a conversation.
     ConversationKind,
     /// Where a conversation stands.

@@ -80,6 +80,8 @@ impl Channel for Fake {
             "refused" => {
                 return Err(ChannelError::permanent("401", format!("the token {token} is not valid")));
             }
+            "hangs" => std::future::pending().await,
+            "panics" => panic!("the fake provider was told to"),
             "away" => return Err(ChannelError::retry("connect", "nobody answers")),
             "busy" => {
                 let class = ErrorClass::RetryAfter(std::time::Duration::from_secs(7));

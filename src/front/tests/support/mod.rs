@@ -1,5 +1,6 @@
 //! A front to ask, and the answers it gives.
 
+pub mod document;
 pub mod fake;
 
 use std::sync::Arc;

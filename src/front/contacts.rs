@@ -1,0 +1,150 @@
+//! Contacts: people and businesses that accounts talk to.
+
+use axum::extract::State;
+use axum::response::Response;
+use model::{Contact, ContactId};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use store::{ContactFilter, MessageFilter, Page};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::Front;
+use crate::auth::{Caller, Scope};
+use crate::body::{Id, Json, Query};
+use crate::page::{self, Listing, Paging};
+use crate::problem::{Kind, Problem};
+use crate::schema;
+
+/// Longest name and phone number.
+const WORD_MAX: usize = 200;
+
+/// Which contacts.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+struct Which {
+    /// Part of the name, in any case.
+    name: Option<String>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+    /// Most rows of the page, 1 to 200; 50 if not given.
+    #[param(minimum = 1, maximum = 200)]
+    limit: Option<u32>,
+}
+
+/// What shall change about a contact; what is not given stays.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ChangeContact {
+    /// What it is called.
+    name: Option<String>,
+    /// In international form.
+    phone: Option<String>,
+    /// Whatever the workspace wants to remember, all of it.
+    #[schema(value_type = Option<Object>)]
+    attributes: Option<Map<String, Value>>,
+}
+
+/// The contact as the caller sees it: known to an account of theirs, with those identities only.
+fn seen(caller: &Caller, mut contact: Contact) -> Option<Contact> {
+    if caller.key.accounts.is_some() {
+        contact.identities.retain(|identity| caller.sees(identity.account_id));
+        if contact.identities.is_empty() {
+            return None;
+        }
+    }
+    Some(contact)
+}
+
+async fn seen_contact(front: &Front, caller: &Caller, id: ContactId) -> Result<Contact, Problem> {
+    let contact = front.store.contact(caller.workspace, id).await?;
+    seen(caller, contact).ok_or_else(|| Problem::not_found("contact"))
+}
+
+/// Lists contacts, oldest first.
+#[utoipa::path(get, path = "/v1/contacts", tag = "contacts", params(Which),
+    responses((status = 200, description = "Contacts", body = Listing<schema::Contact>)))]
+async fn list_contacts(
+    State(front): State<Front>,
+    caller: Caller,
+    Query(which): Query<Which>,
+) -> Result<Response, Problem> {
+    caller.needs(Scope::ContactsRead)?;
+    let filter = ContactFilter { name: which.name };
+    let request = page::request(which.cursor.as_deref(), which.limit)?;
+    let page = front.store.contacts(caller.workspace, &filter, request).await?;
+    let data = page.data.into_iter().filter_map(|contact| seen(&caller, contact)).collect();
+    Ok(page::answer(Page { data, next_cursor: page.next_cursor }, |_| true))
+}
+
+/// Shows a contact.
+#[utoipa::path(get, path = "/v1/contacts/{id}", tag = "contacts", params(("id" = Uuid, Path)),
+    responses((status = 200, description = "The contact", body = schema::Contact)))]
+async fn get_contact(
+    State(front): State<Front>,
+    caller: Caller,
+    Id(id): Id<ContactId>,
+) -> Result<axum::Json<Contact>, Problem> {
+    caller.needs(Scope::ContactsRead)?;
+    seen_contact(&front, &caller, id).await.map(axum::Json)
+}
+
+/// Lists a contact's messages in all its conversations, newest first.
+#[utoipa::path(get, path = "/v1/contacts/{id}/messages", tag = "contacts", params(("id" = Uuid, Path), Paging),
+    responses((status = 200, description = "Messages", body = Listing<schema::Message>)))]
+async fn contact_messages(
+    State(front): State<Front>,
+    caller: Caller,
+    Id(id): Id<ContactId>,
+    Query(paging): Query<Paging>,
+) -> Result<Response, Problem> {
+    caller.needs(Scope::MessagesRead)?;
+    seen_contact(&front, &caller, id).await?;
+    let filter =
+        MessageFilter { account: caller.account(None), contact: Some(id), ..MessageFilter::default() };
+    let page = front.store.messages(caller.workspace, &filter, paging.request()?).await?;
+    Ok(page::answer(page, |message| caller.sees(message.account_id)))
+}
+
+/// Changes a contact.
+#[utoipa::path(patch, path = "/v1/contacts/{id}", tag = "contacts", params(("id" = Uuid, Path)),
+    request_body = ChangeContact,
+    responses((status = 200, description = "Changed", body = schema::Contact)))]
+async fn change_contact(
+    State(front): State<Front>,
+    caller: Caller,
+    Id(id): Id<ContactId>,
+    Json(body): Json<ChangeContact>,
+) -> Result<axum::Json<Contact>, Problem> {
+    caller.needs(Scope::ContactsWrite)?;
+    let mut problem = Problem::new(Kind::Validation);
+    for (field, word) in [("name", &body.name), ("phone", &body.phone)] {
+        if word.as_ref().is_some_and(|word| word.trim().is_empty() || word.chars().count() > WORD_MAX) {
+            problem = problem.and(field, "invalid", format!("1 to {WORD_MAX} characters"));
+        }
+    }
+    problem.or_ok()?;
+    seen_contact(&front, &caller, id).await?;
+    let attributes = body.attributes.map(Value::Object);
+    let changed = front
+        .store
+        .change_contact(
+            caller.workspace,
+            id,
+            body.name.as_deref(),
+            body.phone.as_deref(),
+            attributes.as_ref(),
+        )
+        .await?;
+    seen(&caller, changed).map(axum::Json).ok_or_else(|| Problem::not_found("contact"))
+}
+
+/// The routes of this file.
+pub(crate) fn router() -> OpenApiRouter<Front> {
+    OpenApiRouter::new()
+        .routes(routes!(list_contacts))
+        .routes(routes!(get_contact, change_contact))
+        .routes(routes!(contact_messages))
+}

@@ -1,0 +1,309 @@
+//! What operators and people who wait look at: states, rules, queues, timelines.
+
+use serde::Deserialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::{Connection, ContentKind, Queue, Sending, Timestamp, Wait};
+
+/// Whether an account is connected, whether it sends, and how much waits.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct AccountStatus {
+    /// Whether the provider can be reached.
+    pub connection: Connection,
+    /// Why the connection is in its state.
+    pub connection_detail: Option<String>,
+    /// Whether messages leave.
+    pub sending: Sending,
+    /// Why sending is paused or stopped.
+    pub sending_reason: Option<String>,
+    /// When a stop ends by itself, if it does.
+    pub sending_until: Option<Timestamp>,
+    /// The account waits until then by the provider's word.
+    pub held_until: Option<Timestamp>,
+    /// The rule behind `held_until`.
+    pub held_rule: Option<String>,
+    /// What holds the whole account now; null: nothing does.
+    pub waiting: Option<Wait>,
+    /// How much is in its lane.
+    pub lane: LaneCount,
+}
+
+/// How much is in a lane.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct LaneCount {
+    /// Jobs that wait, due or not.
+    pub waiting: u64,
+    /// Jobs that workers have.
+    pub claimed: u64,
+    /// Whether there are more than were counted.
+    pub more: bool,
+}
+
+/// The rules of an account and how much of each is used.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct AccountPace {
+    /// `person`: like a person at a phone. `provider`: as fast as the provider's own limits allow.
+    pub pacing: String,
+    /// Divides every time of the rules; they are shown divided.
+    pub pace_scale: f64,
+    /// The rules.
+    pub rules: Vec<RuleView>,
+    /// What holds the whole account now; null: nothing but its rules.
+    pub waiting: Option<Wait>,
+}
+
+/// One rule as it stands.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct RuleView {
+    /// The rule.
+    pub rule: String,
+    /// What it demands.
+    pub limit: String,
+    /// Whom it counts for: `account`, `chat` or `group`.
+    pub reach: String,
+    /// Sends in the window that ends now; for gaps and buckets 1 while they hold; for rules of chats, chats held.
+    pub used: u64,
+    /// When it next lets a send go; null while it holds nobody.
+    pub next_free: Option<Timestamp>,
+    /// Where the numbers come from.
+    pub source: String,
+}
+
+/// Something that happened to a message.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct TimelineEntry {
+    /// When.
+    pub at: Timestamp,
+    /// What: an event's kind, `waited` or `attempt`.
+    pub what: String,
+    /// Who did it, for an event.
+    pub actor: Option<String>,
+    /// What changed, for an event.
+    #[schema(value_type = Option<Object>)]
+    pub data: Option<Value>,
+    /// The wait, for `waited`.
+    pub wait: Option<Wait>,
+    /// The call, for `attempt`.
+    pub attempt: Option<Attempt>,
+}
+
+/// A call to a provider.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct Attempt {
+    /// Its id.
+    pub id: Uuid,
+    /// The how-manieth for its message.
+    pub n: i64,
+    /// Who made it.
+    pub worker: Uuid,
+    /// Which gap lay before it.
+    pub pace: String,
+    /// When pacing granted it.
+    pub granted_at: Timestamp,
+    /// When the call started.
+    pub started_at: Timestamp,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+    /// How it ended: `accepted`, `refused`, `retry`, `ambiguous`, `lost`.
+    pub outcome: Option<String>,
+    /// The provider's code.
+    pub error_code: Option<String>,
+    /// The provider's words.
+    pub error: Option<String>,
+    /// The provider's id of the message.
+    pub provider_id: Option<String>,
+    /// The waits before it.
+    pub waits: Vec<Wait>,
+}
+
+/// A key and its secret: the only answer that shows it.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct NewApiKey {
+    /// The key.
+    #[serde(flatten)]
+    pub key: super::ApiKey,
+    /// `rk_…`: keep it now.
+    pub secret: String,
+}
+
+/// A channel as data.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct Channel {
+    /// Its name.
+    pub name: String,
+    /// What it can do.
+    pub capabilities: Capabilities,
+    /// What a person does to connect an account, in order.
+    pub connect_steps: Vec<ConnectStep>,
+}
+
+/// What a network can do and how much of it.
+#[derive(Debug, Deserialize, ToSchema)]
+#[expect(clippy::struct_excessive_bools, reason = "the twin of the channel's capabilities")]
+pub struct Capabilities {
+    /// Kinds of content that can be sent.
+    pub sends: Vec<ContentKind>,
+    /// Longest text, counted in `text_unit`.
+    pub text_max: u64,
+    /// What `text_max` counts: `chars`, `utf16` or `bytes`.
+    pub text_unit: String,
+    /// Longest caption, in the same unit.
+    pub caption_max: u64,
+    /// Files, by kind.
+    pub media: Vec<MediaLimit>,
+    /// Whether buttons can be sent under a text.
+    pub buttons: bool,
+    /// Whether a message can answer another one.
+    pub replies: bool,
+    /// Whether a message of ours can be changed.
+    pub edits: bool,
+    /// Whether a message of ours can be taken back.
+    pub deletes: bool,
+    /// Whether we can react.
+    pub reactions: bool,
+    /// Whether typing can be shown.
+    pub typing: bool,
+    /// Whether we learn that a message arrived or was read.
+    pub receipts: bool,
+    /// Whether the provider recognises a repeated call.
+    pub deduplicates: bool,
+    /// How many messages of one account may be under way at once.
+    pub width: u32,
+    /// `person` or `provider`.
+    pub pacing: String,
+    /// The provider's own limits.
+    pub limits: Vec<Limit>,
+}
+
+/// How large a file of one kind may be.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct MediaLimit {
+    /// The kind of content.
+    pub kind: ContentKind,
+    /// Most bytes.
+    pub max_bytes: u64,
+    /// MIME types that are taken; an empty list admits all.
+    pub mimes: Vec<String>,
+}
+
+/// One limit of a provider.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct Limit {
+    /// The rule's name.
+    pub name: String,
+    /// What it counts for: `account`, `chat` or `group`.
+    pub scope: String,
+    /// How many.
+    pub count: u32,
+    /// In how many seconds.
+    pub seconds: f64,
+    /// Where the provider says so.
+    pub source: String,
+    /// The day on which that was read.
+    pub read_on: String,
+}
+
+/// What a person does next to connect an account.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(tag = "step", rename_all = "snake_case")]
+pub enum ConnectStep {
+    /// Fill in fields.
+    Fields {
+        /// The form.
+        fields: Vec<ConnectField>,
+    },
+    /// Open a page and come back.
+    OpenPage {
+        /// What to tell the person.
+        label: String,
+    },
+    /// Scan a code that is shown.
+    ScanQr {
+        /// What to tell the person.
+        label: String,
+    },
+    /// Type a code that is shown into the phone.
+    EnterCode {
+        /// What to tell the person.
+        label: String,
+    },
+}
+
+/// A field of a connect form.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct ConnectField {
+    /// Its key in `credentials`, or in `settings` if it is no secret.
+    pub name: String,
+    /// What to call it on a form.
+    pub label: String,
+    /// Where to find it.
+    pub help: String,
+    /// Whether it goes into `credentials` and is never shown again.
+    pub secret: bool,
+    /// Whether it must be given.
+    pub required: bool,
+}
+
+/// A queue at a glance.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct QueueSummary {
+    /// The queue.
+    pub queue: Queue,
+    /// The hold on it; null: it is not held.
+    pub held: Option<Wait>,
+    /// Lanes with jobs.
+    pub lanes: u64,
+    /// Jobs that wait, due or not.
+    pub waiting: u64,
+    /// Jobs that workers have.
+    pub claimed: u64,
+}
+
+/// A lane at a glance.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct LaneSummary {
+    /// Its name; for `send` the account's id.
+    pub lane: String,
+    /// Jobs that wait, due or not.
+    pub waiting: u64,
+    /// Jobs that workers have.
+    pub claimed: u64,
+    /// When it may be served next.
+    pub due: Option<Timestamp>,
+    /// Holds on the whole lane and on its classes.
+    pub held: Vec<Wait>,
+}
+
+/// A job in a lane and where it is.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct QueuedJob {
+    /// Its id, `verb-noun:row id`.
+    pub job: String,
+    /// `future`, `claimed` or `waiting`.
+    pub place: String,
+    /// When it joins its key's order, in the future.
+    pub ready_at: Option<Timestamp>,
+    /// Who has it, when claimed.
+    pub worker: Option<Uuid>,
+    /// How many jobs of its key go before it, when waiting.
+    pub behind: Option<u64>,
+    /// What keeps it, when waiting.
+    pub held: Option<Wait>,
+}
+
+/// A job that was given up on.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct DeadJob {
+    /// Its id, `verb-noun:row id`.
+    pub job: String,
+    /// Its queue.
+    pub queue: String,
+    /// Its lane.
+    pub lane: String,
+    /// Why.
+    pub reason: String,
+    /// When.
+    pub died_at: Timestamp,
+}

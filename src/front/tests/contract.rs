@@ -1,0 +1,275 @@
+//! The answers of every route match the OpenAPI document, and none of them shows a secret.
+
+use axum::body::Body;
+use axum::http::{Method, Request};
+use futures::StreamExt;
+use model::{
+    AttemptId, ConversationKind, Inbound, InboundKind, Job, MessageId, Pace, Party, Scope, Status, Timestamp,
+    Wait,
+};
+use serde_json::{Value, json};
+use store::{Ended, Ingested, NewAttempt, OutcomeKind};
+use tower::ServiceExt;
+
+use crate::support::document::Document;
+use crate::support::{Answer, App, SECRET};
+
+struct Tour {
+    app: App,
+    document: Document,
+    texts: Vec<String>,
+}
+
+impl Tour {
+    async fn call(&mut self, method: Method, pattern: &str, path: &str, body: Option<Value>) -> Answer {
+        let answer = self.app.call(method.clone(), path, body, &[]).await;
+        self.take(&method, pattern, &answer);
+        answer
+    }
+
+    fn take(&mut self, method: &Method, pattern: &str, answer: &Answer) {
+        self.document.check(&method.as_str().to_lowercase(), pattern, answer);
+        self.texts.push(format!("{:?} {}", answer.headers, answer.text));
+    }
+
+    async fn get(&mut self, pattern: &str, path: &str) -> Value {
+        self.call(Method::GET, pattern, path, None).await.ok(200)
+    }
+
+    async fn post(&mut self, pattern: &str, path: &str, body: Option<Value>, status: u16) -> Value {
+        self.call(Method::POST, pattern, path, body).await.ok(status)
+    }
+
+    async fn delete(&mut self, pattern: &str, path: &str) {
+        self.call(Method::DELETE, pattern, path, None).await.ok(204);
+    }
+}
+
+fn id(value: &Value) -> String {
+    value["id"].as_str().unwrap().to_owned()
+}
+
+/// One attempt with a wait before it and an end that nobody knows.
+async fn attempt(app: &App, message: &Value) {
+    let sent = app.store.load_send(id(message).parse().unwrap()).await.unwrap().unwrap();
+    let now = Timestamp::from_micros(1_700_000_000_000_000);
+    let attempt_id: AttemptId = uuid::Uuid::from_u128(9).into();
+    let opened = app
+        .store
+        .open_attempt(NewAttempt {
+            id: attempt_id,
+            message_id: sent.message.id,
+            n: 1,
+            workspace_id: app.workspace,
+            account_id: sent.account.id,
+            conversation_id: sent.message.conversation_id,
+            worker: uuid::Uuid::from_u128(8).into(),
+            pace: Pace::Bulk,
+            text_hash: None,
+            granted_at: now,
+            started_at: now,
+            waits: vec![Wait { rule: "gap".to_owned(), scope: Scope::Class, until: Some(now), detail: None }],
+        })
+        .await
+        .unwrap();
+    assert!(opened);
+    app.store
+        .end_attempt(Ended {
+            attempt_id: Some(attempt_id),
+            message_id: sent.message.id,
+            workspace_id: app.workspace,
+            account_id: sent.account.id,
+            conversation_id: sent.message.conversation_id,
+            chat: sent.chat,
+            client_id: None,
+            at: now,
+            outcome: OutcomeKind::Ambiguous,
+            error_code: Some("timeout".to_owned()),
+            error: Some("no answer".to_owned()),
+            provider_id: None,
+            status: Status::Unknown,
+            reason: Some("ambiguous: no answer".to_owned()),
+            next_attempt_at: None,
+        })
+        .await
+        .unwrap();
+}
+
+async fn inbound(app: &App, account: &str) {
+    let (account, _) = app.store.login(account.parse().unwrap()).await.unwrap().unwrap();
+    let event = app.store.unprocessed_events(account.id, 1).await.unwrap().remove(0);
+    let meaning = vec![Inbound {
+        chat: "anna".to_owned(),
+        chat_kind: ConversationKind::Direct,
+        chat_title: None,
+        thread: None,
+        from: Some(Party { address: "anna".to_owned(), name: Some("Anna".to_owned()), phone: None }),
+        at: Timestamp::from_micros(1_700_000_000_000_000),
+        kind: InboundKind::Message {
+            provider_id: "p1".to_owned(),
+            content: model::Content::text("hello"),
+            reply_to: None,
+            echo: false,
+        },
+    }];
+    app.store.apply_inbound(&account, &[Ingested { id: event.id, meaning: Ok(meaning) }]).await.unwrap();
+}
+
+#[tokio::test]
+async fn every_route_answers_as_documented_and_tells_no_secret() {
+    let mut tour = Tour { app: App::new().await, document: Document::new(), texts: Vec::new() };
+    let t = &mut tour;
+
+    // Accounts.
+    t.get("/v1/channels", "/v1/channels").await;
+    let body = json!({"channel": "fake", "credentials": {"token": format!("one:{SECRET}")}, "timezone": "Asia/Tokyo"});
+    let account = id(&t.post("/v1/accounts", "/v1/accounts", Some(body.clone()), 201).await);
+    t.post("/v1/accounts", "/v1/accounts", Some(body), 409).await;
+    let refused = json!({"channel": "fake", "credentials": {"token": format!("refused:{SECRET}")}});
+    t.post("/v1/accounts", "/v1/accounts", Some(refused), 422).await;
+    let at = |rest: &str| format!("/v1/accounts/{account}{rest}");
+    t.get("/v1/accounts", "/v1/accounts").await;
+    t.get("/v1/accounts/{id}", &at("")).await;
+    let change = json!({"credentials": {"token": format!("one:{SECRET}2")}, "settings": {"region": "eu"}});
+    t.call(Method::PATCH, "/v1/accounts/{id}", &at(""), Some(change)).await.ok(200);
+    t.get("/v1/accounts/{id}/pace", &at("/pace")).await;
+    t.post("/v1/accounts/{id}/pause", &at("/pause"), Some(json!({"reason": "lunch"})), 200).await;
+    t.get("/v1/accounts/{id}/status", &at("/status")).await;
+    t.post("/v1/accounts/{id}/resume", &at("/resume"), None, 200).await;
+
+    // Webhooks.
+    let hook = |secret: &str, text: &str| {
+        let request = Request::builder()
+            .method(Method::POST)
+            .uri(format!("/webhooks/fake/{account}"))
+            .header("x-fake-secret", secret);
+        request.body(Body::from(text.to_owned())).unwrap()
+    };
+    for (secret, text) in [("wrong", "{}"), (&*format!("hook-one:{SECRET}2"), "{}")] {
+        let answer = t.app.send(hook(secret, text)).await;
+        t.take(&Method::POST, "/webhooks/{channel}/{account_id}", &answer);
+    }
+    let answer = t.app.send(hook(&format!("hook-one:{SECRET}2"), r#"{"id":1}"#)).await;
+    t.take(&Method::POST, "/webhooks/{channel}/{account_id}", &answer);
+    inbound(&t.app, &account).await;
+
+    // Messages.
+    let body = |text: &str| json!({"account_id": account, "to": {"address": "anna"}, "content": {"type": "text", "text": text}});
+    let first = t.post("/v1/messages", "/v1/messages", Some(body("one")), 202).await;
+    let second = t.post("/v1/messages", "/v1/messages", Some(body("two")), 202).await;
+    t.post("/v1/messages", "/v1/messages", Some(json!({})), 422).await;
+    let mut later = body("three");
+    later["send_at"] = json!("2099-01-01T00:00:00Z");
+    let later = t.post("/v1/messages", "/v1/messages", Some(later), 202).await;
+    let message = |message: &Value, rest: &str| format!("/v1/messages/{}{rest}", id(message));
+    assert_eq!(t.get("/v1/messages/{id}", &message(&second, "")).await["waiting"]["rule"], "order");
+    assert_eq!(t.get("/v1/messages/{id}", &message(&later, "")).await["waiting"]["rule"], "scheduled");
+    t.get("/v1/messages", "/v1/messages?limit=2").await;
+    attempt(&t.app, &first).await;
+    let timeline = t.get("/v1/messages/{id}/timeline", &message(&first, "/timeline")).await;
+    assert!(timeline["data"].as_array().unwrap().iter().any(|entry| entry["what"] == "attempt"));
+    let unknown = t.get("/v1/messages/{id}", &message(&first, "")).await;
+    assert_eq!((&unknown["status"], &unknown["waiting"]), (&json!("unknown"), &Value::Null));
+    t.post("/v1/messages/{id}/resolve", &message(&first, "/resolve"), Some(json!({"as": "failed"})), 200)
+        .await;
+    t.post("/v1/messages/{id}/resolve", &message(&first, "/resolve"), Some(json!({"as": "resend"})), 409)
+        .await;
+    t.post("/v1/messages/{id}/retry", &message(&first, "/retry"), None, 200).await;
+    t.post("/v1/messages/{id}/cancel", &message(&later, "/cancel"), None, 200).await;
+    t.post("/v1/messages/{id}/cancel", &message(&later, "/cancel"), None, 409).await;
+
+    // Conversations and contacts.
+    let conversation = t.get("/v1/conversations", "/v1/conversations").await["data"][0].clone();
+    assert_eq!(conversation["unread_count"], 1);
+    let at = |rest: &str| format!("/v1/conversations/{}{rest}", id(&conversation));
+    t.get("/v1/conversations/{id}", &at("")).await;
+    let messages = t.get("/v1/conversations/{id}/messages", &at("/messages?limit=2")).await;
+    let cursor = messages["next_cursor"].as_str().unwrap().to_owned();
+    let older = t.get("/v1/conversations/{id}/messages", &at(&format!("/messages?before={cursor}"))).await;
+    assert_eq!(older["data"].as_array().unwrap().len(), 2);
+    t.get("/v1/conversations/{id}/messages", &at(&format!("/messages?after={cursor}"))).await;
+    let change = json!({"status": "closed", "assignee": "ben"});
+    t.call(Method::PATCH, "/v1/conversations/{id}", &at(""), Some(change)).await.ok(200);
+    t.post("/v1/conversations/{id}/read", &at("/read"), None, 204).await;
+    assert_eq!(t.get("/v1/conversations/{id}", &at("")).await["unread_count"], 0);
+    let contact = t.get("/v1/contacts", "/v1/contacts?name=ann").await["data"][0].clone();
+    let at = |rest: &str| format!("/v1/contacts/{}{rest}", id(&contact));
+    t.get("/v1/contacts/{id}", &at("")).await;
+    t.get("/v1/contacts/{id}/messages", &at("/messages")).await;
+    let change = json!({"phone": "+49 30 1", "attributes": {"vip": true}});
+    t.call(Method::PATCH, "/v1/contacts/{id}", &at(""), Some(change)).await.ok(200);
+
+    // Keys.
+    let body = json!({"name": "reader", "scopes": ["messages:read"], "accounts": [account]});
+    let key = t.app.post("/v1/api_keys", body).await;
+    t.document.check("post", "/v1/api_keys", &key);
+    let key = key.ok(201);
+    let secret = key["secret"].as_str().unwrap().to_owned();
+    t.app.get_as(&secret, "/v1/messages").await.ok(200);
+    t.get("/v1/api_keys", "/v1/api_keys").await;
+    t.delete("/v1/api_keys/{id}", &format!("/v1/api_keys/{}", id(&key))).await;
+    t.app.get_as(&secret, "/v1/messages").await.problem(401);
+
+    // Queues and dead jobs.
+    t.get("/v1/queues", "/v1/queues").await;
+    t.get("/v1/queues/{queue}/lanes", "/v1/queues/send/lanes").await;
+    let lane = format!("/v1/queues/send/lanes/{account}/jobs");
+    assert!(
+        !t.get("/v1/queues/{queue}/lanes/{lane}/jobs", &lane).await["data"].as_array().unwrap().is_empty()
+    );
+    t.post("/v1/queues/{queue}/pause", "/v1/queues/send/pause", None, 204).await;
+    t.get("/v1/queues", "/v1/queues").await;
+    t.post("/v1/queues/{queue}/resume", "/v1/queues/send/resume", None, 204).await;
+    t.post("/v1/queues/{queue}/pause", "/v1/queues/teapots/pause", None, 404).await;
+    let dead: MessageId = id(&second).parse().unwrap();
+    let job = Job::SendMessage(dead).to_string();
+    for _ in 0..2 {
+        t.app.store.bury_job(Some(t.app.workspace), &job, "send", &account, "it broke").await.unwrap();
+        t.get("/v1/dead_jobs", "/v1/dead_jobs?limit=1").await;
+        t.post("/v1/dead_jobs/{job}/retry", &format!("/v1/dead_jobs/{job}/retry"), None, 204).await;
+    }
+    t.app.store.bury_job(None, &job, "send", &account, "it broke").await.unwrap();
+    t.delete("/v1/dead_jobs/{job}", &format!("/v1/dead_jobs/{job}")).await;
+    t.call(Method::DELETE, "/v1/dead_jobs/{job}", &format!("/v1/dead_jobs/{job}"), None).await.problem(404);
+
+    // Machines.
+    t.get("/healthz", "/healthz").await;
+    t.get("/readyz", "/readyz").await;
+    let metrics = t.call(Method::GET, "/metrics", "/metrics", None).await;
+    assert_eq!(metrics.text, "up 1\n");
+    events(t).await;
+    t.delete("/v1/accounts/{id}", &format!("/v1/accounts/{account}")).await;
+
+    let missing: Vec<_> = t.document.operations().difference(&t.document.seen).cloned().collect();
+    assert!(missing.is_empty(), "not tried: {missing:?}");
+    for text in &t.texts {
+        assert!(!text.contains(SECRET) && !text.contains("hook-one"), "{text}");
+        assert!(!text.contains(t.app.key.as_str()), "{text}");
+    }
+}
+
+async fn events(t: &mut Tour) {
+    t.app.store.number_events(t.app.workspace, 1_000).await.unwrap();
+    let request =
+        Request::builder().uri("/v1/events?after=0").header("authorization", format!("Bearer {}", t.app.key));
+    let response = t.app.router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+    assert_eq!(response.status(), 200);
+    assert_eq!(response.headers()["content-type"], "text/event-stream");
+    t.document.seen.insert(("get".to_owned(), "/v1/events".to_owned()));
+    let first = response.into_body().into_data_stream().next().await.unwrap().unwrap();
+    let text = String::from_utf8(first.to_vec()).unwrap();
+    let data = text.lines().find_map(|line| line.strip_prefix("data: ")).unwrap();
+    let event: front::schema::Event = serde_json::from_str(data).unwrap();
+    assert_eq!(event.seq, 1);
+    t.texts.push(text);
+}
+
+#[tokio::test]
+async fn the_document_is_served_and_its_page_needs_no_network() {
+    let app = App::new().await;
+    let document = app.get("/openapi.json").await.ok(200);
+    assert_eq!(document["openapi"], "3.1.0");
+    let page = app.get("/docs/").await;
+    assert_eq!(page.status, 200);
+    assert!(!page.text.contains("https://") && !page.text.contains("http://"), "{}", page.text);
+}
