@@ -57,7 +57,7 @@ pub fn openapi() -> OpenApi {
             if path.contains('{') || path == "/metrics" {
                 problems.push(("404", "There is no such thing here"));
             }
-            if writes && path.contains('{') {
+            if writes {
                 problems.push(("409", "Its state does not allow that"));
             }
             if operation.request_body.is_some() {
@@ -66,6 +66,12 @@ pub fn openapi() -> OpenApi {
                     ("413", "The body is too large"),
                     ("415", "The body has the wrong media type"),
                 ]);
+            }
+            // The only routes that ask a provider: credentials are checked.
+            if matches!(path.as_str(), "/v1/accounts" | "/v1/accounts/{id}")
+                && operation.request_body.is_some()
+            {
+                problems.push(("502", "The provider did not answer as it should"));
             }
             for (status, title) in problems {
                 operation
