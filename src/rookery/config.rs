@@ -265,7 +265,8 @@ impl Reader {
         let names: Vec<String> = self
             .vars
             .keys()
-            .filter(|name| name.as_str() != "ROOKERY_PUBLIC_URL")
+            // `ROOKERY_TEST_…` names the servers of a test run.
+            .filter(|name| name.as_str() != "ROOKERY_PUBLIC_URL" && !name.starts_with("ROOKERY_TEST_"))
             .filter_map(|name| name.strip_prefix("ROOKERY_")?.strip_suffix("_URL").map(str::to_owned))
             .collect();
         names

@@ -13,6 +13,15 @@ macro_rules! every_installation {
             #[tokio::test(flavor = "multi_thread")]
             async fn $name() { super::$name(&tests::harness::Installation::embedded(super::BINARY).await).await; }
         )+ }
+
+        mod fleet { $(
+            #[tokio::test(flavor = "multi_thread")]
+            async fn $name() {
+                if let Some(installation) = tests::harness::Installation::fleet(super::BINARY).await {
+                    super::$name(&installation).await;
+                }
+            }
+        )+ }
     };
 }
 

@@ -47,6 +47,35 @@ impl Installation {
         installation
     }
 
+    /// A fleet on the Postgres and Redis that `tests/run` started: web, scheduler and two workers, each a process. None
+    /// when there are no such servers; then it says so.
+    ///
+    /// # Panics
+    /// When it does not start, or when there must be servers and are none.
+    pub async fn fleet(binary: &str) -> Option<Self> {
+        let servers = Servers::find()?;
+        let mut installation = Self::prepare(binary);
+        let port = installation.free_port();
+        let name = unique_name();
+        installation.shared.extend([
+            ("DATABASE_URL", servers.database(&name).await),
+            ("REDIS_URL", servers.redis.clone()),
+            ("ROOKERY_REDIS_PREFIX", name),
+            ("ROOKERY_DATABASE_CONNECTIONS", "8".to_owned()),
+            ("ROOKERY_ENCRYPTION_KEY", format!("1:{}=", "A".repeat(43))),
+            ("ROOKERY_PUBLIC_URL", format!("http://127.0.0.1:{port}")),
+        ]);
+        let log = installation.folder.path().join("keys.log");
+        let key = Process::start(binary, &["keys", "create"], &installation.shared, &log).greeting.clone();
+        installation.add("web", vec![("PORT", port.to_string())]);
+        installation.add("scheduler", vec![]);
+        installation.add("worker", vec![]);
+        installation.add("worker", vec![]);
+        installation.api = Api::new(format!("http://127.0.0.1:{port}"), key);
+        installation.ready().await;
+        Some(installation)
+    }
+
     fn prepare(binary: &str) -> Self {
         let folder = TempDir::new().expect("a temporary folder");
         let state = folder.path().join("sandbox.json").display().to_string();
@@ -186,10 +215,56 @@ impl Installation {
         port
     }
 
+    /// What all processes of the installation share, for example its database's URL.
+    ///
+    /// # Panics
+    /// When there is no such variable.
+    pub fn variable(&self, name: &str) -> &str {
+        let found = self.shared.iter().find(|(key, _)| *key == name);
+        &found.unwrap_or_else(|| panic!("{name} is not set")).1
+    }
+
     async fn ready(&self) {
         until("the API answers", async || {
             self.api.try_get("/readyz").await.filter(|answer| answer.status == 200)
         })
         .await;
     }
+}
+
+/// The servers that `tests/run` started.
+struct Servers {
+    database: String,
+    redis: String,
+}
+
+impl Servers {
+    fn find() -> Option<Self> {
+        let var = |name| std::env::var(name).ok();
+        if let (Some(database), Some(redis)) =
+            (var("ROOKERY_TEST_DATABASE_URL"), var("ROOKERY_TEST_REDIS_URL"))
+        {
+            return Some(Self { database, redis });
+        }
+        assert!(
+            var("ROOKERY_REQUIRE_FLEET").is_none(),
+            "there must be a Postgres and a Redis: run tests/run"
+        );
+        println!("left out: needs Postgres and Redis, which tests/run starts");
+        None
+    }
+
+    /// The URL of a new, empty database.
+    async fn database(&self, name: &str) -> String {
+        use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
+        let mut connection = PgConnection::connect(&self.database).await.expect("the test database answers");
+        let create = format!("CREATE DATABASE \"{name}\"");
+        connection.execute(AssertSqlSafe(create)).await.expect("a database can be made");
+        let (server, _) = self.database.rsplit_once('/').expect("the URL names a database");
+        format!("{server}/{name}")
+    }
+}
+
+fn unique_name() -> String {
+    format!("e2e-{:016x}", model::Ids::from_os().number())
 }
