@@ -238,6 +238,11 @@ fn script(source: &str, keys: &[&str]) -> Cmd {
 #[async_trait]
 impl Engine for RedisEngine {
     async fn apply(&self, ops: Vec<Op>) -> Result<Vec<Outcome>, QueueError> {
+        for op in &ops {
+            if let Op::Claim { worker, .. } = op {
+                self.bells.listen_for(*worker).await;
+            }
+        }
         let mut outcomes: Vec<Outcome> = Vec::with_capacity(ops.len());
         for Call { args, ops: count, continues } in encode::calls(&ops) {
             let (_, answers) = self.call(&args).await?;

@@ -8,7 +8,7 @@ use futures::StreamExt;
 use model::{Queue, WorkerId};
 use redis::aio::PubSubSink;
 use redis::{Client, Msg};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use super::encode::worker_name;
@@ -16,16 +16,24 @@ use super::encode::worker_name;
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LAST_PAUSE: Duration = Duration::from_secs(1);
 
+/// How long a worker's first claim waits until it can be heard.
+const FIRST_CLAIM: Duration = Duration::from_millis(500);
+
 /// A connection on which nothing is said is asked now and then whether it still stands.
 const PROBE: Duration = Duration::from_secs(5);
+
+/// A worker, and where to say that its channel is subscribed to.
+type Request = (String, oneshot::Sender<()>);
 
 #[derive(Debug, Default)]
 struct Heard {
     bells: HashMap<(Queue, String), Arc<Notify>>,
     /// Workers whose channel is subscribed to right now.
     live: BTreeSet<String>,
-    /// Workers that ever asked.
+    /// Workers that ever claimed.
     wanted: BTreeSet<String>,
+    /// Workers that claimed while they could not be heard: something may have been said.
+    late: BTreeSet<String>,
 }
 
 impl Heard {
@@ -33,13 +41,20 @@ impl Heard {
         Arc::clone(self.bells.entry((queue, worker.to_owned())).or_default())
     }
 
-    /// Rings all of a worker's bells: while nobody listened something may have been said.
-    fn ring_all(&self, worker: &str) {
-        for ((_, of), bell) in &self.bells {
-            if of == worker {
-                bell.notify_one();
+    /// A worker's channel is subscribed to. Rings all its bells if it should have been before.
+    fn is_live(&mut self, worker: String) {
+        if self.late.remove(&worker) {
+            for queue in Queue::ALL {
+                self.bell(*queue, &worker).notify_one();
             }
         }
+        self.live.insert(worker);
+    }
+
+    /// The connection broke: until there is another one nobody is heard.
+    fn is_deaf(&mut self) {
+        let live = std::mem::take(&mut self.live);
+        self.late.extend(live);
     }
 }
 
@@ -47,7 +62,7 @@ impl Heard {
 #[derive(Debug)]
 pub(super) struct Bells {
     heard: Arc<Mutex<Heard>>,
-    asked: mpsc::UnboundedSender<String>,
+    asked: mpsc::UnboundedSender<Request>,
     listener: JoinHandle<()>,
 }
 
@@ -66,18 +81,25 @@ impl Bells {
         Self { heard, asked, listener }
     }
 
-    /// Returns when the bell rang, or when the worker's channel was subscribed to only now: the worker claims again, so
-    /// that Redis knows that it is idle while it can be heard.
-    pub async fn wait(&self, queue: Queue, worker: WorkerId) {
+    /// Sees to it that a worker is heard before it claims for the first time: whoever rings then finds somebody who
+    /// listens. When that takes too long the claim goes first, and the bell rings once as soon as it can be heard.
+    pub async fn listen_for(&self, worker: WorkerId) {
         let name = worker_name(worker);
-        let bell = {
-            let mut heard = lock(&self.heard);
-            if heard.wanted.insert(name.clone()) {
-                // A listener that is gone is the runtime's end; then nobody waits for this either.
-                let _ = self.asked.send(name.clone());
-            }
-            heard.bell(queue, &name)
-        };
+        let (live, heard) = oneshot::channel();
+        if !lock(&self.heard).wanted.insert(name.clone()) {
+            return;
+        }
+        if self.asked.send((name.clone(), live)).is_ok()
+            && tokio::time::timeout(FIRST_CLAIM, heard).await.is_err()
+        {
+            lock(&self.heard).late.insert(name);
+        }
+    }
+
+    /// Returns when the bell rang.
+    pub async fn wait(&self, queue: Queue, worker: WorkerId) {
+        self.listen_for(worker).await;
+        let bell = lock(&self.heard).bell(queue, &worker_name(worker));
         bell.notified().await;
     }
 }
@@ -90,12 +112,12 @@ async fn listen(
     client: Client,
     channel: String,
     heard: Arc<Mutex<Heard>>,
-    mut requests: mpsc::UnboundedReceiver<String>,
+    mut requests: mpsc::UnboundedReceiver<Request>,
 ) {
     let mut pause = FIRST_PAUSE;
     loop {
         let done = hear(&client, &channel, &heard, &mut requests, &mut pause).await;
-        lock(&heard).live.clear();
+        lock(&heard).is_deaf();
         if done {
             return;
         }
@@ -109,7 +131,7 @@ async fn hear(
     client: &Client,
     channel: &str,
     heard: &Mutex<Heard>,
-    requests: &mut mpsc::UnboundedReceiver<String>,
+    requests: &mut mpsc::UnboundedReceiver<Request>,
     pause: &mut Duration,
 ) -> bool {
     let made = tokio::time::timeout(LAST_PAUSE, client.get_async_pubsub()).await;
@@ -129,13 +151,13 @@ async fn hear(
                 ring(heard, channel, &message);
             }
             worker = requests.recv() => {
-                let Some(worker) = worker else { return true };
-                if lock(heard).live.contains(&worker) {
-                    continue;
-                }
-                if !subscribe(&mut sink, channel, heard, worker).await {
+                let Some((worker, live)) = worker else { return true };
+                let known = lock(heard).live.contains(&worker);
+                if !known && !subscribe(&mut sink, channel, heard, worker).await {
                     return false;
                 }
+                // Who asked may have waited long enough.
+                let _ = live.send(());
             }
             () = tokio::time::sleep(PROBE) => {
                 let pong = tokio::time::timeout(LAST_PAUSE, sink.ping::<redis::Value>()).await;
@@ -153,9 +175,7 @@ async fn subscribe(sink: &mut PubSubSink, channel: &str, heard: &Mutex<Heard>, w
     if !matches!(tokio::time::timeout(LAST_PAUSE, subscribed).await, Ok(Ok(()))) {
         return false;
     }
-    let mut heard = lock(heard);
-    heard.ring_all(&worker);
-    heard.live.insert(worker);
+    lock(heard).is_live(worker);
     true
 }
 

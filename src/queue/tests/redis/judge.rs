@@ -1,4 +1,5 @@
-//! A judge that scans everything: slow, simple, and written from the promises, not from the engine.
+//! A judge that scans everything, exact to the microsecond, for calls of several operations: the suite's own judge asks one
+//! at a time.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -177,7 +178,7 @@ impl Judge {
                 let all: usize = busy().map(|lane| lane.jobs.len()).sum();
                 let sums = (summary.lanes, summary.waiting, summary.claimed);
                 assert_eq!(sums, (busy().count(), all - claimed, claimed));
-                assert_eq!(summary.held, self.told(&self.hold, Scope::Lane));
+                assert_eq!(summary.held, self.shown(&self.hold, Scope::Lane));
                 assert_eq!(summary.first.len(), busy().count());
                 for found in &summary.first {
                     let lane = &self.lanes[&found.lane];
@@ -370,20 +371,20 @@ impl Judge {
         (gone, jobs)
     }
 
-    fn told(&self, hold: &Hold, scope: Scope) -> Option<Wait> {
+    fn shown(&self, hold: &Hold, scope: Scope) -> Option<Wait> {
         let (until, rule) = hold.clone();
         (until > self.now).then_some(Wait { rule, scope, until: Some(until), detail: None })
     }
 
     fn held_by(&self, lane: &LaneId, key: &str, class: Class) -> Option<Wait> {
         let lane = self.lanes.get(lane)?;
-        let waits = [
-            self.told(&self.hold, Scope::Lane),
-            self.told(&lane.hold, Scope::Lane),
-            self.told(&lane.classes[class.rank()], Scope::Class),
-            self.told(&lane.key_hold(key), Scope::Recipient),
+        let all = [
+            self.shown(&self.hold, Scope::Lane),
+            self.shown(&lane.hold, Scope::Lane),
+            self.shown(&lane.classes[class.rank()], Scope::Class),
+            self.shown(&lane.key_hold(key), Scope::Recipient),
         ];
-        waits.into_iter().flatten().max_by_key(|wait| wait.until)
+        all.into_iter().flatten().max_by_key(|wait| wait.until)
     }
 
     fn place(&self, lane: &LaneId, id: &JobId) -> JobPlace {
@@ -396,12 +397,12 @@ impl Judge {
         if job.ready > self.now {
             return JobPlace::Future { ready_at: job.ready };
         }
-        let line = of.line(&job.key, self.now);
-        let behind = line.iter().position(|(other, _)| *other == id).expect("in line");
+        let order = of.line(&job.key, self.now);
+        let behind = order.iter().position(|(other, _)| *other == id).expect("in line");
         let blocked = of.is_blocked(&job.key);
-        let head = (!blocked).then(|| self.told(&line[0].1.wait, Scope::Job)).flatten();
-        let waits = [self.held_by(lane, &job.key, job.class), self.told(&job.wait, Scope::Job), head];
-        let held = waits.into_iter().flatten().max_by_key(|wait| wait.until);
+        let first = (!blocked).then(|| self.shown(&order[0].1.wait, Scope::Job)).flatten();
+        let all = [self.held_by(lane, &job.key, job.class), self.shown(&job.wait, Scope::Job), first];
+        let held = all.into_iter().flatten().max_by_key(|wait| wait.until);
         JobPlace::Waiting { behind: behind + usize::from(blocked), held }
     }
 }

@@ -5,6 +5,7 @@
 mod basics;
 mod judge;
 mod loss;
+mod promises;
 mod random;
 mod server;
 mod speed;

@@ -1,4 +1,5 @@
-//! Random operations, judged by what the promises allow.
+//! Random calls of several operations, judged by what the promises allow: what one of them changed the next one sees,
+//! although all is written at the end.
 
 use std::time::Duration;
 

@@ -11,6 +11,7 @@ use tempfile::TempDir;
 const BINARY: &str = "redis-server";
 
 /// A running server; killed when dropped.
+#[derive(Debug)]
 pub struct Server {
     child: Option<Child>,
     port: u16,
@@ -32,7 +33,7 @@ impl Server {
         let mut server = Self { child: None, port: 0, folder: TempDir::new().unwrap() };
         for _ in 0..20 {
             server.port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
-            server.run().await;
+            server.run();
             if server.answers().await {
                 return Some(server);
             }
@@ -42,7 +43,7 @@ impl Server {
         panic!("{BINARY} does not start");
     }
 
-    async fn run(&mut self) {
+    fn run(&mut self) {
         let child = Command::new(BINARY)
             .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1"])
             .args(["--save", "", "--appendonly", "no", "--dir"])
@@ -76,7 +77,7 @@ impl Server {
     /// Starts it again on the same port and folder.
     pub async fn restart(&mut self) {
         self.stop();
-        self.run().await;
+        self.run();
         assert!(self.answers().await, "{BINARY} does not start again");
     }
 

@@ -9,7 +9,7 @@ use queue::{Engine, LaneState, Op, Outcome, Push, RedisEngine};
 use crate::basics::{claims, done, one, push, pushes, worker};
 use crate::server::Server;
 
-const JOBS: usize = 100_000;
+const JOBS: u32 = 100_000;
 
 /// One of several loops of a worker: settles what it has and claims more, in one call.
 async fn work(engine: Arc<RedisEngine>, who: WorkerId, grant: bool) -> usize {
@@ -45,8 +45,8 @@ fn server_time(server: &Server) -> f64 {
     ticks * 10_000.0
 }
 
-async fn drain(server: &Server, name: &str, spread: (usize, usize, u32), grant: bool) {
-    let (lanes, keys, width) = spread;
+async fn drain(server: &Server, name: &str, spread: (u32, u32, u32), grant: bool) {
+    let (lanes, keys, width): (u32, u32, u32) = spread;
     let engine = Arc::new(server.ready().await);
     let all: Vec<_> = (0..JOBS)
         .map(|n| Push {
@@ -55,7 +55,7 @@ async fn drain(server: &Server, name: &str, spread: (usize, usize, u32), grant: 
                 &format!("account-{:08}", n % lanes),
                 &format!("conversation-{:08}", n / lanes % keys),
                 &format!("send-message:{n:032}"),
-                i64::try_from(n).unwrap(),
+                i64::from(n),
             )
         })
         .collect();
@@ -71,13 +71,13 @@ async fn drain(server: &Server, name: &str, spread: (usize, usize, u32), grant: 
         count += one.await.unwrap();
     }
     let drained = (begun.0.elapsed(), server_time(server) - begun.1);
-    assert_eq!(count, JOBS);
+    assert_eq!(count, JOBS as usize);
     println!(
         "{name}: push {:.0}/s ({:.1} µs), claim and settle {:.0}/s ({:.1} µs)",
-        JOBS as f64 / pushed.0.as_secs_f64(),
-        pushed.1 / JOBS as f64,
-        JOBS as f64 / drained.0.as_secs_f64(),
-        drained.1 / JOBS as f64,
+        f64::from(JOBS) / pushed.0.as_secs_f64(),
+        pushed.1 / f64::from(JOBS),
+        f64::from(JOBS) / drained.0.as_secs_f64(),
+        drained.1 / f64::from(JOBS),
     );
 }
 
@@ -131,7 +131,7 @@ async fn speed_of_a_claim_beside_held_keys() {
     let Some(server) = Server::start().await else { return };
     for held in [10, 1000, 100_000] {
         let engine = server.ready().await;
-        let until = engine.now().await.unwrap() + Duration::from_secs(3600);
+        let until = engine.now().await.unwrap() + Duration::from_hours(1);
         for batch in (0..held).collect::<Vec<i64>>().chunks(1000) {
             let hold = |n: &i64| Op::Hold {
                 target: queue::HoldTarget::Key(crate::basics::lane("a"), format!("held{n}")),
