@@ -88,7 +88,8 @@ impl Profile {
         &self.rules
     }
 
-    /// How far back the history for [`State::rebuild`](crate::State::rebuild) must reach.
+    /// How far back the history for [`State::rebuild`](crate::State::rebuild) must reach: every attempt that ended since
+    /// then, or has not ended, however early its call began.
     pub fn horizon(&self) -> Duration {
         self.rules.iter().map(Rule::memory).max().unwrap_or_default()
     }
