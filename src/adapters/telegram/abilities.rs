@@ -13,7 +13,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::api::{Call, too_large};
-use super::send::{chat_id, message_id, text_call};
+use super::ids::{chat_id, message_id};
+use super::send::text_call;
 use super::{Telegram, error, keyboard, limits, parse, reactions, update};
 
 /// How long a poll waits for something to happen.
@@ -82,7 +83,7 @@ impl Editor for Telegram {
                 return Err(ChannelError::permanent("unsupported", message));
             }
         };
-        let call = call.with("chat_id", chat_id(chat)).with("message_id", message_id(provider_id)?);
+        let call = call.with("chat_id", chat_id(chat)).with("message_id", message_id(chat, provider_id)?);
         match self.call::<Value>(&login.credentials, call).await {
             Err(error) if !error::is_not_modified(&error) => Err(error),
             _ => Ok(()),
@@ -95,7 +96,7 @@ impl Deleter for Telegram {
     async fn delete(&self, login: &Login, chat: &str, provider_id: &str) -> Result<(), ChannelError> {
         let call = Call::new("deleteMessage")
             .with("chat_id", chat_id(chat))
-            .with("message_id", message_id(provider_id)?);
+            .with("message_id", message_id(chat, provider_id)?);
         match self.call::<Value>(&login.credentials, call).await {
             Err(error) if !error::is_already_gone(&error) => Err(error),
             _ => Ok(()),
@@ -126,7 +127,7 @@ impl Reactor for Telegram {
         };
         let call = Call::new("setMessageReaction")
             .with("chat_id", chat_id(chat))
-            .with("message_id", message_id(provider_id)?)
+            .with("message_id", message_id(chat, provider_id)?)
             .with("reaction", reaction);
         self.call::<Value>(&login.credentials, call).await.map(drop)
     }

@@ -13,6 +13,7 @@ mod content;
 mod entities;
 mod error;
 mod html;
+mod ids;
 mod keyboard;
 mod limits;
 mod markdown;
@@ -193,7 +194,7 @@ impl Channel for Telegram {
         let sent: Sent = self.call(&login.credentials, send::call(message)?).await?;
         let chat = sent.chat.id.to_string();
         Ok(Accepted {
-            provider_id: sent.message_id.to_string(),
+            provider_id: ids::provider_id(sent.chat.id, sent.message_id, None),
             moved_to: (chat != message.chat).then_some(chat),
         })
     }

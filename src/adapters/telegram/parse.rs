@@ -8,6 +8,7 @@ use serde_json::Value;
 use channel::ParseError;
 
 use super::content::{self, Body, full_name};
+use super::ids::provider_id;
 use super::update::{CallbackQuery, Chat, Membership, Message, Reaction, User};
 
 /// The update's number: rises by one, unique for the bot. The key by which repetitions are known.
@@ -58,7 +59,7 @@ fn message(account: &Account, message: &Message) -> Inbound {
     let kind = match content::read(&message.rest) {
         Body::Service(what) => InboundKind::Ignored { what },
         Body::Content(content) => InboundKind::Message {
-            provider_id: provider_id(message.message_id, message.ephemeral_message_id),
+            provider_id: provider_id(message.chat.id, message.message_id, message.ephemeral_message_id),
             content,
             reply_to: answered(message),
             echo: message
@@ -74,7 +75,7 @@ fn edited(message: &Message) -> Inbound {
     let kind = match content::read(&message.rest) {
         Body::Service(what) => InboundKind::Ignored { what },
         Body::Content(content) => InboundKind::Edited {
-            provider_id: provider_id(message.message_id, message.ephemeral_message_id),
+            provider_id: provider_id(message.chat.id, message.message_id, message.ephemeral_message_id),
             content,
         },
     };
@@ -91,7 +92,7 @@ fn callback(callback: CallbackQuery, body: &Value) -> Inbound {
     let kind = InboundKind::Message {
         provider_id: format!("callback:{}", callback.id),
         content: Content::Callback { title: title_of(&data, message.rest.get("reply_markup")), data },
-        reply_to: Some(provider_id(message.message_id, message.ephemeral_message_id)),
+        reply_to: Some(provider_id(message.chat.id, message.message_id, message.ephemeral_message_id)),
         echo: false,
     };
     Inbound {
@@ -120,7 +121,10 @@ fn reaction(reaction: Reaction) -> Inbound {
             // Paid reactions are stars; kinds to come are at least not nothing.
             .unwrap_or_else(|| if one.kind == "paid" { "⭐".to_owned() } else { one.kind })
     });
-    let kind = InboundKind::Reacted { provider_id: reaction.message_id.to_string(), emoji: emoji.collect() };
+    let kind = InboundKind::Reacted {
+        provider_id: provider_id(reaction.chat.id, reaction.message_id, None),
+        emoji: emoji.collect(),
+    };
     Inbound {
         from: reaction.user.as_ref().map(person).or(reaction.actor_chat.as_ref().map(as_party)),
         at: seconds(reaction.date),
@@ -197,15 +201,7 @@ fn in_chat(chat: &Chat, kind: InboundKind) -> Inbound {
 fn answered(message: &Message) -> Option<String> {
     let replied = message.reply_to_message.as_ref()?;
     let is_topic = message.is_topic_message && Some(replied.message_id) == message.message_thread_id;
-    (!is_topic).then(|| provider_id(replied.message_id, replied.ephemeral_message_id))
-}
-
-/// A message's id, unique within its chat.
-fn provider_id(message_id: i64, ephemeral: Option<i64>) -> String {
-    match ephemeral {
-        Some(id) if message_id == 0 => format!("ephemeral:{id}"),
-        _ => message_id.to_string(),
-    }
+    (!is_topic).then(|| provider_id(message.chat.id, replied.message_id, replied.ephemeral_message_id))
 }
 
 fn person(user: &User) -> Party {

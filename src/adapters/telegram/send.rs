@@ -5,6 +5,7 @@ use model::{Button, ContactCard, Content, Format, Media};
 use serde_json::{Value, json};
 
 use super::api::{Call, Upload};
+use super::ids::{self, chat_id};
 use super::{html, keyboard, vcard};
 
 /// The call that sends a message.
@@ -49,7 +50,7 @@ pub(super) fn call(message: &Outgoing) -> Result<Call, ChannelError> {
     Ok(call
         .with("chat_id", chat_id(&message.chat))
         .with_some("message_thread_id", thread_id(message.thread.as_deref())?)
-        .with_some("reply_parameters", reply(message.reply_to.as_deref()))
+        .with_some("reply_parameters", reply(&message.chat, message.reply_to.as_deref()))
         .once())
 }
 
@@ -63,21 +64,6 @@ pub(super) fn text_call(method: &'static str, text: &str, format: Format, button
     call.with_some("reply_markup", keyboard::markup(buttons))
 }
 
-/// A chat as the Bot API wants it: ids are numbers, user names are not.
-pub(super) fn chat_id(chat: &str) -> Value {
-    chat.parse::<i64>().map_or_else(|_| chat.into(), Value::from)
-}
-
-/// The number of one of our messages.
-pub(super) fn message_id(provider_id: &str) -> Result<i64, ChannelError> {
-    provider_id.parse().map_err(|_| {
-        ChannelError::permanent(
-            "message id",
-            "the message has no number at Telegram, so nothing can be done to it",
-        )
-    })
-}
-
 fn thread_id(thread: Option<&str>) -> Result<Option<i64>, ChannelError> {
     thread
         .map(str::parse)
@@ -85,14 +71,13 @@ fn thread_id(thread: Option<&str>) -> Result<Option<i64>, ChannelError> {
         .map_err(|_| ChannelError::permanent("thread", "a Telegram topic's id is a number"))
 }
 
-/// The quote. What was quoted may be gone by now, or have no number (a pressed button): the answer goes out all the
-/// same.
-fn reply(reply_to: Option<&str>) -> Option<Value> {
-    let (field, id) = match reply_to?.split_once(':') {
-        Some(("ephemeral", id)) => ("ephemeral_message_id", id),
-        _ => ("message_id", reply_to?),
+/// The quote. What was quoted may be gone by now, or be out of reach: the answer goes out all the same.
+fn reply(chat: &str, reply_to: Option<&str>) -> Option<Value> {
+    let id = reply_to?;
+    let (field, id) = match ids::ephemeral(id) {
+        Some(id) => ("ephemeral_message_id", id),
+        None => ("message_id", ids::number(chat, id)?),
     };
-    let id: i64 = id.parse().ok()?;
     Some(json!({ field: id, "allow_sending_without_reply": true }))
 }
 

@@ -85,6 +85,14 @@ impl Stage {
     }
 }
 
+impl Drop for Stage {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            assert_eq!(self.bot.unknown_parameters(), Vec::<String>::new());
+        }
+    }
+}
+
 fn account(bot: i64) -> Account {
     Account {
         id: "018f0000-0000-7000-8000-000000000001".parse().unwrap(),

@@ -36,6 +36,53 @@ pub(crate) fn call(
     }
 }
 
+/// Parameters of a call that its method does not have.
+pub(crate) fn unknown(method: &str, params: &Params) -> Vec<String> {
+    let shared = "chat_id message_thread_id business_connection_id direct_messages_topic_id disable_notification \
+        protect_content allow_paid_broadcast message_effect_id reply_parameters reply_markup";
+    let own = match method.to_ascii_lowercase().as_str() {
+        "getme" => "",
+        "setwebhook" => {
+            "url certificate ip_address max_connections allowed_updates drop_pending_updates secret_token"
+        }
+        "deletewebhook" => "drop_pending_updates",
+        "getupdates" => "offset limit timeout allowed_updates",
+        "getfile" => "file_id",
+        "sendmessage" | "editmessagetext" => {
+            "text parse_mode entities link_preview_options message_id inline_message_id"
+        }
+        "sendphoto" => "photo caption parse_mode caption_entities show_caption_above_media has_spoiler",
+        "sendvideo" | "sendanimation" => {
+            "video animation caption parse_mode caption_entities duration width height thumbnail cover \
+             start_timestamp show_caption_above_media has_spoiler supports_streaming"
+        }
+        "sendaudio" => "audio caption parse_mode caption_entities duration performer title thumbnail",
+        "sendvoice" => "voice caption parse_mode caption_entities duration",
+        "senddocument" => {
+            "document caption parse_mode caption_entities thumbnail disable_content_type_detection"
+        }
+        "sendvideonote" => "video_note duration length thumbnail",
+        "sendsticker" => "sticker emoji",
+        "sendlocation" | "sendvenue" => {
+            "latitude longitude horizontal_accuracy live_period heading proximity_alert_radius title address \
+             foursquare_id foursquare_type google_place_id google_place_type"
+        }
+        "sendcontact" => "phone_number first_name last_name vcard",
+        "editmessagecaption" | "editmessagereplymarkup" => {
+            "message_id inline_message_id caption parse_mode caption_entities show_caption_above_media"
+        }
+        "deletemessage" | "deletemessages" => "message_id message_ids",
+        "setmessagereaction" => "message_id reaction is_big",
+        "sendchataction" => "action",
+        "answercallbackquery" => "callback_query_id text show_alert url cache_time",
+        _ => return Vec::new(),
+    };
+    let known =
+        |name: &str| shared.split_whitespace().chain(own.split_whitespace()).any(|known| known == name);
+    let given = params.values.keys().chain(params.uploads.keys());
+    given.filter(|name| !known(name)).map(|name| format!("{method}.{name}")).collect()
+}
+
 /// A JSON object, to be changed.
 pub(crate) fn object(value: &mut Value) -> &mut Map<String, Value> {
     value.as_object_mut().expect("messages are objects")

@@ -261,6 +261,16 @@ impl BotHandle {
         self.shared.news.notify_waiters();
     }
 
+    /// A quiet week went by: what happens from now on is numbered from here.
+    pub fn renumber(&self, next_update: i64) {
+        self.shared.bot(&self.token, |bot| bot.next_update = next_update);
+    }
+
+    /// Parameters that no method has, as `method.parameter`: Telegram passes over them, but nobody means to send them.
+    pub fn unknown_parameters(&self) -> Vec<String> {
+        self.calls().iter().flat_map(|call| methods::unknown(&call.method, &call.params)).collect()
+    }
+
     /// Every call so far.
     pub fn calls(&self) -> Vec<Call> {
         self.shared.bot(&self.token, |bot| bot.calls.clone())

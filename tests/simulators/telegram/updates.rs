@@ -90,14 +90,15 @@ fn no_webhook(bot: &Bot) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Forgets what lies before `offset`; a negative one keeps only so many of the newest.
+/// Forgets what lies before `offset`; a negative one keeps only so many of the newest. One that lies far ahead means
+/// nothing: after a quiet week numbers start anywhere.
 fn confirm(bot: &mut Bot, offset: i64) {
     if offset < 0 {
         let keep = usize::try_from(offset.unsigned_abs()).unwrap_or(usize::MAX);
         while bot.updates.len() > keep {
             bot.updates.pop_front();
         }
-    } else {
+    } else if offset <= bot.next_update + 10 {
         while bot.updates.front().is_some_and(|(id, _)| *id < offset) {
             bot.updates.pop_front();
         }

@@ -1,11 +1,12 @@
 //! A conversation arrives, by polling and by webhook.
 
-use channel::{Channel, ErrorClass, WebhookRequest};
+use channel::{Channel, ErrorClass, Outgoing, WebhookRequest};
 use model::{Content, ConversationKind, Inbound, InboundKind};
-use serde_json::json;
+use proptest::prelude::*;
+use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use super::{Stage, media, said, text};
+use super::{Stage, media, said, text, to};
 use crate::simulators::telegram::Person;
 
 /// Ada says and does everything once; `ours` is a message of the bot with a button.
@@ -215,6 +216,120 @@ async fn groups_topics_channels_and_moves() {
         &serde_json::from_value(json!({"type": "text", "text": "**bold**", "format": "markdown"})).unwrap()
     );
     assert_eq!(events.len(), 6);
-    let echoed = stage.sent(new, text("moved")).await;
-    assert_eq!(echoed["chat"]["id"], new);
+}
+
+#[tokio::test]
+async fn a_moved_group_numbers_its_messages_anew_and_none_is_taken_for_another() {
+    let mut stage = Stage::new().await;
+    let ada = stage.bot.person("Ada");
+    let start = begin_polling(&mut stage, &ada).await;
+    let group = stage.bot.group("group", "Team");
+    ada.within(group).writes("before");
+    let ours = stage.send(&to(group, text("ours"))).await.unwrap().provider_id;
+    stage
+        .channel
+        .editor()
+        .unwrap()
+        .edit(&stage.login, &group.to_string(), &ours, &Content::text("ours!"))
+        .await
+        .unwrap();
+    let new = stage.bot.migrate(group);
+    ada.within(new).writes("after");
+    let (events, _) = stage.poll(Some(&start)).await;
+    let ids: Vec<_> = events
+        .iter()
+        .filter_map(|event| match &event.kind {
+            InboundKind::Message { provider_id, .. } => Some(provider_id.as_str()),
+            _ => None,
+        })
+        .collect();
+    // In the simulator the second message of both chats has the number 2, as ours had.
+    assert_eq!((ids.as_slice(), ours.as_str()), (&["group:1", "2"][..], "group:2"));
+
+    let chat = new.to_string();
+    let error = stage
+        .channel
+        .editor()
+        .unwrap()
+        .edit(&stage.login, &chat, &ours, &Content::text("x"))
+        .await
+        .unwrap_err();
+    assert_eq!(error.class, ErrorClass::Permanent);
+    let answer = Outgoing { reply_to: Some(ours), ..to(new, text("as I said")) };
+    let sent = stage.send(&answer).await.unwrap();
+    assert!(stage.message(new, &sent.provider_id).get("reply_to_message").is_none());
+}
+
+#[tokio::test]
+async fn numbers_may_start_anywhere_after_a_quiet_week() {
+    let mut stage = Stage::new().await;
+    let ada = stage.bot.person("Ada");
+    let start = begin_polling(&mut stage, &ada).await;
+    ada.writes("last week");
+    let (_, before) = stage.poll(Some(&start)).await;
+    let confirming = stage.channel.poller().unwrap().poll(&stage.login, Some(&before));
+    let (confirmed, ()) = tokio::join!(confirming, async {
+        stage.bot.until(|bot| bot.polling() == 1 && bot.pending() == 0).await;
+        stage.bot.renumber(17);
+        ada.writes("this week");
+    });
+    let confirmed = confirmed.unwrap();
+    assert_eq!((confirmed.events[0].dedupe_key.as_str(), confirmed.cursor.as_str()), ("17", "18"));
+    ada.writes("and more");
+    let (more, _) = stage.poll(Some(&confirmed.cursor)).await;
+    assert_eq!(said(&more[0]), &Content::text("and more"));
+}
+
+/// Updates with any part of them replaced by anything: read or refused, never a panic.
+#[test]
+fn no_update_whatever_is_wrong_with_it_ends_the_reader() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let stage = runtime.block_on(async {
+        let mut stage = Stage::new().await;
+        let ada = stage.bot.person("Ada");
+        begin_polling(&mut stage, &ada).await;
+        let ours = question(&stage, &ada).await;
+        everything(&ada, ours);
+        stage.bot.migrate(stage.bot.group("group", "Team"));
+        ada.sends("animation", &b"GIF8"[..], None);
+        ada.sends_contact("Bob", "+4930");
+        ada.writes_formatted("bold", &json!([{"type": "bold", "offset": 0, "length": 4}]));
+        stage
+    });
+    let updates = stage.bot.history();
+    let odd = prop_oneof![
+        Just(json!(null)),
+        Just(json!([])),
+        Just(json!({})),
+        Just(json!([{}])),
+        any::<i64>().prop_map(|n| json!(n)),
+        any::<f64>().prop_map(|n| json!(n)),
+        ".{0,8}".prop_map(|text| json!(text)),
+    ];
+    proptest!(ProptestConfig::with_cases(3_000), |(which in any::<prop::sample::Index>(), place in any::<prop::sample::Index>(), odd in odd)| {
+        let mut update = which.get(&updates).clone();
+        let mut places = Vec::new();
+        pointers(&update, String::new(), &mut places);
+        let place: &String = place.get(&places);
+        *update.pointer_mut(place).unwrap() = odd;
+        let _ = stage.channel.parse(&stage.login.account, &update);
+        let _ = stage.channel.acknowledger().unwrap().awaits(&update);
+    });
+}
+
+/// Every place in a JSON value.
+fn pointers(value: &Value, here: String, all: &mut Vec<String>) {
+    match value {
+        Value::Object(fields) => {
+            fields.iter().for_each(|(key, inner)| pointers(inner, format!("{here}/{key}"), all));
+        }
+        Value::Array(items) => {
+            items
+                .iter()
+                .enumerate()
+                .for_each(|(index, inner)| pointers(inner, format!("{here}/{index}"), all));
+        }
+        _ => {}
+    }
+    all.push(here);
 }
