@@ -108,7 +108,7 @@ impl Caller {
 
     /// The account to list: the one asked for, else the only one that the key sees.
     pub(crate) fn account(&self, asked: Option<AccountId>) -> Option<AccountId> {
-        asked.or_else(|| match self.key.accounts.as_deref() {
+        asked.or(match self.key.accounts.as_deref() {
             Some([only]) => Some(*only),
             _ => None,
         })

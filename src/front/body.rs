@@ -69,6 +69,8 @@ pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
 /// What serde found wrong at `path`, as a problem.
 pub(crate) fn wrong_field(path: &str, message: &str) -> Problem {
     let message = message.split(" at line ").next().unwrap_or(message);
+    // serde quotes what it found.
+    let quotes_a_secret = path.starts_with("credentials");
     let named = message.split('`').nth(1);
     let path = path.trim_matches('.');
     let within = |field: &str| {
@@ -86,7 +88,7 @@ pub(crate) fn wrong_field(path: &str, message: &str) -> Problem {
         (text, _) if text.starts_with("invalid type") => (path.to_owned(), "invalid_type"),
         _ => (path.to_owned(), "invalid"),
     };
-    Problem::field(field, code, message)
+    Problem::field(field, code, if quotes_a_secret { "not of the right form" } else { message })
 }
 
 /// The query string.

@@ -59,7 +59,7 @@ pub(crate) fn check_fields(
                 Some(field) if field.secret == secret => {}
                 Some(_) if secret => problem = problem.and(path, "misplaced", "this goes into `settings`"),
                 Some(_) => {
-                    problem = problem.and(path, "misplaced", "this is a secret: it goes into `credentials`")
+                    problem = problem.and(path, "misplaced", "this is a secret: it goes into `credentials`");
                 }
                 None => problem = problem.and(path, "unknown_field", "this channel has no such field"),
             }
@@ -94,7 +94,7 @@ pub(crate) async fn connect(
     channel
         .connect(&bag(credentials), &settings, webhook_url.as_deref())
         .await
-        .map_err(|error| refused(error, credentials))
+        .map_err(|error| refused(&error, credentials))
 }
 
 /// The same for an account that exists, with some of its secrets replaced.
@@ -161,16 +161,16 @@ pub(crate) fn merged(settings: &Value, given: &Map<String, Value>) -> Value {
 }
 
 /// What the provider answered, as the caller is told: in its words, but never with a secret in them.
-fn refused(error: ChannelError, credentials: &BTreeMap<String, String>) -> Problem {
+fn refused(error: &ChannelError, credentials: &BTreeMap<String, String>) -> Problem {
     let mut words = format!("{}: {}", error.code, error.message);
     for secret in credentials.values().filter(|secret| secret.len() >= SECRET_MIN) {
         words = words.replace(secret.as_str(), "…");
     }
-    match error.class {
+    match &error.class {
         ErrorClass::Permanent | ErrorClass::AccountStopped { .. } | ErrorClass::RecipientHeld(_) => {
             Problem::field("credentials", "refused", words)
         }
-        ErrorClass::RetryAfter(wait) => Problem::new(Kind::Unavailable).because(words).after(wait),
+        ErrorClass::RetryAfter(wait) => Problem::new(Kind::Unavailable).because(words).after(*wait),
         ErrorClass::Retry | ErrorClass::Ambiguous => Problem::new(Kind::Provider).because(words),
     }
 }

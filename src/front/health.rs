@@ -10,7 +10,7 @@ use utoipa_axum::routes;
 
 use crate::Front;
 use crate::auth::{Caller, Scope};
-use crate::problem::Problem;
+use crate::problem::{Kind, Problem};
 
 /// What is well.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
@@ -42,8 +42,11 @@ async fn ready(State(front): State<Front>) -> Result<axum::Json<Health>, Problem
     responses((status = 200, description = "Metrics", body = String, content_type = "text/plain")))]
 async fn show_metrics(State(front): State<Front>, caller: Caller) -> Result<Response, Problem> {
     caller.needs(Scope::Operator)?;
-    let render =
-        front.config.metrics.as_ref().ok_or_else(|| Problem::not_found("metrics: they are switched off"))?;
+    let render = front
+        .config
+        .metrics
+        .as_ref()
+        .ok_or_else(|| Problem::new(Kind::NotFound).because("metrics are switched off"))?;
     Ok(([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], render()).into_response())
 }
 

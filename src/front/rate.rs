@@ -78,6 +78,7 @@ where
     router.layer(GovernorLayer::new(config).error_handler(refused))
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "the layer calls it so")]
 fn refused(error: GovernorError) -> axum::response::Response {
     let wait = match error {
         GovernorError::TooManyRequests { wait_time, .. } => wait_time,

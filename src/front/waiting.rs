@@ -58,6 +58,9 @@ impl Front {
             waits.push(wait(rule, Scope::Recipient, Some(until), None));
         }
         match self.place(message.id, &account).await {
+            Some(JobPlace::Waiting { held: Some(held), .. }) if held.until.is_none() => {
+                return Ok(Waiting { wait: Some(held), expected_at: None });
+            }
             Some(JobPlace::Waiting { behind: before, held }) => {
                 behind = before;
                 waits.extend(held);
@@ -67,7 +70,7 @@ impl Front {
                 }
             }
             Some(JobPlace::Future { ready_at }) => {
-                waits.push(wait("retry", Scope::Job, Some(ready_at), None))
+                waits.push(wait("retry", Scope::Job, Some(ready_at), None));
             }
             Some(JobPlace::Absent) => {
                 let detail = Some("the queue does not hold it (yet); the sweep pushes it again".to_owned());

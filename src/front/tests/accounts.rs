@@ -62,6 +62,16 @@ async fn mistakes_name_their_field() {
 }
 
 #[tokio::test]
+async fn a_secret_in_the_wrong_form_is_not_quoted() {
+    let app = App::new().await;
+    for credentials in [json!(SECRET), json!({"token": [SECRET]}), json!({"token": {SECRET: 1}})] {
+        let answer = app.post("/v1/accounts", json!({"channel": "fake", "credentials": credentials})).await;
+        assert!(!answer.text.contains(SECRET), "{}", answer.text);
+        assert!(answer.field().starts_with("credentials"));
+    }
+}
+
+#[tokio::test]
 async fn a_providers_no_is_told_without_the_secret() {
     let app = App::new().await;
     let refused = app.post("/v1/accounts", body("refused")).await;

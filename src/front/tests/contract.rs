@@ -12,7 +12,7 @@ use store::{Ended, Ingested, NewAttempt, OutcomeKind};
 use tower::ServiceExt;
 
 use crate::support::document::Document;
-use crate::support::{Answer, App, SECRET};
+use crate::support::{Answer, App, SECRET, logs};
 
 struct Tour {
     app: App,
@@ -120,7 +120,29 @@ async fn every_route_answers_as_documented_and_tells_no_secret() {
     let mut tour = Tour { app: App::new().await, document: Document::new(), texts: Vec::new() };
     let t = &mut tour;
 
-    // Accounts.
+    let account = accounts(t).await;
+    webhooks(t, &account).await;
+    let waiting = messages(t, &account).await;
+    conversations_and_contacts(t).await;
+    keys(t, &account).await;
+    queues(t, &account, &waiting).await;
+    machines(t).await;
+    events(t).await;
+    t.delete("/v1/accounts/{id}", &format!("/v1/accounts/{account}")).await;
+
+    let missing: Vec<_> = t.document.operations().difference(&t.document.seen).cloned().collect();
+    assert!(missing.is_empty(), "not tried: {missing:?}");
+    let logged = logs::text();
+    assert!(logged.contains("/v1/accounts/{id}/pace"), "nothing was logged");
+    t.texts.push(logged);
+    for text in &t.texts {
+        assert!(!text.contains(SECRET) && !text.contains("hook-one"), "{text}");
+        assert!(!text.contains(t.app.key.as_str()), "{text}");
+    }
+}
+
+/// Gives the id of an account that stays.
+async fn accounts(t: &mut Tour) -> String {
     t.get("/v1/channels", "/v1/channels").await;
     let body = json!({"channel": "fake", "credentials": {"token": format!("one:{SECRET}")}, "timezone": "Asia/Tokyo"});
     let account = id(&t.post("/v1/accounts", "/v1/accounts", Some(body.clone()), 201).await);
@@ -136,8 +158,10 @@ async fn every_route_answers_as_documented_and_tells_no_secret() {
     t.post("/v1/accounts/{id}/pause", &at("/pause"), Some(json!({"reason": "lunch"})), 200).await;
     t.get("/v1/accounts/{id}/status", &at("/status")).await;
     t.post("/v1/accounts/{id}/resume", &at("/resume"), None, 200).await;
+    account
+}
 
-    // Webhooks.
+async fn webhooks(t: &mut Tour, account: &str) {
     let hook = |secret: &str, text: &str| {
         let request = Request::builder()
             .method(Method::POST)
@@ -151,9 +175,11 @@ async fn every_route_answers_as_documented_and_tells_no_secret() {
     }
     let answer = t.app.send(hook(&format!("hook-one:{SECRET}2"), r#"{"id":1}"#)).await;
     t.take(&Method::POST, "/webhooks/{channel}/{account_id}", &answer);
-    inbound(&t.app, &account).await;
+    inbound(&t.app, account).await;
+}
 
-    // Messages.
+/// Gives a message that waits.
+async fn messages(t: &mut Tour, account: &str) -> Value {
     let body = |text: &str| json!({"account_id": account, "to": {"address": "anna"}, "content": {"type": "text", "text": text}});
     let first = t.post("/v1/messages", "/v1/messages", Some(body("one")), 202).await;
     let second = t.post("/v1/messages", "/v1/messages", Some(body("two")), 202).await;
@@ -177,8 +203,10 @@ async fn every_route_answers_as_documented_and_tells_no_secret() {
     t.post("/v1/messages/{id}/retry", &message(&first, "/retry"), None, 200).await;
     t.post("/v1/messages/{id}/cancel", &message(&later, "/cancel"), None, 200).await;
     t.post("/v1/messages/{id}/cancel", &message(&later, "/cancel"), None, 409).await;
+    second
+}
 
-    // Conversations and contacts.
+async fn conversations_and_contacts(t: &mut Tour) {
     let conversation = t.get("/v1/conversations", "/v1/conversations").await["data"][0].clone();
     assert_eq!(conversation["unread_count"], 1);
     let at = |rest: &str| format!("/v1/conversations/{}{rest}", id(&conversation));
@@ -198,8 +226,9 @@ async fn every_route_answers_as_documented_and_tells_no_secret() {
     t.get("/v1/contacts/{id}/messages", &at("/messages")).await;
     let change = json!({"phone": "+49 30 1", "attributes": {"vip": true}});
     t.call(Method::PATCH, "/v1/contacts/{id}", &at(""), Some(change)).await.ok(200);
+}
 
-    // Keys.
+async fn keys(t: &mut Tour, account: &str) {
     let body = json!({"name": "reader", "scopes": ["messages:read"], "accounts": [account]});
     let key = t.app.post("/v1/api_keys", body).await;
     t.document.check("post", "/v1/api_keys", &key);
@@ -209,8 +238,9 @@ async fn every_route_answers_as_documented_and_tells_no_secret() {
     t.get("/v1/api_keys", "/v1/api_keys").await;
     t.delete("/v1/api_keys/{id}", &format!("/v1/api_keys/{}", id(&key))).await;
     t.app.get_as(&secret, "/v1/messages").await.problem(401);
+}
 
-    // Queues and dead jobs.
+async fn queues(t: &mut Tour, account: &str, waiting: &Value) {
     t.get("/v1/queues", "/v1/queues").await;
     t.get("/v1/queues/{queue}/lanes", "/v1/queues/send/lanes").await;
     let lane = format!("/v1/queues/send/lanes/{account}/jobs");
@@ -221,31 +251,23 @@ async fn every_route_answers_as_documented_and_tells_no_secret() {
     t.get("/v1/queues", "/v1/queues").await;
     t.post("/v1/queues/{queue}/resume", "/v1/queues/send/resume", None, 204).await;
     t.post("/v1/queues/{queue}/pause", "/v1/queues/teapots/pause", None, 404).await;
-    let dead: MessageId = id(&second).parse().unwrap();
+    let dead: MessageId = id(waiting).parse().unwrap();
     let job = Job::SendMessage(dead).to_string();
     for _ in 0..2 {
-        t.app.store.bury_job(Some(t.app.workspace), &job, "send", &account, "it broke").await.unwrap();
+        t.app.store.bury_job(Some(t.app.workspace), &job, "send", account, "it broke").await.unwrap();
         t.get("/v1/dead_jobs", "/v1/dead_jobs?limit=1").await;
         t.post("/v1/dead_jobs/{job}/retry", &format!("/v1/dead_jobs/{job}/retry"), None, 204).await;
     }
-    t.app.store.bury_job(None, &job, "send", &account, "it broke").await.unwrap();
+    t.app.store.bury_job(None, &job, "send", account, "it broke").await.unwrap();
     t.delete("/v1/dead_jobs/{job}", &format!("/v1/dead_jobs/{job}")).await;
     t.call(Method::DELETE, "/v1/dead_jobs/{job}", &format!("/v1/dead_jobs/{job}"), None).await.problem(404);
+}
 
-    // Machines.
+async fn machines(t: &mut Tour) {
     t.get("/healthz", "/healthz").await;
     t.get("/readyz", "/readyz").await;
     let metrics = t.call(Method::GET, "/metrics", "/metrics", None).await;
     assert_eq!(metrics.text, "up 1\n");
-    events(t).await;
-    t.delete("/v1/accounts/{id}", &format!("/v1/accounts/{account}")).await;
-
-    let missing: Vec<_> = t.document.operations().difference(&t.document.seen).cloned().collect();
-    assert!(missing.is_empty(), "not tried: {missing:?}");
-    for text in &t.texts {
-        assert!(!text.contains(SECRET) && !text.contains("hook-one"), "{text}");
-        assert!(!text.contains(t.app.key.as_str()), "{text}");
-    }
 }
 
 async fn events(t: &mut Tour) {

@@ -1,8 +1,14 @@
 //! The front through its router, over a real store on SQLite and lanes in memory; the provider is a fake.
 
+#[cfg(test)]
 mod accounts;
+#[cfg(test)]
 mod contract;
+#[cfg(test)]
 mod core;
+#[cfg(test)]
 mod limits;
+#[cfg(test)]
 mod stream;
+#[cfg(test)]
 mod support;

@@ -45,10 +45,10 @@ impl Document {
         let media_type = answer.headers["content-type"].to_str().unwrap().split(';').next().unwrap();
         let schema =
             content.get(media_type).unwrap_or_else(|| panic!("{place}: {media_type} is not documented"));
-        if media_type.ends_with("json") {
-            if let Err(problem) = self.fits(&schema["schema"], &answer.json(), "") {
-                panic!("{place}: {problem}\n{}", answer.text);
-            }
+        if media_type.ends_with("json")
+            && let Err(problem) = self.fits(&schema["schema"], &answer.json(), "")
+        {
+            panic!("{place}: {problem}\n{}", answer.text);
         }
     }
 

@@ -2,6 +2,7 @@
 
 pub mod document;
 pub mod fake;
+pub mod logs;
 
 use std::sync::Arc;
 
@@ -81,6 +82,7 @@ impl App {
     }
 
     pub async fn with(config: FrontConfig) -> Self {
+        logs::keep();
         let data = tempfile::tempdir().unwrap();
         let ids = Arc::new(Ids::from_os());
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
