@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use model::{Account, AccountId, Actor, Connection, EventKind, Redelivery, Sending, Timestamp, WorkspaceId};
+use model::{
+    Account, AccountId, Actor, Connection, EventKind, Intake, Redelivery, Sending, Timestamp, WorkspaceId,
+};
 use serde_json::{Value, json};
 use sqlx::FromRow;
 use sqlx::types::Json;
@@ -15,7 +17,7 @@ use crate::{Created, Cursor, Idempotency, Page, PageRequest, Store, StoreError};
 
 macro_rules! columns {
     () => {
-        "id, workspace_id, channel, name, external_id, credentials, settings, connection, connection_detail, sending,
+        "id, workspace_id, channel, name, external_id, credentials, settings, intake, connection, connection_detail, sending,
         sending_reason, sending_until, held_until, held_rule, timezone, pace_scale, redelivery, first_connected_at,
         created_at, updated_at"
     };
@@ -23,7 +25,7 @@ macro_rules! columns {
 
 statements! {
     INSERT = concat!("INSERT INTO accounts (", columns!(), ")
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, NULL, NULL, NULL, NULL, $11, $12, $13,
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $16, $8, $9, $10, NULL, NULL, NULL, NULL, $11, $12, $13,
         COALESCE((SELECT min(o.first_connected_at) FROM accounts o
             WHERE o.workspace_id = $2 AND o.channel = $3 AND o.external_id = $5), $14), $15, $15)
         RETURNING first_connected_at");
@@ -35,6 +37,8 @@ statements! {
     CHANGE = concat!("UPDATE accounts SET name = COALESCE($3, name), credentials = COALESCE($4, credentials),
         settings = COALESCE($5, settings), timezone = COALESCE($6, timezone), pace_scale = COALESCE($7, pace_scale),
         redelivery = COALESCE($8, redelivery), connection = COALESCE($9, connection),
+        connection_detail = CASE WHEN $9 = 'connected' THEN NULL ELSE connection_detail END,
+        intake = COALESCE($11, intake),
         first_connected_at = CASE WHEN $9 = 'connected' THEN COALESCE(first_connected_at, $10)
             ELSE first_connected_at END, updated_at = $10
         WHERE workspace_id = $1 AND id = $2 AND deleted_at IS NULL RETURNING ", columns!());
@@ -65,6 +69,8 @@ pub struct NewAccount {
     pub credentials: BTreeMap<String, String>,
     /// Its settings, without secrets.
     pub settings: Value,
+    /// How it gets its events.
+    pub intake: Intake,
     /// Whether the provider can be reached.
     pub connection: Connection,
     /// IANA name.
@@ -90,6 +96,8 @@ pub struct AccountChange {
     pub pace_scale: Option<f64>,
     /// What becomes of calls whose outcome nobody knows.
     pub redelivery: Option<Redelivery>,
+    /// How it gets its events.
+    pub intake: Option<Intake>,
     /// Whether the provider can be reached.
     pub connection: Option<Connection>,
 }
@@ -103,6 +111,7 @@ pub(crate) struct AccountRow {
     external_id: Option<String>,
     pub(crate) credentials: Vec<u8>,
     settings: Json<Value>,
+    intake: String,
     connection: String,
     connection_detail: Option<String>,
     sending: String,
@@ -129,6 +138,7 @@ impl TryFrom<AccountRow> for Account {
             name: row.name,
             external_id: row.external_id,
             settings: row.settings.0,
+            intake: row.intake.parse()?,
             connection: row.connection.parse()?,
             connection_detail: row.connection_detail,
             sending: row.sending.parse()?,
@@ -156,6 +166,7 @@ impl NewAccount {
             name: self.name.clone(),
             external_id: self.external_id.clone(),
             settings: self.settings.clone(),
+            intake: self.intake,
             connection: self.connection,
             connection_detail: None,
             sending: Sending::Active,
@@ -225,6 +236,7 @@ impl Store {
                 .bind(account.redelivery.as_str())
                 .bind(account.first_connected_at.map(Timestamp::to_datetime))
                 .bind(now.to_datetime())
+                .bind(account.intake.as_str())
                 .fetch_one(&mut *tx)
                 .await;
             match inserted {
@@ -358,6 +370,7 @@ impl Store {
             .bind(change.redelivery.map(Redelivery::as_str))
             .bind(change.connection.map(Connection::as_str))
             .bind(now)
+            .bind(change.intake.map(Intake::as_str))
             .fetch_optional(conn).await)?;
         row.ok_or(StoreError::NotFound("account"))?.try_into()
     }

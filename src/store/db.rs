@@ -10,6 +10,7 @@ use sqlx::sqlite::{
 };
 
 use crate::StoreError;
+use crate::joint::Joint;
 
 static POSTGRES: Migrator = sqlx::migrate!("../../migrations/postgres");
 static SQLITE: Migrator = sqlx::migrate!("../../migrations/sqlite");
@@ -50,6 +51,7 @@ pub(crate) enum Db {
     Sqlite {
         read: SqlitePool,
         write: SqlitePool,
+        joint: Joint,
     },
 }
 
@@ -72,7 +74,8 @@ impl Db {
                     .await?;
                 let read =
                     SqlitePoolOptions::new().max_connections(4).connect_with(options.read_only(true)).await?;
-                Ok(Self::Sqlite { read, write })
+                let joint = Joint::start(write.clone());
+                Ok(Self::Sqlite { read, write, joint })
             }
             StoreConfig::Postgres { url, max_connections } => {
                 let options: PgConnectOptions = url.parse().map_err(|_| {
@@ -101,7 +104,7 @@ impl Db {
     pub(crate) async fn close(&self) {
         match self {
             Self::Postgres(pool) => pool.close().await,
-            Self::Sqlite { read, write } => {
+            Self::Sqlite { read, write, .. } => {
                 read.close().await;
                 write.close().await;
             }
@@ -152,7 +155,7 @@ macro_rules! transaction {
 /// Declares the SQL texts of a file, so that a test can prepare each of them.
 macro_rules! statements {
     ($($(#[$meta:meta])* $name:ident = $sql:expr;)*) => {
-        $($(#[$meta])* const $name: &str = $sql;)*
+        $($(#[$meta])* pub(crate) const $name: &str = $sql;)*
         pub(crate) const STATEMENTS: &[(&str, &str)] = &[$((stringify!($name), $name)),*];
     };
 }

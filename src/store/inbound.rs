@@ -16,8 +16,8 @@ use sqlx::types::Json;
 use sqlx::types::chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use crate::accept::{ENSURE, ensure_contact};
 use crate::db::{read, statements, transaction};
+use crate::ensure::{self, ensure_contact};
 use crate::events::INSERT_EVENT;
 use crate::receipts::{self, INSERT_RECEIPT, Lock as _};
 use crate::{Store, StoreError, nul};
@@ -189,7 +189,7 @@ impl Store {
                                             );
                                             Some(contact)
                                         } else { None };
-                                        sqlx::query_as::<_, ConversationRow>(ENSURE.open_conversation)
+                                        sqlx::query_as::<_, ConversationRow>(ensure::OPEN_CONVERSATION)
                                             .bind(self.ids.uuid(now))
                                             .bind(account.workspace_id.0)
                                             .bind(account.id.0)

@@ -5,6 +5,7 @@
 //! readable in a dump (credentials) is sealed here and nowhere else.
 
 mod accept;
+mod acceptance;
 mod accounts;
 mod api_keys;
 mod attempts;
@@ -12,9 +13,11 @@ mod contacts;
 mod conversations;
 mod db;
 mod dead_jobs;
+mod ensure;
 mod error;
 mod events;
 mod inbound;
+mod joint;
 mod leases;
 mod ledger;
 mod lock;
@@ -105,11 +108,13 @@ impl Store {
 pub fn statements() -> Vec<(&'static str, &'static str)> {
     [
         accept::STATEMENTS,
+        acceptance::STATEMENTS,
         accounts::STATEMENTS,
         api_keys::STATEMENTS,
         contacts::STATEMENTS,
         conversations::STATEMENTS,
         dead_jobs::STATEMENTS,
+        ensure::STATEMENTS,
         events::STATEMENTS,
         inbound::STATEMENTS,
         leases::STATEMENTS,

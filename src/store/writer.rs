@@ -35,7 +35,7 @@ impl Writer {
     pub(crate) fn start(db: Db, ids: Arc<Ids>) -> Self {
         let (sender, mut receiver) = mpsc::channel(4 * MOST);
         tokio::spawn(async move {
-            while let Some(writes) = gather(&mut receiver).await {
+            while let Some(writes) = gather(&mut receiver, MOST, GATHER).await {
                 for batch in batches(writes) {
                     batch.commit(&db, &ids).await;
                 }
@@ -57,17 +57,22 @@ impl Writer {
     }
 }
 
-async fn gather(receiver: &mut mpsc::Receiver<Write>) -> Option<Vec<Write>> {
+/// What has come, and what comes within `pause`, `most` at most; none when nobody can send any more.
+pub(crate) async fn gather<T>(
+    receiver: &mut mpsc::Receiver<T>,
+    most: usize,
+    pause: Duration,
+) -> Option<Vec<T>> {
     let mut writes = vec![receiver.recv().await?];
-    while writes.len() < MOST
+    while writes.len() < most
         && let Ok(write) = receiver.try_recv()
     {
         writes.push(write);
     }
     // One alone goes at once: waiting for company would only cost it time. Where there is company, more may come.
-    if writes.len() > 1 && writes.len() < MOST {
-        let end = tokio::time::Instant::now() + GATHER;
-        while writes.len() < MOST
+    if writes.len() > 1 && writes.len() < most {
+        let end = tokio::time::Instant::now() + pause;
+        while writes.len() < most
             && let Ok(Some(write)) = tokio::time::timeout_at(end, receiver.recv()).await
         {
             writes.push(write);
@@ -164,7 +169,7 @@ fn outage(error: &StoreError) -> Option<String> {
     }
 }
 
-fn unavailable(words: &str) -> StoreError {
+pub(crate) fn unavailable(words: &str) -> StoreError {
     StoreError::Unavailable(sqlx::Error::AnyDriverError(words.into()))
 }
 

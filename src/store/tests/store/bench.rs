@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::{
-    Account, Actor, Connection, Content, Ids, ManualClock, Message, Origin, Pace, Purpose, Redelivery,
-    Status, Timestamp, WorkerId, WorkspaceId,
+    Account, Actor, Connection, Content, Ids, Intake, ManualClock, Message, Origin, Pace, Purpose,
+    Redelivery, Status, Timestamp, WorkerId, WorkspaceId,
 };
 use serde_json::json;
 use sqlx::postgres::PgPool;
@@ -274,6 +274,7 @@ pub fn new_account(external_id: &str) -> NewAccount {
         external_id: Some(external_id.to_owned()),
         credentials: BTreeMap::from([("token".to_owned(), "planted-secret-4711".to_owned())]),
         settings: json!({"colour": "blue"}),
+        intake: Intake::Webhook,
         connection: Connection::Connected,
         timezone: "UTC".to_owned(),
         pace_scale: 1.0,

@@ -1,0 +1,225 @@
+//! What accepting a message writes, within a transaction that somebody else opens and commits.
+
+use std::fmt;
+use std::sync::Arc;
+
+use model::{ConversationKind, EventKind, Ids, Message, Status, Timestamp, WorkspaceId};
+use serde_json::Value;
+use sqlx::types::Json;
+use sqlx::{FromRow, PgConnection, SqliteConnection};
+use uuid::Uuid;
+
+use crate::StoreError;
+use crate::accept::{Idempotency, KEEP_ANSWER, NewMessage, Recipient};
+use crate::db::statements;
+use crate::ensure::{self, ensure_contact};
+use crate::events::INSERT_EVENT;
+
+macro_rules! take_seq {
+    ($by:literal) => {
+        concat!(
+            "UPDATE conversations SET next_seq = next_seq + $4,
+            last_message_id = CASE WHEN $4 = 1 AND (last_message_at IS NULL OR last_message_at <= $6) THEN $5
+                ELSE last_message_id END,
+            last_message_at = CASE WHEN $4 = 1 AND (last_message_at IS NULL OR last_message_at <= $6) THEN $6
+                ELSE last_message_at END,
+            updated_at = $6
+            WHERE workspace_id = $1 AND account_id = $2 AND ",
+            $by,
+            " = $3 AND EXISTS (SELECT 1 FROM accounts a WHERE a.id = $2 AND a.deleted_at IS NULL)
+            RETURNING id, contact_id, next_seq"
+        )
+    };
+}
+
+statements! {
+    TAKE_SEQ = take_seq!("address");
+    TAKE_SEQ_BY_ID = take_seq!("id");
+    ACCOUNT_EXISTS = "SELECT 1 FROM accounts WHERE workspace_id = $1 AND id = $2 AND deleted_at IS NULL";
+    ADDRESS_OF_CONTACT = "SELECT address FROM contact_identities
+        WHERE workspace_id = $1 AND account_id = $2 AND contact_id = $3 ORDER BY created_at LIMIT 1";
+    QUOTED_EXISTS = "SELECT 1 FROM messages WHERE id = $1 AND conversation_id = $2";
+    INSERT_MESSAGE = "INSERT INTO messages
+        (id, workspace_id, account_id, conversation_id, contact_id, direction, status, purpose, class, seq, origin,
+        actor, client_id, content, thread, reply_to, send_at, queued_at, shown_at, created_at, updated_at, forgiven)
+        VALUES ($1, $2, $3, $4, $5, 'outbound', $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $19,
+        0)";
+}
+
+/// A message about to be accepted, with everything that it needs to be written.
+pub(crate) struct Acceptance {
+    pub(crate) workspace: WorkspaceId,
+    pub(crate) new: NewMessage,
+    pub(crate) idempotency: Option<Idempotency>,
+    /// As far as it is known before its conversation is.
+    pub(crate) message: Message,
+    pub(crate) event: Uuid,
+    /// The conversation's id, should it be a new one.
+    pub(crate) conversation: Uuid,
+    pub(crate) ids: Arc<Ids>,
+    /// Renders what the caller is told.
+    pub(crate) answer: Box<dyn Fn(&Message) -> Value + Send + Sync>,
+}
+
+impl fmt::Debug for Acceptance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Acceptance").field("message", &self.message.id).finish_non_exhaustive()
+    }
+}
+
+#[derive(FromRow)]
+struct Taken {
+    id: Uuid,
+    contact_id: Option<Uuid>,
+    next_seq: i64,
+}
+
+macro_rules! write_on {
+    ($name:ident, $connection:ty) => {
+        /// Writes everything; none when the idempotency key is taken. Then, as after an error, it must be rolled back.
+        pub(crate) async fn $name(
+            tx: &mut $connection,
+            work: &Acceptance,
+        ) -> Result<Option<Message>, StoreError> {
+            let mut message = work.message.clone();
+            let now = message.created_at;
+            let count = i64::from(message.status == Status::Queued);
+            let address = match &work.new.recipient {
+                Recipient::Conversation(_) => None,
+                Recipient::Address(address) => Some(address.clone()),
+                Recipient::Contact(contact) => {
+                    let address: Option<String> = sqlx::query_scalar(ADDRESS_OF_CONTACT)
+                        .bind(work.workspace.0)
+                        .bind(work.new.account_id.0)
+                        .bind(contact.0)
+                        .fetch_optional(&mut *tx)
+                        .await?;
+                    Some(address.ok_or(StoreError::invalid(
+                        "to.contact_id",
+                        "this account does not know such a contact",
+                    ))?)
+                }
+            };
+            let query = match (&work.new.recipient, &address) {
+                (Recipient::Conversation(id), _) => sqlx::query_as(TAKE_SEQ_BY_ID)
+                    .bind(work.workspace.0)
+                    .bind(work.new.account_id.0)
+                    .bind(id.0),
+                (_, address) => sqlx::query_as(TAKE_SEQ)
+                    .bind(work.workspace.0)
+                    .bind(work.new.account_id.0)
+                    .bind(address.clone()),
+            };
+            let taken: Option<Taken> =
+                query.bind(count).bind(message.id.0).bind(now.to_datetime()).fetch_optional(&mut *tx).await?;
+            let taken = match (taken, address) {
+                (Some(taken), _) => taken,
+                (None, None) => {
+                    return Err(StoreError::invalid(
+                        "to.conversation_id",
+                        "this account has no such conversation",
+                    ));
+                }
+                (None, Some(address)) => {
+                    sqlx::query(ACCOUNT_EXISTS)
+                        .bind(work.workspace.0)
+                        .bind(work.new.account_id.0)
+                        .fetch_optional(&mut *tx)
+                        .await?
+                        .ok_or(StoreError::invalid("account_id", "there is no such account"))?;
+                    let contact: Uuid = ensure_contact!(
+                        tx,
+                        work.ids,
+                        now,
+                        work.workspace.0,
+                        work.new.account_id.0,
+                        &work.new.channel,
+                        &address,
+                        None::<String>,
+                        None::<String>
+                    );
+                    sqlx::query_as::<_, Taken>(ensure::OPEN_CONVERSATION)
+                        .bind(work.conversation)
+                        .bind(work.workspace.0)
+                        .bind(work.new.account_id.0)
+                        .bind(Some(contact))
+                        .bind(ConversationKind::Direct.as_str())
+                        .bind(&address)
+                        .bind(None::<String>)
+                        .bind(count)
+                        .bind((count == 1).then_some(message.id.0))
+                        .bind((count == 1).then(|| now.to_datetime()))
+                        .bind(now.to_datetime())
+                        .fetch_one(&mut *tx)
+                        .await?
+                }
+            };
+            message.conversation_id = taken.id.into();
+            message.contact_id = taken.contact_id.map(Into::into);
+            message.seq = (count == 1).then_some(taken.next_seq);
+            if let Some(quoted) = work.new.reply_to {
+                sqlx::query(QUOTED_EXISTS)
+                    .bind(quoted.0)
+                    .bind(taken.id)
+                    .fetch_optional(&mut *tx)
+                    .await?
+                    .ok_or(StoreError::invalid("reply_to", "the conversation has no such message"))?;
+            }
+            sqlx::query(INSERT_MESSAGE)
+                .bind(message.id.0)
+                .bind(work.workspace.0)
+                .bind(message.account_id.0)
+                .bind(message.conversation_id.0)
+                .bind(message.contact_id.map(|id| id.0))
+                .bind(message.status.as_str())
+                .bind(message.purpose.as_str())
+                .bind(message.class.as_str())
+                .bind(message.seq)
+                .bind(message.origin.as_str())
+                .bind(&message.actor.0)
+                .bind(&message.client_id)
+                .bind(Json(&message.content))
+                .bind(&message.thread)
+                .bind(message.reply_to.map(|id| id.0))
+                .bind(message.send_at.map(Timestamp::to_datetime))
+                .bind(message.queued_at.map(Timestamp::to_datetime))
+                .bind(message.send_at.unwrap_or(now).to_datetime())
+                .bind(now.to_datetime())
+                .execute(&mut *tx)
+                .await?;
+            let data = (work.answer)(&message);
+            sqlx::query(INSERT_EVENT)
+                .bind(work.event)
+                .bind(work.workspace.0)
+                .bind(EventKind::MessageCreated.as_str())
+                .bind(Some(message.account_id.0))
+                .bind(Some(message.conversation_id.0))
+                .bind(Some(message.id.0))
+                .bind(&message.actor.0)
+                .bind(&message.client_id)
+                .bind(&work.new.connection)
+                .bind(Json(&data))
+                .bind(now.to_datetime())
+                .execute(&mut *tx)
+                .await?;
+            if let Some(idempotency) = &work.idempotency {
+                let kept = sqlx::query(KEEP_ANSWER)
+                    .bind(work.workspace.0)
+                    .bind(&idempotency.key)
+                    .bind(&idempotency.request_hash)
+                    .bind(202_i64)
+                    .bind(Json(&data))
+                    .bind(now.to_datetime())
+                    .execute(&mut *tx)
+                    .await?
+                    .rows_affected();
+                if kept == 0 {
+                    return Ok(None);
+                }
+            }
+            Ok(Some(message))
+        }
+    };
+}
+write_on!(write_on_postgres, PgConnection);
+write_on!(write_on_sqlite, SqliteConnection);

@@ -1,0 +1,82 @@
+//! Group commit for accepting on `SQLite`: callers who come at the same moment share one transaction.
+//!
+//! `SQLite` has one writer, and a commit waits for the disk; alone, each caller would wait for all the commits before its
+//! own. A savepoint each keeps one caller's failure from the others. Whoever is answered is committed.
+
+use std::time::Duration;
+
+use model::Message;
+use sqlx::sqlite::SqlitePool;
+use sqlx::{Connection as _, Sqlite, Transaction};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::StoreError;
+use crate::acceptance::{self, Acceptance};
+use crate::writer::unavailable;
+
+const MOST: usize = 64;
+const GATHER: Duration = Duration::from_millis(2);
+
+type Written = Result<Option<Message>, StoreError>;
+type Waiting = (Box<Acceptance>, oneshot::Sender<Written>);
+
+#[derive(Clone, Debug)]
+pub(crate) struct Joint(mpsc::Sender<Waiting>);
+
+impl Joint {
+    pub(crate) fn start(pool: SqlitePool) -> Self {
+        let (sender, mut receiver) = mpsc::channel(4 * MOST);
+        tokio::spawn(async move {
+            while let Some(batch) = crate::writer::gather(&mut receiver, MOST, GATHER).await {
+                commit(&pool, batch).await;
+            }
+        });
+        Self(sender)
+    }
+
+    /// Gives the message as it was committed; none when its idempotency key is taken.
+    pub(crate) async fn accept(&self, work: Acceptance) -> Written {
+        let (answer, answered) = oneshot::channel();
+        let closed = || StoreError::Unavailable(sqlx::Error::PoolClosed);
+        self.0.send((Box::new(work), answer)).await.map_err(|_| closed())?;
+        answered.await.map_err(|_| closed())?
+    }
+}
+
+async fn commit(pool: &SqlitePool, batch: Vec<Waiting>) {
+    let mut done = Vec::with_capacity(batch.len());
+    let outcome = match pool.begin_with("BEGIN IMMEDIATE").await {
+        Ok(mut tx) => {
+            for (work, answer) in batch {
+                done.push((one(&mut tx, &work).await, answer));
+            }
+            tx.commit().await
+        }
+        Err(error) => {
+            for (_, answer) in batch {
+                done.push((Ok(None), answer));
+            }
+            Err(error)
+        }
+    };
+    let outage = outcome.err().map(|error| error.to_string());
+    for (written, answer) in done {
+        // A refusal stands whatever became of the others; a key that was taken may have been taken by one of them.
+        let told = match (&outage, written) {
+            (Some(words), Ok(_)) => Err(unavailable(words)),
+            (_, written) => written,
+        };
+        drop(answer.send(told));
+    }
+}
+
+async fn one(tx: &mut Transaction<'static, Sqlite>, work: &Acceptance) -> Written {
+    let mut point = tx.begin().await?;
+    match acceptance::write_on_sqlite(&mut point, work).await {
+        Ok(Some(message)) => point.commit().await.map(|()| Some(message)).map_err(StoreError::from),
+        refused => {
+            point.rollback().await?;
+            refused
+        }
+    }
+}
