@@ -101,6 +101,7 @@ fn account(bot: i64) -> Account {
         name: "Shop".to_owned(),
         external_id: Some(bot.to_string()),
         settings: json!({}),
+        intake: model::Intake::Webhook,
         connection: Connection::Connected,
         connection_detail: None,
         sending: Sending::Active,

@@ -1,5 +1,5 @@
-//! Telegram as far as bots see it: a Bot API server that answers as the documentation says (10.3, by
-//! `facts/channels.md` §1 and the open source server's own words), whatever our adapter expects.
+//! Telegram as far as bots see it: a Bot API server that answers as the documentation of 10.3 says, in the words of
+//! Telegram's own open source server, whatever our adapter expects.
 //!
 //! It checks tokens, methods, parameters, bodies, lengths, HTML, keyboards, reactions, file types and sizes; keeps
 //! chats, messages and files; enforces the limits; delivers updates by `getUpdates` or webhook; and misbehaves on
@@ -19,6 +19,8 @@ mod markup;
 mod methods;
 mod params;
 mod person;
+#[cfg(test)]
+mod protocol;
 mod send;
 mod server;
 mod state;
