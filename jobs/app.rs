@@ -9,7 +9,7 @@ use events::Hints;
 use model::{Clock, Ids, Timestamp, WorkerId, WorkspaceId};
 use pacing::Token;
 use queue::{Claimed, LEASE, Lanes, Push, RedisEngine};
-use store::{Store, StoreError};
+use store::{PendingSend, Store, StoreError};
 
 /// How many workers a job may take down with it before it is dead.
 const LOSSES: i64 = 3;
@@ -118,6 +118,19 @@ impl App {
         if let Err(error) = self.lanes.push(vec![Push::relay_events(workspace)]).await {
             tracing::debug!(%error, "the relay was not told of new events; the sweep will");
         }
+    }
+
+    /// The job of a message or an action, due now: where its row says to wait, its handler waits in its place.
+    pub(crate) fn push_of(&self, send: &PendingSend) -> Push {
+        Push::send(
+            send.subject,
+            send.account_id,
+            send.conversation_id,
+            send.class,
+            send.seq,
+            Timestamp::ZERO,
+            self.channels.width(&send.channel),
+        )
     }
 
     /// Counts that a worker was lost while it had this job; false when it was one too many and the job is dead now.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use channel::{Capabilities, LimitScope, Pacing};
 use model::{Account, ConversationKind, Timestamp};
 use pacing::{Limit, PastSend, Profile, ProfileError, Reach, State};
-use queue::StateGuard;
+use queue::{LEASE, StateGuard};
 use store::StoreError;
 
 use crate::App;
@@ -90,7 +90,9 @@ async fn rebuild(
     width: u32,
     now: Timestamp,
 ) -> Result<State, StateUnknown> {
-    let past = app.store.past_attempts(account.id, now - profile.horizon()).await?;
+    // A call counts from its answer, or as long as it is open, so it may have started that much earlier.
+    let reach = profile.horizon() + app.timing.call + LEASE;
+    let past = app.store.past_attempts(account.id, now - reach).await?;
     // In a lane of width 1 a call counts from its answer, and the answer of this one is still to come.
     let open = past.iter().filter(|attempt| width == 1 && attempt.ended_at.is_none());
     let over = open.map(|attempt| app.call_is_over(attempt.worker, attempt.started_at)).max();

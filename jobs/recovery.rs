@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use model::{Class, MessageId, Timestamp};
+use model::{Class, Subject};
 use queue::{EpochError, Push, QueueError, RedisEngine, RedisState};
-use store::{PendingSend, StoreError};
+use store::StoreError;
 
 use crate::App;
 
@@ -39,9 +39,9 @@ pub async fn load_lanes(app: &App) -> Result<usize, RecoveryError> {
         loop {
             let page = app.store.unfinished_sends(*class, after, PAGE).await?;
             let Some(last) = page.last() else { break };
-            after = Some(last.message_id);
+            after = Some(last.subject);
             loaded += page.len();
-            app.lanes.push_if_absent(page.iter().map(|send| push(app, send)).collect()).await?;
+            app.lanes.push_if_absent(page.iter().map(|send| app.push_of(send)).collect()).await?;
         }
     }
     loaded += push_outskirts(app, Duration::ZERO).await?;
@@ -74,16 +74,16 @@ pub(crate) async fn sweep(
     app: &App,
     class: Class,
     grace: Duration,
-    after: Option<MessageId>,
-) -> Result<Option<MessageId>, RecoveryError> {
+    after: Option<Subject>,
+) -> Result<Option<Subject>, RecoveryError> {
     let due = app.clock.now() - grace;
     let heads = app.store.due_heads(class, due, after, PAGE).await?;
-    let next = heads.last().filter(|_| heads.len() == PAGE as usize).map(|head| head.message_id);
+    let next = heads.last().filter(|_| heads.len() == PAGE as usize).map(|head| head.subject);
     if !heads.is_empty() {
-        let found = app.lanes.push_if_absent(heads.iter().map(|head| push(app, head)).collect()).await?;
+        let found = app.lanes.push_if_absent(heads.iter().map(|head| app.push_of(head)).collect()).await?;
         if found > 0 {
             metrics::counter!("rookery_swept_jobs_total").increment(found as u64);
-            tracing::info!(found, %class, "messages were due that the queue did not hold");
+            tracing::info!(found, %class, "messages or actions were due that the queue did not hold");
         }
     }
     Ok(next)
@@ -111,15 +111,3 @@ pub(crate) async fn push_outskirts(app: &App, grace: Duration) -> Result<usize, 
 
 /// How far ahead scheduled messages are handed to the queue, which then knows their time to the microsecond.
 const LOOK_AHEAD: Duration = Duration::from_mins(1);
-
-fn push(app: &App, send: &PendingSend) -> Push {
-    Push::send_message(
-        send.message_id,
-        send.account_id,
-        send.conversation_id,
-        send.class,
-        send.seq,
-        Timestamp::ZERO,
-        app.channels.width(&send.channel),
-    )
-}

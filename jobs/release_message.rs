@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use model::{MessageId, Timestamp};
-use queue::{Claimed, Push, Settle};
+use model::MessageId;
+use queue::{Claimed, Settle};
 
 use crate::{App, JobError, Policy};
 
@@ -12,18 +12,8 @@ pub(crate) const POLICY: Policy =
 
 pub(crate) async fn run(app: &App, claimed: Claimed, id: MessageId) -> Result<(), JobError> {
     app.store.release_message(id).await?;
-    if let Some(send) = app.store.pending_send(id).await? {
-        let width = app.channels.width(&send.channel);
-        let push = Push::send_message(
-            send.message_id,
-            send.account_id,
-            send.conversation_id,
-            send.class,
-            send.seq,
-            Timestamp::ZERO,
-            width,
-        );
-        app.lanes.push(vec![push]).await?;
+    if let Some(send) = app.store.pending_send(id.into()).await? {
+        app.lanes.push(vec![app.push_of(&send)]).await?;
     }
     Ok(claimed.settle(Settle::Done).await?)
 }
