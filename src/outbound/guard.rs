@@ -24,6 +24,20 @@ pub(crate) fn check(url: &Url) -> Result<(), Error> {
     if public { Ok(()) } else { Err(Error::NotPublic) }
 }
 
+/// Whether the link may lead anywhere that everybody can reach, as far as it says so itself: nothing is resolved. For
+/// links that others follow; what we follow ourselves is looked at again after DNS.
+pub fn check_public(link: &str) -> Result<(), Error> {
+    let url = Url::parse(link).map_err(|_| Error::Invalid("it is not a URL"))?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(Error::Invalid("the URL must begin with http:// or https://"));
+    }
+    let host = url.host_str().unwrap_or_default().trim_end_matches('.');
+    if host == "localhost" || host.ends_with(".localhost") {
+        return Err(Error::NotPublic);
+    }
+    check(&url)
+}
+
 /// Resolves names and drops every address that is not public. It sits where the connection is made, so a name
 /// that changes its address between check and use gains nothing.
 pub(crate) struct PublicResolver;

@@ -20,6 +20,7 @@ use std::time::Duration;
 
 pub use config::HttpConfig;
 pub use error::{Error, Failure, Outcome};
+pub use guard::check_public;
 pub use request::Request;
 pub use reqwest::Method;
 pub use response::{Answer, Response};

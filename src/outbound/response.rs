@@ -39,6 +39,11 @@ impl Response {
         self.inner.headers().get(name)?.to_str().ok()
     }
 
+    /// All headers.
+    pub fn headers(&self) -> &reqwest::header::HeaderMap {
+        self.inner.headers()
+    }
+
     /// The length of the body, where the other side tells it.
     pub fn content_length(&self) -> Option<u64> {
         self.inner.content_length()
