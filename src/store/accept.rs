@@ -11,7 +11,7 @@ use sqlx::FromRow;
 use sqlx::types::Json;
 use uuid::Uuid;
 
-use crate::acceptance::{self, Acceptance};
+use crate::acceptance::{Acceptance, Write as _};
 use crate::db::{Db, statements};
 use crate::{Store, StoreError, nul};
 
@@ -136,7 +136,7 @@ impl Store {
             // Many connections commit at once, and Postgres brings their commits together by itself.
             Db::Postgres(pool) => {
                 let mut tx = pool.begin().await?;
-                let written = acceptance::write_on_postgres(&mut tx, &work).await?;
+                let written = (*tx).write(&work).await?;
                 if written.is_some() {
                     tx.commit().await?;
                 } else {

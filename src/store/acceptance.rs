@@ -67,159 +67,174 @@ impl fmt::Debug for Acceptance {
     }
 }
 
+/// A conversation, and the newest number in it.
 #[derive(FromRow)]
-struct Taken {
+pub(crate) struct Taken {
     id: Uuid,
     contact_id: Option<Uuid>,
     next_seq: i64,
 }
 
+/// The steps, on a connection of either engine.
+pub(crate) trait Write {
+    /// Writes everything; none when the idempotency key is taken. Then, as after an error, it must be rolled back.
+    async fn write(&mut self, work: &Acceptance) -> Result<Option<Message>, StoreError>;
+    /// Finds or makes the conversation, and takes the message's number in it, if it has one yet.
+    async fn place(&mut self, work: &Acceptance, count: i64) -> Result<Taken, StoreError>;
+}
+
 macro_rules! write_on {
-    ($name:ident, $connection:ty) => {
-        /// Writes everything; none when the idempotency key is taken. Then, as after an error, it must be rolled back.
-        pub(crate) async fn $name(
-            tx: &mut $connection,
-            work: &Acceptance,
-        ) -> Result<Option<Message>, StoreError> {
-            let mut message = work.message.clone();
-            let now = message.created_at;
-            let count = i64::from(message.status == Status::Queued);
-            let address = match &work.new.recipient {
-                Recipient::Conversation(_) => None,
-                Recipient::Address(address) => Some(address.clone()),
-                Recipient::Contact(contact) => {
-                    let address: Option<String> = sqlx::query_scalar(ADDRESS_OF_CONTACT)
-                        .bind(work.workspace.0)
-                        .bind(work.new.account_id.0)
-                        .bind(contact.0)
-                        .fetch_optional(&mut *tx)
-                        .await?;
-                    Some(address.ok_or(StoreError::invalid(
-                        "to.contact_id",
-                        "this account does not know such a contact",
-                    ))?)
-                }
-            };
-            let query = match (&work.new.recipient, &address) {
-                (Recipient::Conversation(id), _) => sqlx::query_as(TAKE_SEQ_BY_ID)
-                    .bind(work.workspace.0)
-                    .bind(work.new.account_id.0)
-                    .bind(id.0),
-                (_, address) => sqlx::query_as(TAKE_SEQ)
-                    .bind(work.workspace.0)
-                    .bind(work.new.account_id.0)
-                    .bind(address.clone()),
-            };
-            let taken: Option<Taken> =
-                query.bind(count).bind(message.id.0).bind(now.to_datetime()).fetch_optional(&mut *tx).await?;
-            let taken = match (taken, address) {
-                (Some(taken), _) => taken,
-                (None, None) => {
-                    return Err(StoreError::invalid(
-                        "to.conversation_id",
-                        "this account has no such conversation",
-                    ));
-                }
-                (None, Some(address)) => {
-                    sqlx::query(ACCOUNT_EXISTS)
-                        .bind(work.workspace.0)
-                        .bind(work.new.account_id.0)
-                        .fetch_optional(&mut *tx)
+    ($connection:ty) => {
+        impl Write for $connection {
+            async fn write(&mut self, work: &Acceptance) -> Result<Option<Message>, StoreError> {
+                let mut message = work.message.clone();
+                let now = message.created_at;
+                let count = i64::from(message.status == Status::Queued);
+                let taken = self.place(work, count).await?;
+                message.conversation_id = taken.id.into();
+                message.contact_id = taken.contact_id.map(Into::into);
+                message.seq = (count == 1).then_some(taken.next_seq);
+                if let Some(quoted) = work.new.reply_to {
+                    sqlx::query(QUOTED_EXISTS)
+                        .bind(quoted.0)
+                        .bind(taken.id)
+                        .fetch_optional(&mut *self)
                         .await?
-                        .ok_or(StoreError::invalid("account_id", "there is no such account"))?;
-                    let contact: Uuid = ensure_contact!(
-                        tx,
-                        work.ids,
-                        now,
-                        work.workspace.0,
-                        work.new.account_id.0,
-                        &work.new.channel,
-                        &address,
-                        None::<String>,
-                        None::<String>
-                    );
-                    sqlx::query_as::<_, Taken>(ensure::OPEN_CONVERSATION)
-                        .bind(work.conversation)
-                        .bind(work.workspace.0)
-                        .bind(work.new.account_id.0)
-                        .bind(Some(contact))
-                        .bind(ConversationKind::Direct.as_str())
-                        .bind(&address)
-                        .bind(None::<String>)
-                        .bind(count)
-                        .bind((count == 1).then_some(message.id.0))
-                        .bind((count == 1).then(|| now.to_datetime()))
-                        .bind(now.to_datetime())
-                        .fetch_one(&mut *tx)
-                        .await?
+                        .ok_or(StoreError::invalid("reply_to", "the conversation has no such message"))?;
                 }
-            };
-            message.conversation_id = taken.id.into();
-            message.contact_id = taken.contact_id.map(Into::into);
-            message.seq = (count == 1).then_some(taken.next_seq);
-            if let Some(quoted) = work.new.reply_to {
-                sqlx::query(QUOTED_EXISTS)
-                    .bind(quoted.0)
-                    .bind(taken.id)
-                    .fetch_optional(&mut *tx)
-                    .await?
-                    .ok_or(StoreError::invalid("reply_to", "the conversation has no such message"))?;
-            }
-            sqlx::query(INSERT_MESSAGE)
-                .bind(message.id.0)
-                .bind(work.workspace.0)
-                .bind(message.account_id.0)
-                .bind(message.conversation_id.0)
-                .bind(message.contact_id.map(|id| id.0))
-                .bind(message.status.as_str())
-                .bind(message.purpose.as_str())
-                .bind(message.class.as_str())
-                .bind(message.seq)
-                .bind(message.origin.as_str())
-                .bind(&message.actor.0)
-                .bind(&message.client_id)
-                .bind(Json(&message.content))
-                .bind(&message.thread)
-                .bind(message.reply_to.map(|id| id.0))
-                .bind(message.send_at.map(Timestamp::to_datetime))
-                .bind(message.queued_at.map(Timestamp::to_datetime))
-                .bind(message.send_at.unwrap_or(now).to_datetime())
-                .bind(now.to_datetime())
-                .execute(&mut *tx)
-                .await?;
-            let data = (work.answer)(&message);
-            sqlx::query(INSERT_EVENT)
-                .bind(work.event)
-                .bind(work.workspace.0)
-                .bind(EventKind::MessageCreated.as_str())
-                .bind(Some(message.account_id.0))
-                .bind(Some(message.conversation_id.0))
-                .bind(Some(message.id.0))
-                .bind(&message.actor.0)
-                .bind(&message.client_id)
-                .bind(&work.new.connection)
-                .bind(Json(&data))
-                .bind(now.to_datetime())
-                .execute(&mut *tx)
-                .await?;
-            if let Some(idempotency) = &work.idempotency {
-                let kept = sqlx::query(KEEP_ANSWER)
+                sqlx::query(INSERT_MESSAGE)
+                    .bind(message.id.0)
                     .bind(work.workspace.0)
-                    .bind(&idempotency.key)
-                    .bind(&idempotency.request_hash)
-                    .bind(202_i64)
+                    .bind(message.account_id.0)
+                    .bind(message.conversation_id.0)
+                    .bind(message.contact_id.map(|id| id.0))
+                    .bind(message.status.as_str())
+                    .bind(message.purpose.as_str())
+                    .bind(message.class.as_str())
+                    .bind(message.seq)
+                    .bind(message.origin.as_str())
+                    .bind(&message.actor.0)
+                    .bind(&message.client_id)
+                    .bind(Json(&message.content))
+                    .bind(&message.thread)
+                    .bind(message.reply_to.map(|id| id.0))
+                    .bind(message.send_at.map(Timestamp::to_datetime))
+                    .bind(message.queued_at.map(Timestamp::to_datetime))
+                    .bind(message.send_at.unwrap_or(now).to_datetime())
+                    .bind(now.to_datetime())
+                    .execute(&mut *self)
+                    .await?;
+                let data = (work.answer)(&message);
+                sqlx::query(INSERT_EVENT)
+                    .bind(work.event)
+                    .bind(work.workspace.0)
+                    .bind(EventKind::MessageCreated.as_str())
+                    .bind(Some(message.account_id.0))
+                    .bind(Some(message.conversation_id.0))
+                    .bind(Some(message.id.0))
+                    .bind(&message.actor.0)
+                    .bind(&message.client_id)
+                    .bind(&work.new.connection)
                     .bind(Json(&data))
                     .bind(now.to_datetime())
-                    .execute(&mut *tx)
-                    .await?
-                    .rows_affected();
-                if kept == 0 {
-                    return Ok(None);
+                    .execute(&mut *self)
+                    .await?;
+                if let Some(idempotency) = &work.idempotency {
+                    let kept = sqlx::query(KEEP_ANSWER)
+                        .bind(work.workspace.0)
+                        .bind(&idempotency.key)
+                        .bind(&idempotency.request_hash)
+                        .bind(202_i64)
+                        .bind(Json(&data))
+                        .bind(now.to_datetime())
+                        .execute(&mut *self)
+                        .await?
+                        .rows_affected();
+                    if kept == 0 {
+                        return Ok(None);
+                    }
+                }
+                Ok(Some(message))
+            }
+
+            async fn place(&mut self, work: &Acceptance, count: i64) -> Result<Taken, StoreError> {
+                let now = work.message.created_at;
+                let address = match &work.new.recipient {
+                    Recipient::Conversation(_) => None,
+                    Recipient::Address(address) => Some(address.clone()),
+                    Recipient::Contact(contact) => {
+                        let address: Option<String> = sqlx::query_scalar(ADDRESS_OF_CONTACT)
+                            .bind(work.workspace.0)
+                            .bind(work.new.account_id.0)
+                            .bind(contact.0)
+                            .fetch_optional(&mut *self)
+                            .await?;
+                        Some(address.ok_or(StoreError::invalid(
+                            "to.contact_id",
+                            "this account does not know such a contact",
+                        ))?)
+                    }
+                };
+                let query = match (&work.new.recipient, &address) {
+                    (Recipient::Conversation(id), _) => sqlx::query_as(TAKE_SEQ_BY_ID)
+                        .bind(work.workspace.0)
+                        .bind(work.new.account_id.0)
+                        .bind(id.0),
+                    (_, address) => sqlx::query_as(TAKE_SEQ)
+                        .bind(work.workspace.0)
+                        .bind(work.new.account_id.0)
+                        .bind(address.clone()),
+                };
+                let taken: Option<Taken> = query
+                    .bind(count)
+                    .bind(work.message.id.0)
+                    .bind(now.to_datetime())
+                    .fetch_optional(&mut *self)
+                    .await?;
+                match (taken, address) {
+                    (Some(taken), _) => Ok(taken),
+                    (None, None) => Err(StoreError::invalid(
+                        "to.conversation_id",
+                        "this account has no such conversation",
+                    )),
+                    (None, Some(address)) => {
+                        sqlx::query(ACCOUNT_EXISTS)
+                            .bind(work.workspace.0)
+                            .bind(work.new.account_id.0)
+                            .fetch_optional(&mut *self)
+                            .await?
+                            .ok_or(StoreError::invalid("account_id", "there is no such account"))?;
+                        let contact: Uuid = ensure_contact!(
+                            self,
+                            work.ids,
+                            now,
+                            work.workspace.0,
+                            work.new.account_id.0,
+                            &work.new.channel,
+                            &address,
+                            None::<String>,
+                            None::<String>
+                        );
+                        let opened = sqlx::query_as(ensure::OPEN_CONVERSATION)
+                            .bind(work.conversation)
+                            .bind(work.workspace.0)
+                            .bind(work.new.account_id.0)
+                            .bind(Some(contact))
+                            .bind(ConversationKind::Direct.as_str())
+                            .bind(&address)
+                            .bind(None::<String>)
+                            .bind(count)
+                            .bind((count == 1).then_some(work.message.id.0))
+                            .bind((count == 1).then(|| now.to_datetime()))
+                            .bind(now.to_datetime())
+                            .fetch_one(&mut *self)
+                            .await?;
+                        Ok(opened)
+                    }
                 }
             }
-            Ok(Some(message))
         }
     };
 }
-write_on!(write_on_postgres, PgConnection);
-write_on!(write_on_sqlite, SqliteConnection);
+write_on!(PgConnection);
+write_on!(SqliteConnection);

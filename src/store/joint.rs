@@ -11,7 +11,7 @@ use sqlx::{Connection as _, Sqlite, Transaction};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::StoreError;
-use crate::acceptance::{self, Acceptance};
+use crate::acceptance::{Acceptance, Write as _};
 use crate::writer::unavailable;
 
 const MOST: usize = 64;
@@ -72,7 +72,7 @@ async fn commit(pool: &SqlitePool, batch: Vec<Waiting>) {
 
 async fn one(tx: &mut Transaction<'static, Sqlite>, work: &Acceptance) -> Written {
     let mut point = tx.begin().await?;
-    match acceptance::write_on_sqlite(&mut point, work).await {
+    match (*point).write(work).await {
         Ok(Some(message)) => point.commit().await.map(|()| Some(message)).map_err(StoreError::from),
         refused => {
             point.rollback().await?;

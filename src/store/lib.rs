@@ -25,6 +25,7 @@ mod messages;
 mod nul;
 mod page;
 mod pending;
+mod reading;
 mod receipts;
 mod secrets;
 mod sending;
@@ -121,6 +122,7 @@ pub fn statements() -> Vec<(&'static str, &'static str)> {
         ledger::STATEMENTS,
         messages::STATEMENTS,
         pending::STATEMENTS,
+        reading::STATEMENTS,
         receipts::STATEMENTS,
         sending::STATEMENTS,
         upkeep::STATEMENTS,

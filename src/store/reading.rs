@@ -1,0 +1,373 @@
+//! What one thing that a provider told becomes, within the transaction of its batch.
+
+use std::collections::{BTreeMap, HashMap};
+
+use model::{
+    Account, Content, ContentKind, ConversationKind, Direction, EventKind, Ids, Inbound, InboundEventId,
+    InboundKind, MessageId, Origin, Purpose, Receipt, Status, Timestamp, WorkspaceId,
+};
+use serde_json::{Value, json};
+use sqlx::types::Json;
+use sqlx::types::chrono::{DateTime, Utc};
+use sqlx::{FromRow, PgConnection, SqliteConnection};
+use uuid::Uuid;
+
+use crate::db::statements;
+use crate::ensure::{self, ensure_contact};
+use crate::events::INSERT_EVENT;
+use crate::receipts::{self, INSERT_RECEIPT};
+use crate::{IngestSummary, StoreError};
+
+statements! {
+    CONVERSATION_AT = "SELECT id, contact_id FROM conversations WHERE account_id = $1 AND address = $2";
+    NAME_CONTACT = "UPDATE contacts SET name = $2, updated_at = $3 WHERE id = $1 AND name IS NULL";
+    INSERT_MESSAGE = "INSERT INTO messages
+        (id, workspace_id, account_id, conversation_id, contact_id, direction, status, purpose, class, origin, actor,
+        sender, content, thread, reply_to, provider_id, inbound_event_id, sent_at, provider_at, shown_at, created_at,
+        updated_at, forgiven)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,
+        (SELECT q.id FROM messages q WHERE q.conversation_id = $4 AND q.provider_id = $15), $16, $17, $18, $19, $19,
+        $20, $20, 0)
+        ON CONFLICT (conversation_id, provider_id) WHERE provider_id IS NOT NULL DO NOTHING";
+    RECEIVED_AT = "SELECT received_at FROM inbound_events WHERE id = $1";
+    TOUCH = "UPDATE conversations SET unread_count = unread_count + $2,
+        last_inbound_at = CASE WHEN last_inbound_at IS NULL OR last_inbound_at < $6 THEN COALESCE($6, last_inbound_at)
+            ELSE last_inbound_at END,
+        last_message_id = CASE WHEN last_message_at IS NULL OR last_message_at <= $3 THEN $4 ELSE last_message_id END,
+        last_message_at = CASE WHEN last_message_at IS NULL OR last_message_at <= $3 THEN $3 ELSE last_message_at END,
+        status = CASE WHEN $2 > 0 THEN 'open' ELSE status END, updated_at = $5 WHERE id = $1";
+    MOVE_CHAT = "UPDATE conversations SET address = $3, updated_at = $4 WHERE account_id = $1 AND address = $2
+        AND NOT EXISTS (SELECT 1 FROM conversations x WHERE x.account_id = $1 AND x.address = $3)";
+}
+
+/// A batch while it is read.
+pub(crate) struct Reading<'a> {
+    account: &'a Account,
+    ids: &'a Ids,
+    pub(crate) now: Timestamp,
+    pub(crate) summary: IngestSummary,
+    chats: HashMap<String, Chat>,
+    /// In one order everywhere, so that no two transactions wait for each other.
+    touched: BTreeMap<Uuid, Touched>,
+}
+
+#[derive(Clone, Copy, FromRow)]
+pub(crate) struct Chat {
+    id: Uuid,
+    contact_id: Option<Uuid>,
+}
+
+/// What a batch changes about a conversation.
+struct Touched {
+    unread: i64,
+    inbound_at: Option<DateTime<Utc>>,
+    at: DateTime<Utc>,
+    last: Uuid,
+}
+
+/// A message, as its provider tells it.
+pub(crate) struct Told<'a> {
+    item: &'a Inbound,
+    event: InboundEventId,
+    provider_id: &'a str,
+    content: &'a Content,
+    reply_to: Option<&'a str>,
+    echo: bool,
+    at: DateTime<Utc>,
+}
+
+impl<'a> Reading<'a> {
+    pub(crate) fn new(account: &'a Account, ids: &'a Ids, now: Timestamp) -> Self {
+        Self {
+            account,
+            ids,
+            now,
+            summary: IngestSummary::default(),
+            chats: HashMap::new(),
+            touched: BTreeMap::new(),
+        }
+    }
+
+    /// A new message of a conversation: it may be its last, and count as unread.
+    fn add(&mut self, chat: Uuid, message: Uuid, told: &Told<'_>) {
+        self.summary.messages += 1;
+        let first = Touched { unread: 0, inbound_at: None, at: told.at, last: message };
+        let place = self.touched.entry(chat).or_insert(first);
+        if !told.echo {
+            place.unread += 1;
+            place.inbound_at = place.inbound_at.max(Some(told.at));
+        }
+        if told.at >= place.at {
+            (place.at, place.last) = (told.at, message);
+        }
+    }
+}
+
+/// The steps, on a connection of either engine.
+pub(crate) trait Read {
+    /// Stores what one thing means.
+    async fn read(
+        &mut self,
+        reading: &mut Reading<'_>,
+        event: InboundEventId,
+        item: &Inbound,
+    ) -> Result<(), StoreError>;
+    /// Finds or makes the conversation of a message.
+    async fn chat(&mut self, reading: &mut Reading<'_>, told: &Told<'_>) -> Result<Chat, StoreError>;
+    /// Stores a message, unless it is there.
+    async fn message(&mut self, reading: &mut Reading<'_>, told: &Told<'_>) -> Result<(), StoreError>;
+    /// Keeps a receipt, and moves its message if that is known.
+    async fn receipt(
+        &mut self,
+        reading: &Reading<'_>,
+        item: &Inbound,
+        receipt: &Receipt,
+        at: DateTime<Utc>,
+    ) -> Result<(), StoreError>;
+    /// Writes what the batch changed about its conversations.
+    async fn touch(&mut self, reading: &Reading<'_>) -> Result<(), StoreError>;
+}
+
+macro_rules! read_on {
+    ($connection:ty) => {
+        impl Read for $connection {
+            async fn read(
+                &mut self,
+                reading: &mut Reading<'_>,
+                event: InboundEventId,
+                item: &Inbound,
+            ) -> Result<(), StoreError> {
+                let at = if item.at == Timestamp::ZERO {
+                    sqlx::query_scalar(RECEIVED_AT).bind(event.0).fetch_one(&mut *self).await?
+                } else {
+                    item.at.to_datetime()
+                };
+                match &item.kind {
+                    InboundKind::Message { provider_id, content, reply_to, echo } => {
+                        let told = Told {
+                            item,
+                            event,
+                            provider_id,
+                            content,
+                            reply_to: reply_to.as_deref(),
+                            echo: *echo,
+                            at,
+                        };
+                        self.message(reading, &told).await?;
+                    }
+                    InboundKind::Receipt(receipt) => {
+                        reading.summary.receipts += 1;
+                        self.receipt(reading, item, receipt, at).await?;
+                    }
+                    InboundKind::ChatMoved { to } => {
+                        sqlx::query(MOVE_CHAT)
+                            .bind(reading.account.id.0)
+                            .bind(&item.chat)
+                            .bind(to)
+                            .bind(reading.now.to_datetime())
+                            .execute(&mut *self)
+                            .await?;
+                    }
+                    InboundKind::Edited { .. }
+                    | InboundKind::Deleted { .. }
+                    | InboundKind::Reacted { .. }
+                    | InboundKind::ContactBlocked { .. }
+                    | InboundKind::Ignored { .. } => reading.summary.ignored += 1,
+                }
+                Ok(())
+            }
+
+            async fn chat(&mut self, reading: &mut Reading<'_>, told: &Told<'_>) -> Result<Chat, StoreError> {
+                let (account, item, now) = (reading.account, told.item, reading.now);
+                if let Some(known) = reading.chats.get(&item.chat) {
+                    return Ok(*known);
+                }
+                // An echo is from the account itself: it tells nothing about the other side.
+                let from = item.from.as_ref().filter(|_| !told.echo);
+                let known: Option<Chat> = sqlx::query_as(CONVERSATION_AT)
+                    .bind(account.id.0)
+                    .bind(&item.chat)
+                    .fetch_optional(&mut *self)
+                    .await?;
+                let chat = if let Some(known) = known {
+                    known
+                } else {
+                    let contact: Option<Uuid> = if item.chat_kind == ConversationKind::Direct {
+                        Some(ensure_contact!(
+                            self,
+                            reading.ids,
+                            now,
+                            account.workspace_id.0,
+                            account.id.0,
+                            &account.channel,
+                            &item.chat,
+                            from.and_then(|from| from.name.clone()),
+                            from.and_then(|from| from.phone.clone())
+                        ))
+                    } else {
+                        None
+                    };
+                    sqlx::query_as(ensure::OPEN_CONVERSATION)
+                        .bind(reading.ids.uuid(now))
+                        .bind(account.workspace_id.0)
+                        .bind(account.id.0)
+                        .bind(contact)
+                        .bind(item.chat_kind.as_str())
+                        .bind(&item.chat)
+                        .bind(&item.chat_title)
+                        .bind(0_i64)
+                        .bind(None::<Uuid>)
+                        .bind(None::<DateTime<Utc>>)
+                        .bind(now.to_datetime())
+                        .fetch_one(&mut *self)
+                        .await?
+                };
+                if let (Some(contact), Some(name)) =
+                    (chat.contact_id, from.and_then(|from| from.name.as_ref()))
+                {
+                    sqlx::query(NAME_CONTACT)
+                        .bind(contact)
+                        .bind(name)
+                        .bind(now.to_datetime())
+                        .execute(&mut *self)
+                        .await?;
+                }
+                reading.chats.insert(item.chat.clone(), chat);
+                Ok(chat)
+            }
+
+            async fn message(
+                &mut self,
+                reading: &mut Reading<'_>,
+                told: &Told<'_>,
+            ) -> Result<(), StoreError> {
+                let chat = self.chat(reading, told).await?;
+                let (account, now) = (reading.account, reading.now);
+                let id = reading.ids.uuid(now);
+                let (direction, status, actor) = if told.echo {
+                    (Direction::Outbound, Status::Sent, "channel")
+                } else {
+                    (Direction::Inbound, Status::Received, "contact")
+                };
+                let inserted = sqlx::query(INSERT_MESSAGE)
+                    .bind(id)
+                    .bind(account.workspace_id.0)
+                    .bind(account.id.0)
+                    .bind(chat.id)
+                    .bind(chat.contact_id)
+                    .bind(direction.as_str())
+                    .bind(status.as_str())
+                    .bind(Purpose::Conversation.as_str())
+                    .bind(Purpose::Conversation.class().as_str())
+                    .bind(Origin::Channel.as_str())
+                    .bind(actor)
+                    .bind(told.item.from.as_ref().map(|from| from.address.clone()))
+                    .bind(Json(told.content))
+                    .bind(&told.item.thread)
+                    .bind(told.reply_to)
+                    .bind(told.provider_id)
+                    .bind(Some(told.event.0))
+                    .bind(told.echo.then_some(told.at))
+                    .bind(told.at)
+                    .bind(now.to_datetime())
+                    .execute(&mut *self)
+                    .await?
+                    .rows_affected();
+                if inserted == 0 {
+                    return Ok(());
+                }
+                reading.add(chat.id, id, told);
+                sqlx::query(INSERT_EVENT)
+                    .bind(reading.ids.uuid(now))
+                    .bind(account.workspace_id.0)
+                    .bind(EventKind::MessageReceived.as_str())
+                    .bind(Some(account.id.0))
+                    .bind(Some(chat.id))
+                    .bind(Some(id))
+                    .bind(actor)
+                    .bind(None::<String>)
+                    .bind(None::<String>)
+                    .bind(Json(received(
+                        account.workspace_id,
+                        id.into(),
+                        told.content,
+                        told.item,
+                        told.at.into(),
+                    )))
+                    .bind(now.to_datetime())
+                    .execute(&mut *self)
+                    .await?;
+                Ok(())
+            }
+
+            async fn receipt(
+                &mut self,
+                reading: &Reading<'_>,
+                item: &Inbound,
+                receipt: &Receipt,
+                at: DateTime<Utc>,
+            ) -> Result<(), StoreError> {
+                let row = receipts::Row {
+                    account_id: reading.account.id.0,
+                    chat: item.chat.clone(),
+                    provider_id: receipt.provider_id.clone(),
+                    kind: receipt.kind.as_str().to_owned(),
+                    at,
+                    error: receipt.error.clone(),
+                    now: reading.now.to_datetime(),
+                };
+                sqlx::query(INSERT_RECEIPT)
+                    .bind(row.account_id)
+                    .bind(&row.chat)
+                    .bind(&row.provider_id)
+                    .bind(&row.kind)
+                    .bind(row.at)
+                    .bind(&row.error)
+                    .execute(&mut *self)
+                    .await?;
+                receipts::apply!(self, reading.ids, &row);
+                Ok(())
+            }
+
+            async fn touch(&mut self, reading: &Reading<'_>) -> Result<(), StoreError> {
+                for (conversation, place) in &reading.touched {
+                    sqlx::query(TOUCH)
+                        .bind(conversation)
+                        .bind(place.unread)
+                        .bind(place.at)
+                        .bind(place.last)
+                        .bind(reading.now.to_datetime())
+                        .bind(place.inbound_at)
+                        .execute(&mut *self)
+                        .await?;
+                }
+                Ok(())
+            }
+        }
+    };
+}
+read_on!(PgConnection);
+read_on!(SqliteConnection);
+
+fn received(
+    workspace: WorkspaceId,
+    id: MessageId,
+    content: &Content,
+    item: &Inbound,
+    at: Timestamp,
+) -> Value {
+    let content = if content.kind() == ContentKind::Unsupported {
+        json!({"type": "unsupported"})
+    } else {
+        json!(content)
+    };
+    json!({
+        "id": id,
+        "workspace_id": workspace,
+        "chat": item.chat,
+        "from": item.from,
+        "thread": item.thread,
+        "content": content,
+        "provider_at": at,
+    })
+}
