@@ -1,7 +1,7 @@
 //! Who calls: an API key, what it may do and which accounts it sees.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::extract::FromRequestParts;
@@ -41,22 +41,25 @@ model::words_of! {
     }
 }
 
+/// Keys by a hash of their secret, each with the time of its look-up.
+type Known = HashMap<[u8; 32], (Arc<ApiKey>, Timestamp)>;
+
 /// Keys that were looked up a moment ago, by a hash of their secret.
 #[derive(Debug, Default)]
-pub(crate) struct KeyCache(Mutex<HashMap<[u8; 32], (ApiKey, Timestamp)>>);
+pub(crate) struct KeyCache(Mutex<Known>);
 
 impl KeyCache {
-    fn lock(&self) -> MutexGuard<'_, HashMap<[u8; 32], (ApiKey, Timestamp)>> {
+    fn lock(&self) -> MutexGuard<'_, Known> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn get(&self, hash: &[u8; 32], now: Timestamp) -> Option<ApiKey> {
+    fn get(&self, hash: &[u8; 32], now: Timestamp) -> Option<Arc<ApiKey>> {
         let keys = self.lock();
         let (key, since) = keys.get(hash)?;
-        (now.since(*since) < BELIEVED).then(|| key.clone())
+        (now.since(*since) < BELIEVED).then(|| Arc::clone(key))
     }
 
-    fn put(&self, hash: [u8; 32], key: ApiKey, now: Timestamp) {
+    fn put(&self, hash: [u8; 32], key: Arc<ApiKey>, now: Timestamp) {
         let mut keys = self.lock();
         if keys.len() >= REMEMBERED {
             keys.retain(|_, (_, since)| now.since(*since) < BELIEVED);
@@ -76,7 +79,7 @@ impl KeyCache {
 #[derive(Debug, Clone)]
 pub(crate) struct Caller {
     /// The key, without its secret.
-    pub(crate) key: ApiKey,
+    pub(crate) key: Arc<ApiKey>,
     /// The tenant it acts for.
     pub(crate) workspace: WorkspaceId,
 }
@@ -122,15 +125,15 @@ impl Caller {
 
 impl Front {
     /// The key with this secret, if it is valid.
-    pub(crate) async fn authenticate(&self, secret: &str) -> Result<Option<ApiKey>, StoreError> {
+    pub(crate) async fn authenticate(&self, secret: &str) -> Result<Option<Arc<ApiKey>>, StoreError> {
         let hash: [u8; 32] = Sha256::digest(secret.as_bytes()).into();
         let now = self.clock.now();
         if let Some(key) = self.keys.get(&hash, now) {
             return Ok(Some(key));
         }
-        let key = self.store.authenticate(secret).await?;
+        let key = self.store.authenticate(secret).await?.map(Arc::new);
         if let Some(key) = &key {
-            self.keys.put(hash, key.clone(), now);
+            self.keys.put(hash, Arc::clone(key), now);
         }
         Ok(key)
     }

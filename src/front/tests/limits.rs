@@ -86,22 +86,3 @@ async fn a_key_makes_none_that_may_do_more() {
     let made = ask(json!({"name": "x", "scopes": ["messages:read"]})).await.ok(201);
     assert_eq!(made["accounts"], json!([mine]));
 }
-
-#[tokio::test]
-async fn a_paused_account_says_so_in_each_wait() {
-    let app = App::new().await;
-    let account = app.account("one").await;
-    let message = app.text(&account, "anna", "hi").await;
-    app.post(&format!("/v1/accounts/{account}/pause"), json!({"reason": "lunch"})).await.ok(200);
-    let shown = app.get(&format!("/v1/messages/{}", message["id"].as_str().unwrap())).await.ok(200);
-    assert_eq!(
-        shown["waiting"],
-        json!({"rule": "paused", "scope": "lane", "until": null, "detail": "lunch"})
-    );
-    assert_eq!(shown["expected_at"], json!(null));
-    let status = app.get(&format!("/v1/accounts/{account}/status")).await.ok(200);
-    assert_eq!((&status["sending"], &status["lane"]["waiting"]), (&json!("paused"), &json!(1)));
-    app.post(&format!("/v1/accounts/{account}/resume"), json!({})).await.ok(200);
-    let shown = app.get(&format!("/v1/messages/{}", message["id"].as_str().unwrap())).await.ok(200);
-    assert_eq!(shown["waiting"]["rule"], "turn");
-}

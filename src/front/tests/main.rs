@@ -12,3 +12,5 @@ mod limits;
 mod stream;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod waiting;
