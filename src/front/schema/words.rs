@@ -48,6 +48,8 @@ words! {
     EventKind,
     /// How a text is marked up.
     Format,
+    /// How an account gets its events.
+    Intake,
     /// What made a message.
     Origin,
     /// What a message is for.

@@ -17,7 +17,7 @@ async fn an_account_lives() {
     let account = answer.ok(201);
     let id = account["id"].as_str().unwrap();
     assert_eq!(account["external_id"], "one");
-    assert_eq!(account["connection"], "connected");
+    assert_eq!((&account["connection"], &account["intake"]), (&json!("connected"), &json!("webhook")));
     let url = format!("https://rookery.example/webhooks/fake/{id}");
     assert_eq!(account["webhook_url"], url);
     assert_eq!(*app.fake.delivers_to.lock().unwrap(), [url]);
