@@ -1,9 +1,6 @@
 -- Handing jobs to a worker.
 
--- How many holds that ended are looked at: a class and visit, and a claim in all. The rest keeps until the next one.
-local PROMOTED, BUDGET = 64, 4096
 local leases, claimed = {}, {}
-local budget
 
 -- What a worker holds, to be written at the end of the call.
 local function note_claim(worker, id, held)
@@ -15,216 +12,224 @@ local function note_claim(worker, id, held)
   of[id] = held
 end
 
--- Looks at holds of a class that ended.
-local function promote(l, c)
-  local n = PROMOTED < budget and PROMOTED or budget
-  local due = call('ZRANGEBYSCORE', P .. 'h' .. c .. ':' .. l.id, '-inf', now, 'LIMIT', 0, n)
-  budget = budget - #due
-  for _, member in ipairs(due) do
-    local name = sub(member, 2)
-    if byte(member) == 107 then
-      arrange(l, key(l.id, name))
-    else
-      local j = job(l.id, name)
-      if j and j.future == 1 then
-        local k = key(l.id, j.key)
-        leave(l, k, j, name)
-        enter(l, k, j, name)
+-- Lua has room for two hundred names at once: what only claims need is named inside.
+local claim
+do
+  -- How many holds that ended are looked at: a class and visit, and a claim in all. The rest keeps until the next one.
+  local PROMOTED, BUDGET = 64, 4096
+  local budget
+
+  -- Looks at holds of a class that ended.
+  local function promote(l, c)
+    local n = PROMOTED < budget and PROMOTED or budget
+    local due = call('ZRANGEBYSCORE', P .. 'h' .. c .. ':' .. l.id, '-inf', now, 'LIMIT', 0, n)
+    budget = budget - #due
+    for _, member in ipairs(due) do
+      local name = sub(member, 2)
+      if byte(member) == 107 then
+        arrange(l, key(l.id, name))
+      else
+        local j = job(l.id, name)
+        if j and j.future == 1 then
+          local k = key(l.id, j.key)
+          leave(l, k, j, name)
+          enter(l, k, j, name)
+        end
       end
     end
   end
-end
 
-local function take(l, k, worker, group)
-  token = token + 1
-  k.token, k.place = token, CLAIMED
-  touch_key(k)
-  l.tokens = l.tokens .. pack('<d', token)
-  l.owner = worker
-  l.floor = now
-  total(l, 'claims', 1)
-  note_claim(worker, k.id, true)
-  local n = #group
-  group[n + 1], group[n + 2] = k, token
-end
-
--- Takes up to `n` of a lane's jobs, higher classes first.
-local function serve(l, worker, n, group)
-  touch(l)
-  local room = l.w - #l.tokens / 8
-  if room < n then
-    n = room
+  local function take(l, k, worker, group)
+    token = token + 1
+    k.token, k.place = token, CLAIMED
+    touch_key(k)
+    l.tokens = l.tokens .. pack('<d', token)
+    l.owner = worker
+    l.floor = now
+    total(l, 'claims', 1)
+    note_claim(worker, k.id, true)
+    local n = #group
+    group[n + 1], group[n + 2] = k, token
   end
-  for c = 1, 3 do
-    local h = l.class[c]
-    if not h or h.t <= now then
-      if l[c + 3] > 0 and l[c + 6] <= now then
-        promote(l, c)
-        refresh(l)
-      end
-      local sole = l.sole
-      if sole and n > 0 and l[c] > 0 then
-        local k = key(l.id, sole)
-        if k.future > 0 then
-          join_due(l, k)
+
+  -- Takes up to `n` of a lane's jobs, higher classes first.
+  local function serve(l, worker, n, group)
+    touch(l)
+    local room = l.w - #l.tokens / 8
+    if room < n then
+      n = room
+    end
+    for c = 1, 3 do
+      local h = l.class[c]
+      if not h or h.t <= now then
+        if l[c + 3] > 0 and l[c + 6] <= now then
+          promote(l, c)
+          refresh(l)
         end
-        if k.place == READY and k.pc == c and l.sole == sole then
-          l.sole, l[c] = nil, 0
-          take(l, k, worker, group)
-          n = n - 1
-        end
-      end
-      while n > 0 and l[c] > 0 and not l.sole do
-        local name = P .. 'r' .. c .. ':' .. l.id
-        local picks, taken, were = l.picks == c and l.picked or call('ZRANGE', name, 0, n - 1), {}, l[c]
-        l.picks = nil
-        for _, pick in ipairs(picks) do
-          local k = key(l.id, pick)
+        local sole = l.sole
+        if sole and n > 0 and l[c] > 0 then
+          local k = key(l.id, sole)
           if k.future > 0 then
-            -- A job of this very key may have become due and stand before its head.
             join_due(l, k)
           end
-          if n > 0 and k.place == READY and k.pc == c then
+          if k.place == READY and k.pc == c and l.sole == sole then
+            l.sole, l[c] = nil, 0
             take(l, k, worker, group)
             n = n - 1
-            taken[#taken + 1] = pick
           end
         end
-        in_chunks('ZREM', name, taken)
-        l[c] = l[c] - #taken
-        if l[c] == were then
-          break
-        end
-      end
-      if n == 0 or l[c + 3] > 0 and l[c + 6] <= now then
-        return
-      end
-    end
-  end
-end
-
--- The lanes that are due for a worker, most overdue first.
-local function due_lanes(q, worker, n)
-  local own = call('ZRANGEBYSCORE', due_set(q, worker), '-inf', now, 'WITHSCORES', 'LIMIT', 0, n)
-  if #own == 0 then
-    return call('ZRANGEBYSCORE', due_set(q, ''), '-inf', now, 'LIMIT', 0, n)
-  end
-  local found = call('ZRANGEBYSCORE', due_set(q, ''), '-inf', now, 'WITHSCORES', 'LIMIT', 0, n)
-  local ids, a, b = {}, 1, 1
-  while #ids < n and (found[a] or own[b]) do
-    if not own[b] or found[a] and tonumber(found[a + 1]) <= tonumber(own[b + 1]) then
-      ids[#ids + 1] = found[a]
-      a = a + 2
-    else
-      ids[#ids + 1] = own[b]
-      b = b + 2
-    end
-  end
-  return ids
-end
-
--- Reads at once what serving these lanes will need.
-local function warm(ids, quota)
-  load(lanes, 'lanes', ids, read_lane)
-  local wanted = {}
-  for _, id in ipairs(ids) do
-    local l = lanes[id]
-    if l.sole then
-      wanted[#wanted + 1] = id .. '\0' .. l.sole
-    else
-      for c = 1, 3 do
-        if l[c] > 0 then
-          local n = l.w - #l.tokens / 8
-          local picked = call('ZRANGE', P .. 'r' .. c .. ':' .. id, 0, (n < quota and n or quota) - 1)
-          l.picks, l.picked = c, picked
-          for _, name in ipairs(picked) do
-            wanted[#wanted + 1] = id .. '\0' .. name
+        while n > 0 and l[c] > 0 and not l.sole do
+          local name = P .. 'r' .. c .. ':' .. l.id
+          local picks, taken, were = l.picks == c and l.picked or call('ZRANGE', name, 0, n - 1), {}, l[c]
+          l.picks = nil
+          for _, pick in ipairs(picks) do
+            local k = key(l.id, pick)
+            if k.future > 0 then
+              -- A job of this very key may have become due and stand before its head.
+              join_due(l, k)
+            end
+            if n > 0 and k.place == READY and k.pc == c then
+              take(l, k, worker, group)
+              n = n - 1
+              taken[#taken + 1] = pick
+            end
           end
-          break
+          in_chunks('ZREM', name, taken)
+          l[c] = l[c] - #taken
+          if l[c] == were then
+            break
+          end
+        end
+        if n == 0 or l[c + 3] > 0 and l[c + 6] <= now then
+          return
         end
       end
     end
   end
-  load(keys, 'keys', wanted, read_key)
-end
 
--- When the next lane of a queue is due for this worker.
-local function next_due(q, worker)
-  local _, due = first_of(due_set(q, ''))
-  local _, own = first_of(due_set(q, worker))
-  if own and (not due or own < due) then
-    due = own
-  end
-  local hold = queue_hold(q).t
-  return due and (due > hold and due or hold)
-end
-
-local function answer_claims(out, groups)
-  local ids, with_state = {}, {}
-  for _, g in ipairs(groups) do
-    if g.lane.binds then
-      with_state[#with_state + 1] = g.lane.id
+  -- The lanes that are due for a worker, most overdue first.
+  local function due_lanes(q, worker, n)
+    local own = call('ZRANGEBYSCORE', due_set(q, worker), '-inf', now, 'WITHSCORES', 'LIMIT', 0, n)
+    if #own == 0 then
+      return call('ZRANGEBYSCORE', due_set(q, ''), '-inf', now, 'LIMIT', 0, n)
     end
-    for i = 1, #g, 2 do
-      ids[#ids + 1] = g[i].lane .. '\0' .. g[i].head
-    end
-  end
-  load(states, 'state', with_state, read_state)
-  local n, o = 0, #out
-  local raws, last = nil, 0
-  for _, g in ipairs(groups) do
-    local l = g.lane
-    local s = l.binds and state(l.id)
-    out[o + 1], out[o + 2], out[o + 3], out[o + 4] = sub(l.id, #l.q + 2), s and s.version or 0, s and s.bytes or false,
-      #g / 2
-    o = o + 4
-    for i = 1, #g, 2 do
-      if n == last then
-        last = n + 1000 < #ids and n + 1000 or #ids
-        raws = call('HMGET', P .. 'jobs', spread(ids, n + 1, last))
+    local found = call('ZRANGEBYSCORE', due_set(q, ''), '-inf', now, 'WITHSCORES', 'LIMIT', 0, n)
+    local ids, a, b = {}, 1, 1
+    while #ids < n and (found[a] or own[b]) do
+      if not own[b] or found[a] and tonumber(found[a + 1]) <= tonumber(own[b + 1]) then
+        ids[#ids + 1] = found[a]
+        a = a + 2
+      else
+        ids[#ids + 1] = own[b]
+        b = b + 2
       end
-      n = n + 1
-      -- One that changed in this call is not written yet.
-      local j = jobs[ids[n]]
-      out[o + 1], out[o + 2], out[o + 3] = g[i + 1], g[i].head, j and write_job(j) or raws[(n - 1) % 1000 + 1]
-      o = o + 3
     end
+    return ids
   end
-end
 
-local function claim(q, worker, max)
-  leases[worker] = now + LEASE
-  stand()
-  budget = BUDGET
-  local groups, got = {}, 0
-  while got < max and budget > 0 and queue_hold(q).t <= now do
-    local ids = due_lanes(q, worker, max - got)
-    if #ids == 0 then
-      break
-    end
-    -- An equal share a lane, then again: as if one job were taken from each in turn.
-    local quota = floor((max - got) / #ids)
-    warm(ids, quota)
+  -- Reads at once what serving these lanes will need.
+  local function warm(ids, quota)
+    load(lanes, 'lanes', ids, read_lane)
+    local wanted = {}
     for _, id in ipairs(ids) do
-      budget = budget - 1
-      local group = { lane = lanes[id] }
-      serve(group.lane, worker, quota, group)
-      if #group > 0 then
-        groups[#groups + 1] = group
-        got = got + #group / 2
+      local l = lanes[id]
+      if l.sole then
+        wanted[#wanted + 1] = id .. '\0' .. l.sole
+      else
+        for c = 1, 3 do
+          if l[c] > 0 then
+            local n = l.w - #l.tokens / 8
+            local picked = call('ZRANGE', P .. 'r' .. c .. ':' .. id, 0, (n < quota and n or quota) - 1)
+            l.picks, l.picked = c, picked
+            for _, name in ipairs(picked) do
+              wanted[#wanted + 1] = id .. '\0' .. name
+            end
+            break
+          end
+        end
       end
     end
+    load(keys, 'keys', wanted, read_key)
+  end
+
+  -- When the next lane of a queue is due for this worker.
+  local function next_due(q, worker)
+    local _, due = first_of(due_set(q, ''))
+    local _, own = first_of(due_set(q, worker))
+    if own and (not due or own < due) then
+      due = own
+    end
+    local hold = queue_hold(q).t
+    return due and (due > hold and due or hold)
+  end
+
+  local function answer_claims(out, groups)
+    local ids, with_state = {}, {}
+    for _, g in ipairs(groups) do
+      if g.lane.binds > 0 then
+        with_state[#with_state + 1] = g.lane.id
+      end
+      for i = 1, #g, 2 do
+        ids[#ids + 1] = g[i].lane .. '\0' .. g[i].head
+      end
+    end
+    load(states, 'state', with_state, read_state)
+    local n, o = 0, #out
+    local raws, last = nil, 0
+    for _, g in ipairs(groups) do
+      local l = g.lane
+      local s = l.binds > 0 and state(l.id)
+      out[o + 1], out[o + 2], out[o + 3], out[o + 4] = sub(l.id, #l.q + 2), s and s.version or 0, s and s.bytes or false,
+        #g / 2
+      o = o + 4
+      for i = 1, #g, 2 do
+        if n == last then
+          last = n + 1000 < #ids and n + 1000 or #ids
+          raws = call('HMGET', P .. 'jobs', spread(ids, n + 1, last))
+        end
+        n = n + 1
+        -- One that changed in this call is not written yet.
+        local j = jobs[ids[n]]
+        out[o + 1], out[o + 2], out[o + 3] = g[i + 1], g[i].head, j and write_job(j) or raws[(n - 1) % 1000 + 1]
+        o = o + 3
+      end
+    end
+  end
+
+  function claim(q, worker, max)
+    leases[worker] = now + LEASE
     stand()
+    budget = BUDGET
+    local groups, got = {}, 0
+    while got < max and budget > 0 and queue_hold(q).t <= now do
+      local ids = due_lanes(q, worker, max - got)
+      if #ids == 0 then
+        break
+      end
+      -- An equal share a lane, then again: as if one job were taken from each in turn.
+      local quota = floor((max - got) / #ids)
+      warm(ids, quota)
+      for _, id in ipairs(ids) do
+        budget = budget - 1
+        local group = { lane = lanes[id] }
+        serve(group.lane, worker, quota, group)
+        if #group > 0 then
+          groups[#groups + 1] = group
+          got = got + #group / 2
+        end
+      end
+      stand()
+    end
+    local due = next_due(q, worker)
+    local idle = P .. 'idle:' .. q
+    if got < max then
+      call('ZADD', idle, due or FAR, worker)
+    else
+      call('ZREM', idle, worker)
+    end
+    may_wake(q, '')
+    local out = { now, due or false }
+    answer_claims(out, groups)
+    return out
   end
-  local due = next_due(q, worker)
-  local idle = P .. 'idle:' .. q
-  if got < max then
-    call('ZADD', idle, due or FAR, worker)
-  else
-    call('ZREM', idle, worker)
-  end
-  may_wake(q, '')
-  local out = { now, due or false }
-  answer_claims(out, groups)
-  return out
 end

@@ -69,7 +69,7 @@ for n, op in ipairs(ops) do
   elseif kind == RESUME then
     answer = resume(raw)
   elseif kind == FIND then
-    answer = find(raw)
+    answer = find_job(raw)
   elseif kind == INSPECT then
     answer = inspect(raw)
   else
@@ -91,12 +91,9 @@ stand()
 local set, delete, forgotten = {}, {}, {}
 for _, l in ipairs(lanes_changed) do
   local some = l.jobs > 0
-  if some ~= (l.had or false) then
-    total(l, 'lanes', some and 1 or -1)
-  end
   local binds = 0
   if not some then
-    binds = l.binds or 0
+    binds = l.binds
     binds = l.hold and l.hold.t > binds and l.hold.t or binds
     for c = 1, 3 do
       binds = l.class[c] and l.class[c].t > binds and l.class[c].t or binds
@@ -114,7 +111,7 @@ for _, l in ipairs(lanes_changed) do
     if not l.fresh then
       delete[#delete + 1] = l.id
     end
-    if l.binds then
+    if l.binds > 0 then
       states_changed[l.id] = nil
       forgotten[#forgotten + 1] = l.id
     end

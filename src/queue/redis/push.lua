@@ -38,6 +38,7 @@ local function push_one(p, again)
     jobs[j.id] = j
     if l.jobs == 0 then
       l.floor = now
+      total(l, 'lanes', 1)
     end
     l.jobs = l.jobs + 1
     total(l, 'jobs', 1)

@@ -31,34 +31,35 @@ local function read_hold(raw, i)
   return { t = t, rule = rule }, i
 end
 
--- Sixteen fields, the size that a table has room for; the rarer ones (hold, binds, listed, stale, picks) come when needed.
-local function new_lane(id, w, n, since, due, owner, tokens, sole, sturn)
-  return { 0, 0, 0, 0, 0, 0, 0, 0, 0, id = id, q = queue_of(id), w = w, jobs = n, had = n > 0, floor = since, tokens = tokens,
+-- Sixteen fields, the size that a table has room for; the rarer ones (hold, stale, picks) come when needed.
+local function new_lane(id, w, n, since, due, binds, listed, owner, tokens, sole, sturn)
+  return { 0, 0, 0, 0, 0, 0, 0, 0, 0, id = id, q = queue_of(id), w = w, jobs = n, floor = since, tokens = tokens,
     owner = owner, route = '', class = NONE, due = due >= 0 and due or nil, ix = nil, sole = sole, sturn = sturn,
-    touched = nil, changed = nil }
+    binds = binds, listed = listed, changed = nil }
 end
 
 local function read_lane(id, raw)
   if not raw then
-    local l = new_lane(id, 1, 0, now, -1, '', '')
+    local l = new_lane(id, 1, 0, now, -1, 0, false, '', '')
     l.fresh = true
     return l
   end
-  local common = byte(raw, 10) == 0 and byte(raw, 9)
+  local common, high = byte(raw, 9, 10)
+  local listed = high == 1
   if common == 1 then
-    local w, n, _, since, due, c, sturn, sole = unpack('<IIHddBdHc0', raw)
-    local l = new_lane(id, w, n, since, due, '', '', sole, sturn)
+    local w, n, _, since, due, binds, c, sturn, sole = unpack('<IIHdddBdHc0', raw)
+    local l = new_lane(id, w, n, since, due, binds, listed, '', '', sole, sturn)
     l[c] = 1
     l.ix = due >= 0 and '' or nil
     return l
   elseif common == 2 then
-    local w, n, _, since, due, owner, tokens = unpack('<IIHddBc0Ic0', raw)
-    local l = new_lane(id, w, n, since, due, owner, tokens)
+    local w, n, _, since, due, binds, owner, tokens = unpack('<IIHdddBc0Ic0', raw)
+    local l = new_lane(id, w, n, since, due, binds, listed, owner, tokens)
     l.ix = due >= 0 and owner or nil
     return l
   end
-  local w, n, flags, since, due, i = unpack('<IIHdd', raw)
-  local l = new_lane(id, w, n, since, due, '', '')
+  local w, n, flags, since, due, binds, i = unpack('<IIHddd', raw)
+  local l = new_lane(id, w, n, since, due, binds, listed, '', '')
   if flags % 2 == 1 then
     local c
     c, l.sturn, l.sole, i = unpack('<BdHc0', raw, i)
@@ -85,10 +86,6 @@ local function read_lane(id, raw)
     if band(flags, 128) > 0 then
       l[1], l[2], l[3], l[4], l[5], l[6], l[7], l[8], l[9], i = unpack('<IIIIIIddd', raw, i)
     end
-    l.listed = band(flags, 256) > 0
-    if band(flags, 512) > 0 then
-      l.binds, i = unpack('<d', raw, i)
-    end
   end
   if due >= 0 then
     l.ix = l.tokens ~= '' and l.owner or l.route
@@ -99,12 +96,14 @@ end
 local function write_lane(l)
   local sole = l.sole
   local ready, held = l[1] + l[2] + l[3], l[4] + l[5] + l[6]
-  if held == 0 and l.route == '' and l.class == NONE and not (l.hold or l.listed or l.binds) then
+  local listed = l.listed and 256 or 0
+  if held == 0 and l.route == '' and l.class == NONE and not l.hold then
     if sole and l.tokens == '' then
-      return pack('<IIHddBdHc0', l.w, l.jobs, 1, l.floor, l.due or -1, l[1] > 0 and 1 or l[2] > 0 and 2 or 3, l.sturn, #sole,
-        sole)
+      return pack('<IIHdddBdHc0', l.w, l.jobs, listed + 1, l.floor, l.due or -1, l.binds,
+        l[1] > 0 and 1 or l[2] > 0 and 2 or 3, l.sturn, #sole, sole)
     elseif ready == 0 and l.tokens ~= '' then
-      return pack('<IIHddBc0Ic0', l.w, l.jobs, 2, l.floor, l.due or -1, #l.owner, l.owner, #l.tokens, l.tokens)
+      return pack('<IIHdddBc0Ic0', l.w, l.jobs, listed + 2, l.floor, l.due or -1, l.binds, #l.owner, l.owner, #l.tokens,
+        l.tokens)
     end
   end
   local flags, rest = 0, ''
@@ -133,13 +132,7 @@ local function write_lane(l)
   if ready + held > 0 then
     flags, rest = flags + 128, rest .. pack('<IIIIIIddd', l[1], l[2], l[3], l[4], l[5], l[6], l[7], l[8], l[9])
   end
-  if l.listed then
-    flags = flags + 256
-  end
-  if l.binds then
-    flags, rest = flags + 512, rest .. pack('<d', l.binds)
-  end
-  return pack('<IIHdd', l.w, l.jobs, flags, l.floor, l.due or -1) .. rest
+  return pack('<IIHddd', l.w, l.jobs, flags + listed, l.floor, l.due or -1, l.binds) .. rest
 end
 
 -- The head of a key's order is kept in the key's record; the others wait in a sorted set that exists only if there are
@@ -299,15 +292,17 @@ local function state(lane_id)
   return s
 end
 
--- A lane that changed is written, and its place in the due index looked at again.
+-- A lane that changed is written at the end, and its place in the due index is looked at again before the next claim.
+local TOUCHED, WRITTEN = 2, 1
+
 local function touch(l)
-  if not l.touched then
-    l.touched = true
+  local changed = l.changed
+  if changed ~= TOUCHED then
+    l.changed = TOUCHED
     touched[#touched + 1] = l
-  end
-  if not l.changed then
-    l.changed = true
-    lanes_changed[#lanes_changed + 1] = l
+    if not changed then
+      lanes_changed[#lanes_changed + 1] = l
+    end
   end
 end
 

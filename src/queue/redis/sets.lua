@@ -280,7 +280,7 @@ local function stand()
   end
   local add, remove = {}, {}
   for _, l in ipairs(touched) do
-    l.touched = false
+    l.changed = WRITTEN
     if l.stale then
       refresh(l)
     end

@@ -1,6 +1,6 @@
 -- What the holder of a claim may do, and what happens to those who are gone.
 
-local DONE, FAIL, RETRY, LATER, RELEASE = 0, 1, 2, 3, 4
+local DONE, RETRY, LATER, RELEASE = 0, 2, 3, 4
 local JOB, RECIPIENT, CLASS, LANE = 0, 1, 2, 3
 local WAITS_KEPT = 16
 local FORGOTTEN, DROPPED = 3600000000, 1024
@@ -115,6 +115,9 @@ local function finish(l, k)
     touch_job(full)
     l.jobs = l.jobs - 1
     total(l, 'jobs', -1)
+    if l.jobs == 0 then
+      total(l, 'lanes', -1)
+    end
     arrange(l, k)
   end
 end
@@ -141,7 +144,8 @@ local function write_fitting(l, version, binds, bytes)
     return s
   end
   s.version, s.binds, s.bytes = version + 1, binds, bytes
-  l.binds = binds
+  -- Zero says that there is no state.
+  l.binds = binds > 0 and binds or 1
   states_changed[l.id] = s
   touch(l)
 end
@@ -238,7 +242,7 @@ local function drop_spent()
       arrange(lane(lane_id), k)
     else
       local l = lane(id)
-      l.listed = nil
+      l.listed = false
       touch(l)
     end
   end

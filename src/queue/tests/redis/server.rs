@@ -129,6 +129,7 @@ impl Drop for Server {
 pub async fn reached(engine: &RedisEngine) -> Result<(), QueueError> {
     loop {
         match engine.now().await {
+            Err(QueueError::Unreachable(why)) if why.contains("refused: ERR") => panic!("{why}"),
             Err(QueueError::Unreachable(_)) => tokio::time::sleep(Duration::from_millis(5)).await,
             other => return other.map(drop),
         }
