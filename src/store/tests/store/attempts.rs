@@ -19,10 +19,8 @@ const FINAL: [Status; 7] = [
 ];
 
 async fn set(bench: &Bench, message: &Message, status: Status) {
-    let id = match bench.is_server() {
-        true => format!("'{}'", message.id),
-        false => format!("x'{}'", message.id.0.simple()),
-    };
+    let id =
+        if bench.is_server() { format!("'{}'", message.id) } else { format!("x'{}'", message.id.0.simple()) };
     bench.tamper(&format!("UPDATE messages SET status = '{status}' WHERE id = {id}")).await;
 }
 

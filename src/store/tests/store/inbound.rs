@@ -87,7 +87,12 @@ async fn unread(bench: &Bench) -> Vec<InboundEventId> {
 
 async fn shown(bench: &Bench, chat: &str) -> model::Conversation {
     let page = store::PageRequest { cursor: None, limit: 100 };
-    let all = bench.store.conversations(bench.workspace, &Default::default(), page).await.unwrap().data;
+    let all = bench
+        .store
+        .conversations(bench.workspace, &store::ConversationFilter::default(), page)
+        .await
+        .unwrap()
+        .data;
     all.into_iter().find(|conversation| conversation.address == chat).unwrap()
 }
 

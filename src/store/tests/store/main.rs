@@ -1,5 +1,7 @@
 //! The store's promises, each on `SQLite` and on Postgres.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
+
 mod accept;
 mod accounts;
 mod attempts;

@@ -71,7 +71,7 @@ on_both! {
         let scheduled = later(bench, 60).await;
         let now = bench.accept_text("alice", "now").await;
         assert_eq!(bench.store.scheduled_sends(bench.now() + Duration::from_secs(59), 10).await.unwrap(), []);
-        let due = bench.store.scheduled_sends(bench.now() + Duration::from_secs(60), 10).await.unwrap();
+        let due = bench.store.scheduled_sends(bench.now() + Duration::from_mins(1), 10).await.unwrap();
         assert_eq!(due.iter().map(|due| due.message_id).collect::<Vec<_>>(), [scheduled.id]);
         bench.advance(Duration::from_mins(1));
         bench.store.release_message(scheduled.id).await.unwrap();

@@ -137,10 +137,10 @@ async fn both_engines_have_the_same_tables() {
     // A primary key of whole numbers is the row's own number in SQLite and needs no index.
     let there: BTreeSet<String> =
         there.into_iter().filter(|fact| fact != "index queue_epoch(id) unique=true partial=false").collect();
-    let only_here: Vec<_> = here.difference(&there).collect();
-    let only_there: Vec<_> = there.difference(&here).collect();
+    let more: Vec<_> = here.difference(&there).collect();
+    let more_there: Vec<_> = there.difference(&here).collect();
     assert!(
-        only_here.is_empty() && only_there.is_empty(),
-        "only in SQLite: {only_here:#?}\nonly in Postgres: {only_there:#?}"
+        more.is_empty() && more_there.is_empty(),
+        "only in SQLite: {more:#?}\nonly in Postgres: {more_there:#?}"
     );
 }
