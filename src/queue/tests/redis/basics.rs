@@ -53,7 +53,7 @@ pub fn done(claim: &Claim) -> Op {
 
 #[tokio::test]
 async fn a_job_goes_its_way() {
-    let Some(server) = Server::start().await else {
+    let Some(server) = Server::shared().await else {
         return;
     };
     let engine = server.ready().await;

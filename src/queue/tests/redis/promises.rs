@@ -28,7 +28,7 @@ impl Advance for Shifted {
 
 async fn fresh() -> Subject {
     // Without a server the memory engine stands in, so that the line above says what was left out and nothing else fails.
-    let Some(server) = Server::start().await else { return Subject::memory() };
+    let Some(server) = Server::shared().await else { return Subject::memory() };
     let engine = Arc::new(server.ready().await);
     Subject { engine: Arc::clone(&engine) as _, time: Arc::new(Shifted(engine, server)), ids: Ids::seeded(7) }
 }

@@ -184,7 +184,7 @@ fn length() -> usize {
 
 #[tokio::test]
 async fn whatever_is_asked_the_answers_are_allowed() {
-    let Some(server) = Server::start().await else { return };
+    let Some(server) = Server::shared().await else { return };
     let first = std::env::var("ROOKERY_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);
     for seed in first..first + 6 {
         let engine = server.ready().await;

@@ -1,4 +1,5 @@
-//! A Redis of our own for a test: a private process on a loopback port, gone when the test ends.
+//! A Redis for a test: a private process on a loopback port, gone when the test ends; or, for tests that leave others
+//! alone, the one at `ROOKERY_TEST_REDIS_URL`.
 
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
@@ -14,11 +15,21 @@ const BINARY: &str = "redis-server";
 #[derive(Debug)]
 pub struct Server {
     child: Option<Child>,
+    url: String,
     port: u16,
+    /// Where a process of our own runs; its random name also begins this test's keys.
     folder: TempDir,
 }
 
 impl Server {
+    /// One that others may use too: the test must touch nothing but its engine's keys.
+    pub async fn shared() -> Option<Self> {
+        match std::env::var("ROOKERY_TEST_REDIS_URL") {
+            Ok(url) => Some(Self { child: None, url, port: 0, folder: TempDir::new().unwrap() }),
+            Err(_) => Self::start().await,
+        }
+    }
+
     /// Starts one; none (and a line that says so) when there is no binary. `ROOKERY_REQUIRE_FLEET=1` makes that a
     /// failure.
     pub async fn start() -> Option<Self> {
@@ -30,9 +41,10 @@ impl Server {
             println!("left out: there is no {BINARY} on the path");
             return None;
         }
-        let mut server = Self { child: None, port: 0, folder: TempDir::new().unwrap() };
+        let mut server = Self { child: None, url: String::new(), port: 0, folder: TempDir::new().unwrap() };
         for _ in 0..20 {
             server.port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
+            server.url = format!("redis://127.0.0.1:{}", server.port);
             server.run();
             if server.answers().await {
                 return Some(server);
@@ -81,17 +93,13 @@ impl Server {
         assert!(self.answers().await, "{BINARY} does not start again");
     }
 
-    pub fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}", self.port)
-    }
-
     /// The server process's id.
     pub fn pid(&self) -> u32 {
         self.child.as_ref().unwrap().id()
     }
 
     async fn try_ask(&self, command: &[&str]) -> redis::RedisResult<redis::Value> {
-        let client = redis::Client::open(self.url()).unwrap();
+        let client = redis::Client::open(self.url.as_str()).unwrap();
         let mut connection = client.get_multiplexed_async_connection().await?;
         let mut asked = redis::cmd(command[0]);
         asked.arg(&command[1..]);
@@ -105,13 +113,14 @@ impl Server {
 
     /// An engine with keys of its own.
     pub fn engine(&self, prefix: &str) -> RedisEngine {
-        RedisEngine::connect(&self.url(), prefix).unwrap()
+        RedisEngine::connect(&self.url, prefix).unwrap()
     }
 
     /// An engine with keys of its own and an epoch that is open.
     pub async fn ready(&self) -> RedisEngine {
         static MADE: AtomicU32 = AtomicU32::new(0);
-        let prefix = format!("t{}-{}", std::process::id(), MADE.fetch_add(1, Ordering::SeqCst));
+        let name = self.folder.path().file_name().unwrap().to_str().unwrap();
+        let prefix = format!("test{name}-{}", MADE.fetch_add(1, Ordering::SeqCst));
         let engine = self.engine(&prefix);
         engine.begin_epoch(1).await.unwrap();
         engine.open().await.unwrap();
