@@ -175,13 +175,8 @@ impl RedisEngine {
                 Ok(value) => return decode::answer(value),
                 Err(Refusal::NoScript) if !last => self.load(&reached, &epoch).await?,
                 Err(Refusal::Script(code, _)) if code == "EPOCH" => {
-                    let (renewed, failed) = self.renew(&reached, &epoch).await?;
-                    if last || !renewed {
-                        tracing::warn!(
-                            epoch = epoch.number,
-                            failed,
-                            "the queue's epoch is not Redis's any more"
-                        );
+                    if last || !self.renew(&reached, &epoch).await? {
+                        tracing::warn!(epoch = epoch.number, "what Redis held of the queue is lost");
                         return Err(QueueError::Rebuilding);
                     }
                 }
@@ -196,9 +191,9 @@ impl RedisEngine {
         Err(QueueError::Rebuilding)
     }
 
-    /// After a refusal: whether Redis holds an epoch that is not the refused one and may be taken over. A refused one
-    /// that Redis still holds has used up its tokens.
-    async fn renew(&self, reached: &Reached, refused: &Epoch) -> Result<(bool, bool), QueueError> {
+    /// After a refusal: whether Redis holds another epoch that may be taken over. One that was refused although Redis
+    /// still holds it has used up its tokens.
+    async fn renew(&self, reached: &Reached, refused: &Epoch) -> Result<bool, QueueError> {
         {
             let mut epochs = self.epochs();
             if epochs.known.as_ref() == Some(refused) {
@@ -208,10 +203,10 @@ impl RedisEngine {
         match self.current_epoch(reached).await {
             Ok(found) if found == *refused => {
                 self.epochs().failed = Some("the epoch gave out all its tokens".to_owned());
-                Ok((false, true))
+                Ok(false)
             }
-            Ok(_) => Ok((true, false)),
-            Err(QueueError::Rebuilding) => Ok((false, false)),
+            Ok(_) => Ok(true),
+            Err(QueueError::Rebuilding) => Ok(false),
             Err(error) => Err(error),
         }
     }

@@ -245,3 +245,19 @@ async fn many_jobs_are_pushed_and_settled_in_few_calls() {
     let redis::Value::Array(keys) = server.ask(&["KEYS", "*"]).await else { panic!() };
     assert!(keys.len() <= 5, "{keys:?}");
 }
+
+#[tokio::test]
+async fn an_epoch_that_gave_out_its_tokens_is_lost() {
+    let Some(server) = Server::start().await else { return };
+    let engine = server.engine("spent");
+    engine.begin_epoch(1).await.unwrap();
+    engine.open().await.unwrap();
+    let last = (2_u64 << 36) - 1;
+    server.ask(&["HSET", "{spent:0}:meta", "token", &last.to_string()]).await;
+    assert_eq!(engine.apply(some_push()).await, REBUILDING);
+    assert!(is_lost(&engine.state().await.unwrap()));
+    engine.begin_epoch(2).await.unwrap();
+    engine.open().await.unwrap();
+    engine.apply(some_push()).await.unwrap();
+    assert!(claim(&engine, worker(1)).await.unwrap().ticket.token > last);
+}
