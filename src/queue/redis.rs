@@ -159,8 +159,8 @@ impl RedisEngine {
 
     /// One call of the script: lane time and an answer for each operation.
     async fn call(&self, args: &[Vec<u8>]) -> Result<(Timestamp, Vec<Value>), QueueError> {
-        // Nothing was carried out when an epoch or a script is refused, so the second try repeats nothing.
-        for last in [false, true] {
+        // Nothing was carried out when an epoch or a script is refused, so another try repeats nothing.
+        for last in [false, false, true] {
             let reached = self.link.reach().await?;
             let epoch = self.current_epoch(&reached).await?;
             let mut evalsha = cmd("EVALSHA");
@@ -175,7 +175,8 @@ impl RedisEngine {
                 Ok(value) => return decode::answer(value),
                 Err(Refusal::NoScript) if !last => self.load(&reached, &epoch).await?,
                 Err(Refusal::Script(code, _)) if code == "EPOCH" => {
-                    if last || !self.renew(&reached, &epoch).await? {
+                    let renewed = self.renew(&reached, &epoch).await?;
+                    if last || !renewed {
                         tracing::warn!(epoch = epoch.number, "what Redis held of the queue is lost");
                         return Err(QueueError::Rebuilding);
                     }
