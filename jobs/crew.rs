@@ -1,4 +1,4 @@
-//! The workers of a process: an apalis worker a queue, one beat for all, a stop that loses nothing.
+//! The workers of a process: an apalis worker a queue, one beat for all, the accounts it owns, a stop that loses nothing.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,6 +10,7 @@ use queue::{Claim, Claimed, Heart, LaneBackend, LaneStates, Settings, Settle, Un
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::owners::Owners;
 use crate::{App, handle, policy};
 
 /// A stopping worker finishes or hands back what it holds within this time.
@@ -36,6 +37,7 @@ pub struct Crew {
     heart_stop: CancellationToken,
     heart: Heart,
     running: JoinHandle<()>,
+    owners: Owners,
 }
 
 #[derive(Debug)]
@@ -92,7 +94,7 @@ impl Crew {
                 tracing::error!(%error, "the workers ended with an error");
             }
         });
-        Self { stop, heart_stop, heart, running }
+        Self { stop, heart_stop, heart, running, owners: Owners::start(app.clone()) }
     }
 
     /// Whether the queue confirmed this worker's lease lately.
@@ -103,6 +105,8 @@ impl Crew {
     /// Claims nothing more, finishes or hands back what it holds within 25 s, and ends.
     pub async fn stop(self) {
         self.stop.cancel();
+        // First of all: others go on with its accounts while it finishes what it holds.
+        self.owners.stop().await;
         if let Err(error) = self.running.await {
             tracing::error!(%error, "the workers broke while they stopped");
         }

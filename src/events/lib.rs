@@ -1,6 +1,9 @@
-//! Hints that there is news. Never the news itself: readers read rows by number, so a lost hint costs a moment only.
+//! Hints that there is news, and the control path to an account's owner. Never the news itself: readers read rows by
+//! number, so a lost hint costs a moment only.
 
-mod redis_hints;
+mod bus;
+mod control;
+mod redis_bus;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,11 +11,9 @@ use std::time::Duration;
 use model::WorkspaceId;
 use tokio::sync::broadcast;
 
-pub use redis_hints::HintsError;
-use redis_hints::RedisHints;
-
-/// How many hints a slow reader may lag behind before it only learns that there were some.
-const KEPT: usize = 256;
+use bus::Bus;
+pub use control::{Control, Order, Orders, Receipt, Unconfirmed};
+pub use redis_bus::BusError;
 
 /// A hint: a workspace has events up to a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -23,11 +24,11 @@ pub struct News {
     pub last: i64,
 }
 
-/// Where hints are announced and heard. Cheap to clone.
+/// Where hints are announced and heard, and owners of accounts are reached. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Hints {
-    here: broadcast::Sender<News>,
-    elsewhere: Option<Arc<RedisHints>>,
+    news: Arc<Bus<News>>,
+    control: Control,
 }
 
 /// Hears hints from the moment it was made.
@@ -37,31 +38,29 @@ pub struct Listener(broadcast::Receiver<News>);
 impl Hints {
     /// Hints within this process.
     pub fn in_process() -> Self {
-        Self { here: broadcast::channel(KEPT).0, elsewhere: None }
+        Self { news: Arc::new(Bus::in_process()), control: Control::in_process() }
     }
 
     /// Hints among all processes that share the Redis at `url` and `prefix`. It connects by itself, and again whenever
     /// the connection breaks; until then hints stay within this process. Call it inside a tokio runtime.
-    pub fn over_redis(url: &str, prefix: &str) -> Result<Self, HintsError> {
-        let here = broadcast::channel(KEPT).0;
-        let elsewhere = RedisHints::start(url, prefix, here.clone())?;
-        Ok(Self { here, elsewhere: Some(Arc::new(elsewhere)) })
+    pub fn over_redis(url: &str, prefix: &str) -> Result<Self, BusError> {
+        let news = Bus::over_redis(url, format!("{prefix}:news"))?;
+        Ok(Self { news: Arc::new(news), control: Control::over_redis(url, prefix)? })
     }
 
     /// Tells everybody who listens.
     pub fn announce(&self, workspace: WorkspaceId, last: i64) {
-        let news = News { workspace, last };
-        match &self.elsewhere {
-            // It comes back to this process, too.
-            Some(elsewhere) if elsewhere.announce(news) => {}
-            // Nobody listening is fine: whoever comes later reads rows.
-            _ => drop(self.here.send(news)),
-        }
+        self.news.say(News { workspace, last });
     }
 
     /// Begins to listen. Read rows after this, not before: then nothing falls between.
     pub fn listen(&self) -> Listener {
-        Listener(self.here.subscribe())
+        Listener(self.news.listen())
+    }
+
+    /// The way to the owners of accounts.
+    pub const fn control(&self) -> &Control {
+        &self.control
     }
 }
 

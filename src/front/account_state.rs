@@ -30,7 +30,7 @@ pub(crate) struct Pause {
     reason: Option<String>,
 }
 
-/// Shows whether an account is connected, whether it sends, and how much waits in its lane.
+/// Shows whether an account is connected, who sees to its events, whether it sends, and how much waits in its lane.
 #[utoipa::path(get, path = "/v1/accounts/{id}/status", tag = "accounts", params(("id" = Uuid, Path)),
     responses((status = 200, description = "Its state", body = schema::AccountStatus)))]
 async fn account_status(
@@ -43,9 +43,21 @@ async fn account_status(
     let waiting: Option<Wait> = waiting::stopped(&account, front.clock.now());
     let jobs = front.lanes.jobs(LaneId::send(id), LOOKED_AT).await?;
     let claimed = jobs.iter().filter(|(_, place)| matches!(place, JobPlace::Claimed { .. })).count();
+    let owner = if account.intake.is_owned() {
+        front.store.account_owner(caller.workspace, id).await?
+    } else {
+        None
+    };
+    let owner = owner.map(|owner| {
+        json!({
+            "worker": owner.worker, "generation": owner.generation, "since": owner.since, "error": owner.error,
+        })
+    });
     Ok(axum::Json(json!({
         "connection": account.connection,
         "connection_detail": account.connection_detail,
+        "intake": account.intake,
+        "owner": owner,
         "sending": account.sending,
         "sending_reason": account.sending_reason,
         "sending_until": account.sending_until,
@@ -96,6 +108,7 @@ async fn set_sending(
     let account = front.store.set_sending(caller.workspace, id, sending, reason, None, &actor.0).await?;
     let held = (sending == Sending::Paused).then_some("paused");
     front.set_hold(HoldTarget::Lane(LaneId::send(id)), held).await;
+    front.hints.control().look();
     front.relay(caller.workspace).await;
     Ok(axum::Json(front.account_view(&account)).into_response())
 }

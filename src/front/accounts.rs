@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use model::{Account, AccountId, Connection, Redelivery};
+use model::{Account, AccountId, Connection, Intake, Redelivery};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -42,6 +42,9 @@ pub(crate) struct ConnectAccount {
     #[serde(default)]
     #[schema(value_type = Object, required = false)]
     settings: Map<String, Value>,
+    /// How its events come: `webhook` or `poll`; by webhook if this service has an address, if not given.
+    #[schema(value_type = Option<schema::Intake>)]
+    intake: Option<Intake>,
     /// IANA name; UTC if not given.
     timezone: Option<String>,
     /// Divides every time of the pacing profile; only where the channel is a sandbox.
@@ -63,6 +66,9 @@ pub(crate) struct ChangeAccount {
     /// Settings to replace; null takes one away.
     #[schema(value_type = Option<Object>)]
     settings: Option<Map<String, Value>>,
+    /// How its events come: `webhook` or `poll`. The provider is told.
+    #[schema(value_type = Option<schema::Intake>)]
+    intake: Option<Intake>,
     /// IANA name.
     timezone: Option<String>,
     /// Divides every time of the pacing profile; only where the channel is a sandbox.
@@ -83,7 +89,8 @@ pub(crate) struct AccountView<'a> {
 impl Front {
     /// How an account is answered.
     pub(crate) fn account_view<'a>(&self, account: &'a Account) -> AccountView<'a> {
-        AccountView { account, webhook_url: self.config.webhook_url(&account.channel, account.id) }
+        let url = || self.config.webhook_url(&account.channel, account.id);
+        AccountView { account, webhook_url: (account.intake == Intake::Webhook).then(url).flatten() }
     }
 
     /// An account that the caller sees.
@@ -129,14 +136,16 @@ async fn connect_account(
     connect::check_fields(&channel.connect_steps(), &body.credentials, &body.settings, true)?;
 
     let id: AccountId = front.ids.id(front.clock.now());
-    let connected =
-        connect::connect(&front, channel, id, &body.credentials, Value::Object(body.settings)).await?;
+    let intake = connect::intake(&front, channel, id, body.intake)?;
+    let settings = Value::Object(body.settings);
+    let connected = connect::connect(&front, channel, id, intake, &body.credentials, settings).await?;
     let new = NewAccount {
         channel: body.channel.clone(),
         name: body.name.or(connected.name).unwrap_or_else(|| body.channel.clone()),
         external_id: Some(connected.external_id),
         credentials: connect::secrets(&connected.credentials),
         settings: connected.settings,
+        intake,
         connection: Connection::Connected,
         timezone: body.timezone.unwrap_or_else(|| "UTC".to_owned()),
         pace_scale: body.pace_scale.unwrap_or(1.0),
@@ -150,6 +159,7 @@ async fn connect_account(
         .await;
     match created {
         Ok(Created::New(account)) => {
+            front.hints.control().look();
             front.relay(caller.workspace).await;
             Ok((StatusCode::CREATED, axum::Json(front.account_view(&account))).into_response())
         }
@@ -255,15 +265,21 @@ async fn change_account(
         ..AccountChange::default()
     };
     let settings = body.settings.as_ref().map(|given| connect::merged(&account.settings, given));
-    if body.settings.is_some() || body.credentials.is_some() {
+    if body.settings.is_some() || body.credentials.is_some() || body.intake.is_some() {
         let channel = front.channels.get(&account.channel).ok_or_else(|| {
             Problem::new(Kind::Conflict).because("its channel is switched off in this installation")
         })?;
         let (credentials, given) = (body.credentials.unwrap_or_default(), body.settings.unwrap_or_default());
         connect::check_fields(&channel.connect_steps(), &credentials, &given, false)?;
-        if !credentials.is_empty() {
+        let intake = match body.intake {
+            asked @ Some(_) => connect::intake(&front, channel, id, asked)?,
+            None => account.intake,
+        };
+        if !credentials.is_empty() || intake != account.intake {
             let settings = settings.clone().unwrap_or_else(|| account.settings.clone());
-            let connected = connect::reconnect(&front, channel, &account, &credentials, settings).await?;
+            let connected =
+                connect::reconnect(&front, channel, &account, intake, &credentials, settings).await?;
+            change.intake = Some(intake);
             change.credentials = Some(connect::secrets(&connected.credentials));
             change.settings = Some(connected.settings);
             change.connection = Some(Connection::Connected);
@@ -271,6 +287,10 @@ async fn change_account(
     }
     change.settings = change.settings.or(settings);
     let account = front.store.change_account(caller.workspace, id, &change).await?;
+    if change.credentials.is_some() {
+        // Its owner goes on with what is valid now.
+        front.hints.control().restart(id);
+    }
     Ok(axum::Json(front.account_view(&account)).into_response())
 }
 
@@ -285,6 +305,7 @@ async fn delete_account(
     caller.needs(Scope::AccountsWrite)?;
     caller.must_see(id, "account")?;
     front.store.delete_account(caller.workspace, id).await?;
+    front.hints.control().look();
     Ok(StatusCode::NO_CONTENT)
 }
 

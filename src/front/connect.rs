@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use channel::{Channel, ChannelError, ConnectField, ConnectStep, Connected, Credentials, ErrorClass};
-use model::{Account, AccountId, WorkspaceId};
+use model::{Account, AccountId, Intake, WorkspaceId};
 use serde_json::{Map, Value};
 use store::NewAccount;
 
@@ -82,33 +82,63 @@ pub(crate) fn check_fields(
     problem.or_ok()
 }
 
-/// Asks the provider who these credentials belong to, and has it deliver to this account's address.
+/// How an account gets its events: as it was asked, if that can be; else by webhook where this service has an address,
+/// and by polling where it has none.
+pub(crate) fn intake(
+    front: &Front,
+    channel: &Arc<dyn Channel>,
+    id: AccountId,
+    asked: Option<Intake>,
+) -> Result<Intake, Problem> {
+    let (polls, keeps_sessions) = (channel.poller().is_some(), channel.session().is_some());
+    let has_address = front.config.webhook_url(channel.name(), id).is_some();
+    let refused = |code, message: &str| Err(Problem::field("intake", code, message));
+    match asked {
+        Some(Intake::Webhook) if keeps_sessions => refused("unsupported", "this channel keeps a session"),
+        Some(Intake::Webhook) if !has_address => refused(
+            "unavailable",
+            "this service has no address that a provider reaches: its operator sets ROOKERY_PUBLIC_URL",
+        ),
+        Some(Intake::Poll) if !polls => refused("unsupported", "this channel cannot be asked for events"),
+        Some(Intake::Session | Intake::None) => refused("invalid", "it is `webhook` or `poll`"),
+        Some(asked) => Ok(asked),
+        None if keeps_sessions => Ok(Intake::Session),
+        None if has_address => Ok(Intake::Webhook),
+        None if polls => Ok(Intake::Poll),
+        None => Ok(Intake::None),
+    }
+}
+
+/// Asks the provider who these credentials belong to, and tells it where this account's events go.
 pub(crate) async fn connect(
     front: &Front,
     channel: &Arc<dyn Channel>,
     id: AccountId,
+    intake: Intake,
     credentials: &BTreeMap<String, String>,
     settings: Value,
 ) -> Result<Connected, Problem> {
-    let webhook_url = front.config.webhook_url(channel.name(), id);
+    let webhook_url =
+        (intake == Intake::Webhook).then(|| front.config.webhook_url(channel.name(), id)).flatten();
     channel
         .connect(&bag(credentials), &settings, webhook_url.as_deref())
         .await
         .map_err(|error| refused(&error, credentials))
 }
 
-/// The same for an account that exists, with some of its secrets replaced.
+/// The same for an account that exists, with some of its secrets replaced, if any.
 pub(crate) async fn reconnect(
     front: &Front,
     channel: &Arc<dyn Channel>,
     account: &Account,
+    intake: Intake,
     given: &BTreeMap<String, String>,
     settings: Value,
 ) -> Result<Connected, Problem> {
     let (_, mut credentials) =
         front.store.login(account.id).await?.ok_or_else(|| Problem::not_found("account"))?;
     credentials.extend(given.clone());
-    let connected = connect(front, channel, account.id, &credentials, settings).await?;
+    let connected = connect(front, channel, account.id, intake, &credentials, settings).await?;
     if account.external_id.as_ref().is_some_and(|id| *id != connected.external_id) {
         let message = format!("they belong to {}, another login than this account's", connected.external_id);
         return Err(Problem::field("credentials", "mismatch", message));
@@ -129,7 +159,7 @@ pub(crate) async fn restore(
         let found = front.store.account_by_external_id(workspace, &refused.channel, external_id).await?;
         let Some(id) = found else { return Ok(()) };
         let Some((account, credentials)) = front.store.login(id).await? else { return Ok(()) };
-        connect(front, channel, id, &credentials, account.settings).await.map(drop)
+        connect(front, channel, id, account.intake, &credentials, account.settings).await.map(drop)
     };
     let restored: Result<(), Problem> = restored.await;
     if restored.is_err() {

@@ -22,6 +22,27 @@ words! {
 }
 
 words! {
+    /// How an account gets its events.
+    Intake: "intake" {
+        /// The provider delivers them to an address of ours.
+        Webhook = "webhook",
+        /// Its owner in the fleet asks for them.
+        Poll = "poll",
+        /// Its owner in the fleet keeps a session open.
+        Session = "session",
+        /// Not at all: the provider has no way in.
+        None = "none",
+    }
+}
+
+impl Intake {
+    /// Whether somebody in the fleet has to see to it: one owner an account.
+    pub const fn is_owned(self) -> bool {
+        matches!(self, Self::Poll | Self::Session)
+    }
+}
+
+words! {
     /// Whether messages leave.
     Sending: "sending" {
         /// They do.
@@ -58,6 +79,8 @@ pub struct Account {
     pub external_id: Option<String>,
     /// The channel's own settings, without secrets.
     pub settings: Value,
+    /// How it gets its events.
+    pub intake: Intake,
     /// Whether the provider can be reached.
     pub connection: Connection,
     /// Why the connection is in its state, for a person.

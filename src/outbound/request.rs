@@ -18,6 +18,7 @@ pub struct Request {
     parts: Result<Parts, Error>,
     timeout: Duration,
     hosts: Arc<Hosts>,
+    waits: bool,
 }
 
 struct Parts {
@@ -36,7 +37,14 @@ impl Request {
             ),
             builder: client.inner.request(method, url),
         });
-        Self { parts, timeout, hosts: Arc::clone(&client.hosts) }
+        Self { parts, timeout, hosts: Arc::clone(&client.hosts), waits: false }
+    }
+
+    /// Says that the other side answers when it has something to say (a long poll). It takes no place among the host's
+    /// requests: a thousand polls that wait must not keep one message from leaving.
+    pub fn waiting(mut self) -> Self {
+        self.waits = true;
+        self
     }
 
     /// Adds a header.
@@ -73,8 +81,12 @@ impl Request {
     pub async fn send(self) -> Result<Response, Error> {
         let Parts { builder, host } = self.parts?;
         let deadline = Instant::now() + self.timeout;
-        let place =
-            tokio::time::timeout_at(deadline, self.hosts.enter(&host)).await.map_err(|_| Error::Busy)?;
+        let place = if self.waits {
+            None
+        } else {
+            let place = tokio::time::timeout_at(deadline, self.hosts.enter(&host)).await;
+            Some(place.map_err(|_| Error::Busy)?)
+        };
         let left = deadline.saturating_duration_since(Instant::now());
         match builder.timeout(left).send().await {
             Ok(response) => Ok(Response::new(response, place)),

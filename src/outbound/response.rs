@@ -8,10 +8,11 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{Error, Failure};
 
-/// An answer whose head has arrived. It keeps its place among the host's requests until it is read or dropped.
+/// An answer whose head has arrived. It keeps its place among the host's requests, if it has one, until it is read or
+/// dropped.
 pub struct Response {
     inner: reqwest::Response,
-    _place: OwnedSemaphorePermit,
+    _place: Option<OwnedSemaphorePermit>,
 }
 
 /// An answer that was read to its end.
@@ -25,7 +26,7 @@ pub struct Answer {
 }
 
 impl Response {
-    pub(crate) const fn new(inner: reqwest::Response, place: OwnedSemaphorePermit) -> Self {
+    pub(crate) const fn new(inner: reqwest::Response, place: Option<OwnedSemaphorePermit>) -> Self {
         Self { inner, _place: place }
     }
 

@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 
 use channel::Credentials;
 use jobs::App;
-use model::{AccountId, Actor, Connection, Redelivery, WorkspaceId};
+use model::{AccountId, Actor, Connection, Intake, Redelivery, WorkspaceId};
 use serde_json::json;
 use store::{NewAccount, NewApiKey, PageRequest, SCOPES};
 
@@ -65,6 +65,7 @@ async fn make_account(
         external_id: Some(connected.external_id),
         credentials: connected.credentials.into_secrets(),
         settings: connected.settings,
+        intake: Intake::Webhook,
         connection: Connection::Connected,
         timezone: "UTC".to_owned(),
         pace_scale: 1.0,

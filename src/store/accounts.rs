@@ -48,6 +48,8 @@ statements! {
         held_until = CASE WHEN $3 = 'active' THEN NULL ELSE held_until END,
         held_rule = CASE WHEN $3 = 'active' THEN NULL ELSE held_rule END, updated_at = $6
         WHERE workspace_id = $1 AND id = $2 AND deleted_at IS NULL RETURNING ", columns!());
+    SET_CONNECTION = concat!("UPDATE accounts SET connection = $3, connection_detail = $4, updated_at = $5
+        WHERE workspace_id = $1 AND id = $2 AND deleted_at IS NULL RETURNING ", columns!());
     HOLD = "UPDATE accounts SET held_until = $2, held_rule = $3, updated_at = $4
         WHERE id = $1 AND (held_until IS NULL OR held_until < $2)";
     DELETE = "UPDATE accounts SET deleted_at = $3, updated_at = $3, connection = 'disconnected', sending = 'stopped',
@@ -395,6 +397,47 @@ impl Store {
                 .bind(sending.as_str())
                 .bind(reason)
                 .bind(until.map(Timestamp::to_datetime))
+                .bind(now.to_datetime())
+                .fetch_optional(&mut *tx)
+                .await?;
+            let row = row.ok_or(StoreError::NotFound("account"))?;
+            sqlx::query(INSERT_EVENT)
+                .bind(event)
+                .bind(workspace.0)
+                .bind(EventKind::AccountStatus.as_str())
+                .bind(Some(id.0))
+                .bind(None::<Uuid>)
+                .bind(None::<Uuid>)
+                .bind(actor)
+                .bind(None::<String>)
+                .bind(None::<String>)
+                .bind(Json(&data))
+                .bind(now.to_datetime())
+                .execute(&mut *tx)
+                .await?;
+            row
+        });
+        row.try_into()
+    }
+
+    /// Sets whether the provider can be reached, with words for a person, and tells it as an event.
+    pub async fn set_connection(
+        &self,
+        workspace: WorkspaceId,
+        id: AccountId,
+        connection: Connection,
+        detail: Option<&str>,
+        actor: &str,
+    ) -> Result<Account, StoreError> {
+        let now = self.now();
+        let event: Uuid = self.ids.uuid(now);
+        let data = json!({"connection": connection, "detail": detail});
+        let row: AccountRow = transaction!(self.db, tx => {
+            let row: Option<AccountRow> = sqlx::query_as(SET_CONNECTION)
+                .bind(workspace.0)
+                .bind(id.0)
+                .bind(connection.as_str())
+                .bind(detail)
                 .bind(now.to_datetime())
                 .fetch_optional(&mut *tx)
                 .await?;

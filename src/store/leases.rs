@@ -30,6 +30,15 @@ pub struct Lease {
 }
 
 impl Store {
+    /// The time by the database's clock: the one that all processes share.
+    pub(crate) async fn database_now(&self) -> Result<DateTime<Utc>, StoreError> {
+        Ok(match &self.db {
+            Db::Postgres(pool) => sqlx::query_scalar(POSTGRES_NOW).fetch_one(pool).await?,
+            // One process has the file, so its clock is the database's.
+            Db::Sqlite { .. } => self.now().to_datetime(),
+        })
+    }
+
     /// Takes or renews the lease `name` for `lasting`; none when somebody else holds it.
     pub async fn take_lease(
         &self,
@@ -37,11 +46,7 @@ impl Store {
         owner: WorkerId,
         lasting: Duration,
     ) -> Result<Option<Lease>, StoreError> {
-        let now: DateTime<Utc> = match &self.db {
-            Db::Postgres(pool) => sqlx::query_scalar(POSTGRES_NOW).fetch_one(pool).await?,
-            // One process has the file, so its clock is the database's.
-            Db::Sqlite { .. } => self.now().to_datetime(),
-        };
+        let now = self.database_now().await?;
         let until = now + lasting;
         let generation: Option<i64> = write!(self.db, conn => sqlx::query_scalar(HOLDER)
             .bind(name).bind(owner.0).bind(now).bind(until).fetch_optional(conn).await)?;

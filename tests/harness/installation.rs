@@ -36,8 +36,17 @@ impl Installation {
     /// # Panics
     /// When it does not start.
     pub async fn embedded(binary: &str) -> Self {
-        let mut installation = Self::prepare(binary);
+        Self::embedded_with(binary, &[]).await
+    }
+
+    /// The same, with more variables.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn embedded_with(binary: &str, vars: &[(&'static str, String)]) -> Self {
+        let mut installation = Self::prepare(binary, vars);
         let port = installation.free_port();
+        installation.shared.push(("ROOKERY_PUBLIC_URL", format!("http://127.0.0.1:{port}")));
         let data = installation.folder.path().join("data");
         installation.shared.push(("ROOKERY_DATA", data.display().to_string()));
         installation.add("serve", vec![("PORT", port.to_string())]);
@@ -53,8 +62,16 @@ impl Installation {
     /// # Panics
     /// When it does not start, or when there must be servers and are none.
     pub async fn fleet(binary: &str) -> Option<Self> {
+        Self::fleet_with(binary, &[]).await
+    }
+
+    /// The same, with more variables.
+    ///
+    /// # Panics
+    /// When it does not start, or when there must be servers and are none.
+    pub async fn fleet_with(binary: &str, vars: &[(&'static str, String)]) -> Option<Self> {
         let servers = Servers::find()?;
-        let mut installation = Self::prepare(binary);
+        let mut installation = Self::prepare(binary, vars);
         let port = installation.free_port();
         let name = unique_name();
         installation.shared.extend([
@@ -65,6 +82,8 @@ impl Installation {
             ("ROOKERY_ENCRYPTION_KEY", format!("1:{}=", "A".repeat(43))),
             ("ROOKERY_PUBLIC_URL", format!("http://127.0.0.1:{port}")),
         ]);
+        // Who asks for another value gets it.
+        installation.shared.extend_from_slice(vars);
         let log = installation.folder.path().join("keys.log");
         let key = Process::start(binary, &["keys", "create"], &installation.shared, &log).greeting.clone();
         installation.add("web", vec![("PORT", port.to_string())]);
@@ -76,17 +95,18 @@ impl Installation {
         Some(installation)
     }
 
-    fn prepare(binary: &str) -> Self {
+    fn prepare(binary: &str, vars: &[(&'static str, String)]) -> Self {
         let folder = TempDir::new().expect("a temporary folder");
         let state = folder.path().join("sandbox.json").display().to_string();
         let log = folder.path().join("sandbox.log");
         let args = ["sandbox", "--addr", "127.0.0.1:0", "--state", &state];
         let sandbox = Process::start(binary, &args, &[], &log);
         let sandbox_url = sandbox.greeting.rsplit(' ').next().unwrap_or_default().to_owned();
-        let shared = vec![
+        let mut shared = vec![
             ("ROOKERY_SANDBOX_URL", sandbox_url.clone()),
             ("ROOKERY_LOG", std::env::var("ROOKERY_TEST_LOG").unwrap_or_else(|_| "info".to_owned())),
         ];
+        shared.extend_from_slice(vars);
         Self {
             binary: binary.to_owned(),
             folder,
@@ -129,6 +149,9 @@ impl Installation {
     }
 
     /// Connects a sandbox account whose pacing is `scale` times as quick, with more fields as given.
+    ///
+    /// # Panics
+    /// When it is refused.
     pub async fn connect(&self, name: &str, scale: f64, more: Value) -> String {
         let mut body = json!({
             "channel": "sandbox", "name": name, "credentials": {"token": self.token(name)}, "pace_scale": scale,
@@ -164,6 +187,45 @@ impl Installation {
         for member in self.members.iter_mut().filter(|member| member.role == role) {
             member.process.kill();
         }
+    }
+
+    /// Kills one process that works, and no other: in a fleet a worker, else the whole installation.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn kill_a_worker(&mut self) {
+        self.a_worker().process.kill();
+    }
+
+    /// Stops one process that works as an operator would; whether it ended well.
+    ///
+    /// # Panics
+    /// When there is none, or when it does not end.
+    pub async fn stop_a_worker(&mut self) -> bool {
+        self.a_worker().process.stop().await
+    }
+
+    /// Starts the processes that work and were killed or stopped, as they were started before.
+    pub async fn start_killed_workers(&mut self) {
+        for role in ["worker", "serve"] {
+            let log = self.folder.path().join(format!("{role}.log"));
+            for member in self.members.iter_mut().filter(|member| member.role == role) {
+                if !member.process.lives() {
+                    member.process = Process::start(&self.binary, &[member.role], &member.vars, &log);
+                }
+            }
+        }
+        self.ready().await;
+    }
+
+    /// Whether other workers go on when one is gone.
+    pub fn has_other_workers(&self) -> bool {
+        self.members.iter().filter(|member| member.role == "worker").count() > 1
+    }
+
+    fn a_worker(&mut self) -> &mut Member {
+        let works = |member: &&mut Member| matches!(member.role, "worker" | "serve");
+        self.members.iter_mut().find(works).expect("somebody works")
     }
 
     /// Starts every process of a role again, as it was started before, and waits until the API answers.

@@ -52,15 +52,21 @@ impl Process {
                 drop(sender.send(line));
             }
         });
-        match lines.recv_timeout(PATIENCE) {
-            Ok(greeting) => Self { child, greeting, log: log.to_owned() },
-            Err(_) => {
-                drop(child.kill());
-                let status = child.wait();
-                let log = std::fs::read_to_string(log).unwrap_or_default();
-                panic!("rookery {args:?} said nothing and ended with {status:?}:\n{log}");
-            }
+        if let Ok(greeting) = lines.recv_timeout(PATIENCE) {
+            return Self { child, greeting, log: log.to_owned() };
         }
+        drop(child.kill());
+        let status = child.wait();
+        let log = std::fs::read_to_string(log).unwrap_or_default();
+        panic!("rookery {args:?} said nothing and ended with {status:?}:\n{log}");
+    }
+
+    /// Whether it has not ended yet.
+    ///
+    /// # Panics
+    /// When it cannot be waited for.
+    pub fn lives(&mut self) -> bool {
+        self.child.try_wait().expect("it can be waited for").is_none()
     }
 
     /// Its process id.

@@ -74,7 +74,8 @@ impl Api {
         let wait = POLL.as_millis().to_string();
         let mut query = vec![("wait_ms", wait.as_str())];
         query.extend(cursor.map(|cursor| ("cursor", cursor)));
-        let request = self.request(token, Method::GET, "/v1/updates", POLL + self.timeout).query(&query);
+        let request = self.request(token, Method::GET, "/v1/updates", POLL + self.timeout);
+        let request = request.query(&query).waiting();
         value(request.answer(LARGEST_POLL).await)
     }
 }

@@ -55,6 +55,7 @@ fn account(external_id: &str) -> Account {
         name: "try".to_owned(),
         external_id: Some(external_id.to_owned()),
         settings: json!({}),
+        intake: model::Intake::Webhook,
         connection: Connection::Connected,
         connection_detail: None,
         sending: Sending::Active,

@@ -115,6 +115,7 @@ impl Api {
         let heavy = call.upload.is_some();
         let timeout = call.patience + if heavy { FILE_TIMEOUT } else { self.timeout };
         let request = self.http.provider().post(&url, timeout);
+        let request = if call.patience.is_zero() { request } else { request.waiting() };
         let request = match call.upload {
             Some(upload) => request.multipart(form(call.params, upload)?),
             None => request.json(&call.params),

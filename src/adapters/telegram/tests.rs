@@ -25,6 +25,7 @@ fn account() -> Account {
         name: "Shop".to_owned(),
         external_id: Some("1276618370".to_owned()),
         settings: json!({}),
+        intake: model::Intake::Webhook,
         connection: Connection::Connected,
         connection_detail: None,
         sending: Sending::Active,

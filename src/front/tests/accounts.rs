@@ -54,6 +54,8 @@ async fn mistakes_name_their_field() {
         (with("timezone", json!("Mars")), "timezone"),
         (with("pace_scale", json!(2)), "pace_scale"),
         (with("redelivery", json!("never")), "redelivery"),
+        (with("intake", json!("pigeon")), "intake"),
+        (with("intake", json!("session")), "intake"),
         (with("colour", json!("red")), "colour"),
     ] {
         assert_eq!(app.post("/v1/accounts", body.clone()).await.field(), field, "{body}");
@@ -95,6 +97,41 @@ async fn equal_requests_connect_one_account() {
     }
     assert_eq!(app.fake.delivers_to.lock().unwrap().len(), 1);
     app.post_keyed("k", "/v1/accounts", body("two")).await.problem(422);
+}
+
+#[tokio::test]
+async fn events_come_by_webhook_where_a_provider_reaches_us_and_else_are_asked_for() {
+    let app = App::with(front::FrontConfig::default()).await;
+    let polled = app.post("/v1/accounts", body("one")).await.ok(201);
+    assert_eq!((&polled["intake"], &polled["webhook_url"]), (&json!("poll"), &json!(null)));
+    assert!(app.fake.delivers_to.lock().unwrap().is_empty());
+    let path = format!("/v1/accounts/{}", polled["id"].as_str().unwrap());
+    assert_eq!(app.patch(&path, json!({"intake": "webhook"})).await.field(), "intake");
+
+    let app = App::new().await;
+    let mut asked = body("one");
+    asked["intake"] = json!("poll");
+    let polled = app.post("/v1/accounts", asked).await.ok(201);
+    assert_eq!((&polled["intake"], &polled["webhook_url"]), (&json!("poll"), &json!(null)));
+    let path = format!("/v1/accounts/{}", polled["id"].as_str().unwrap());
+    let told = app.patch(&path, json!({"intake": "webhook"})).await.ok(200);
+    assert_eq!(told["intake"], "webhook");
+    assert_eq!(*app.fake.delivers_to.lock().unwrap(), [told["webhook_url"].as_str().unwrap()]);
+}
+
+#[tokio::test]
+async fn messages_of_a_disconnected_account_say_why_they_wait() {
+    let app = App::new().await;
+    let id = app.account("one").await;
+    let path = format!("/v1/accounts/{id}");
+    let apart = app.post(&format!("{path}/disconnect"), json!({})).await.ok(200);
+    assert_eq!(apart["connection"], "disconnected");
+    let message = app.text(&id, "anna", "hi").await;
+    let message = app.get(&format!("/v1/messages/{}", message["id"].as_str().unwrap())).await.ok(200);
+    assert_eq!(message["waiting"]["rule"], "disconnected");
+    let again = app.post(&format!("{path}/connect"), json!({})).await.ok(200);
+    assert_eq!((&again["connection"], &again["connection_detail"]), (&json!("connected"), &json!(null)));
+    assert_eq!(app.fake.delivers_to.lock().unwrap().len(), 2);
 }
 
 #[tokio::test]

@@ -51,14 +51,15 @@ fn id(value: &Value) -> String {
 
 /// One attempt with a wait before it and an end that nobody knows.
 async fn attempt(app: &App, message: &Value) {
-    let sent = app.store.load_send(id(message).parse().unwrap()).await.unwrap().unwrap();
+    let sent = app.store.load_send(id(message).parse::<MessageId>().unwrap().into()).await.unwrap().unwrap();
     let now = Timestamp::from_micros(1_700_000_000_000_000);
     let attempt_id: AttemptId = uuid::Uuid::from_u128(9).into();
     let opened = app
         .store
         .open_attempt(NewAttempt {
             id: attempt_id,
-            message_id: sent.message.id,
+            subject: sent.subject(),
+            revision: sent.revision,
             n: 1,
             workspace_id: app.workspace,
             account_id: sent.account.id,
@@ -76,7 +77,7 @@ async fn attempt(app: &App, message: &Value) {
     app.store
         .end_attempt(Ended {
             attempt_id: Some(attempt_id),
-            message_id: sent.message.id,
+            subject: sent.subject(),
             workspace_id: app.workspace,
             account_id: sent.account.id,
             conversation_id: sent.message.conversation_id,
@@ -158,7 +159,34 @@ async fn accounts(t: &mut Tour) -> String {
     t.post("/v1/accounts/{id}/pause", &at("/pause"), Some(json!({"reason": "lunch"})), 200).await;
     t.get("/v1/accounts/{id}/status", &at("/status")).await;
     t.post("/v1/accounts/{id}/resume", &at("/resume"), None, 200).await;
+    t.post("/v1/accounts/{id}/disconnect", &at("/disconnect"), None, 200).await;
+    t.post("/v1/accounts/{id}/connect", &at("/connect"), None, 200).await;
+    t.post("/v1/accounts/{id}/restart", &at("/restart"), None, 409).await;
+    polled_account(t).await;
     account
+}
+
+/// An account with an owner, which confirms what it is told.
+async fn polled_account(t: &mut Tour) {
+    let body = json!({"channel": "fake", "credentials": {"token": format!("polled:{SECRET}")}, "intake": "poll"});
+    let account = id(&t.post("/v1/accounts", "/v1/accounts", Some(body), 201).await);
+    let at = |rest: &str| format!("/v1/accounts/{account}{rest}");
+    t.post("/v1/accounts/{id}/restart", &at("/restart"), None, 503).await;
+    let worker = uuid::Uuid::from_u128(8).into();
+    t.app.store.take_accounts(worker, std::time::Duration::from_hours(1)).await.unwrap();
+    t.get("/v1/accounts/{id}/status", &at("/status")).await;
+    let control = t.app.hints.control().clone();
+    let mut orders = control.orders();
+    let owner = tokio::spawn(async move {
+        loop {
+            if let events::Order::Restart(_, receipt) = orders.next().await {
+                return control.confirm(receipt);
+            }
+        }
+    });
+    t.post("/v1/accounts/{id}/restart", &at("/restart"), None, 202).await;
+    owner.await.unwrap();
+    t.delete("/v1/accounts/{id}", &at("")).await;
 }
 
 async fn webhooks(t: &mut Tour, account: &str) {

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use async_trait::async_trait;
 use channel::{
     Accepted, Capabilities, Channel, ChannelError, ConnectField, ConnectStep, Connected, Credentials,
-    ErrorClass, Limit, LimitScope, Login, Outgoing, Pacing, ParseError, TextUnit, WebhookError, WebhookEvent,
+    ErrorClass, Limit, LimitScope, Login, Outgoing, Pacing, ParseError, Polled, Poller, TextUnit, WebhookError, WebhookEvent,
     WebhookRequest, WebhookResponse, signature,
 };
 use model::{Account, ContentKind, Inbound};
@@ -118,5 +118,16 @@ impl Channel for Fake {
 
     fn parse(&self, _: &Account, _: &Value) -> Result<Vec<Inbound>, ParseError> {
         Ok(Vec::new())
+    }
+
+    fn poller(&self) -> Option<&dyn Poller> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl Poller for Fake {
+    async fn poll(&self, _: &Login, _: Option<&str>) -> Result<Polled, ChannelError> {
+        Err(ChannelError::permanent("none", "the front asks for nothing"))
     }
 }

@@ -1,4 +1,4 @@
-//! Hints over Redis pub/sub: one connection that hears, one that tells, both made again whenever they break.
+//! A bus over Redis pub/sub: one connection that hears, one that tells, both made again whenever they break.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,29 +9,28 @@ use redis::Client;
 use tokio::sync::{broadcast, mpsc};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::News;
+use crate::bus::Word;
 
 /// Before a broken connection is made again.
 const PAUSE: Duration = Duration::from_millis(500);
-/// Hints that wait to be told; more than that are dropped, since one is as good as many.
+/// Words that wait to be told; more than that are dropped, since rows say the same.
 const WAITING: usize = 1_024;
 
 /// The Redis URL is not usable.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the Redis URL cannot be read: {0}")]
-pub struct HintsError(String);
+pub struct BusError(String);
 
 #[derive(Debug)]
-pub(crate) struct RedisHints {
-    telling: mpsc::Sender<News>,
+pub(crate) struct RedisBus<T> {
+    telling: mpsc::Sender<T>,
     hears: Arc<AtomicBool>,
     _stop: DropGuard,
 }
 
-impl RedisHints {
-    pub(crate) fn start(url: &str, prefix: &str, here: broadcast::Sender<News>) -> Result<Self, HintsError> {
-        let client = Client::open(url).map_err(|error| HintsError(error.category().to_owned()))?;
-        let channel = format!("{prefix}:news");
+impl<T: Word> RedisBus<T> {
+    pub(crate) fn start(url: &str, channel: String, here: broadcast::Sender<T>) -> Result<Self, BusError> {
+        let client = Client::open(url).map_err(|error| BusError(error.category().to_owned()))?;
         let stop = CancellationToken::new();
         let hears = Arc::new(AtomicBool::new(false));
         let (telling, told) = mpsc::channel(WAITING);
@@ -45,39 +44,44 @@ impl RedisHints {
         Ok(Self { telling, hears, _stop: stop.drop_guard() })
     }
 
-    /// Whether the hint will come back to this process: else it must be told here directly.
-    pub(crate) fn announce(&self, news: News) -> bool {
-        self.telling.try_send(news).is_ok() && self.hears.load(Ordering::Relaxed)
+    /// Whether it will come back to this process: else it must be told here directly.
+    pub(crate) fn say(&self, word: T) -> bool {
+        self.telling.try_send(word).is_ok() && self.hears.load(Ordering::Relaxed)
     }
 }
 
-async fn hear(client: Client, channel: String, here: broadcast::Sender<News>, hears: Arc<AtomicBool>) {
+async fn hear<T: Word>(
+    client: Client,
+    channel: String,
+    here: broadcast::Sender<T>,
+    hears: Arc<AtomicBool>,
+) {
     loop {
-        let heard = async {
+        let hearing = async {
             let mut connection = client.get_async_pubsub().await?;
             connection.subscribe(&channel).await?;
             hears.store(true, Ordering::Relaxed);
             let mut messages = connection.into_on_message();
             while let Some(message) = messages.next().await {
-                if let Ok(news) = serde_json::from_slice(message.get_payload_bytes()) {
+                if let Ok(word) = serde_json::from_slice(message.get_payload_bytes()) {
                     // Nobody listening is fine.
-                    drop(here.send(news));
+                    drop(here.send(word));
                 }
             }
             Ok::<(), redis::RedisError>(())
         };
-        if let Err(error) = heard.await {
-            tracing::debug!(%error, "hints from other processes are not heard");
+        if let Err(error) = hearing.await {
+            tracing::debug!(%error, "other processes are not heard");
         }
         hears.store(false, Ordering::Relaxed);
         tokio::time::sleep(PAUSE).await;
     }
 }
 
-async fn tell(client: Client, channel: String, mut told: mpsc::Receiver<News>) {
+async fn tell<T: Word>(client: Client, channel: String, mut told: mpsc::Receiver<T>) {
     let mut connection = None;
-    while let Some(news) = told.recv().await {
-        let Ok(payload) = serde_json::to_vec(&news) else { continue };
+    while let Some(word) = told.recv().await {
+        let Ok(payload) = serde_json::to_vec(&word) else { continue };
         if connection.is_none() {
             connection = client.get_multiplexed_async_connection().await.ok();
         }
