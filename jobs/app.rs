@@ -6,10 +6,13 @@ use std::time::Duration;
 
 use channel::Channels;
 use events::Hints;
+use media::MediaStore;
 use model::{Clock, Ids, Timestamp, WorkerId, WorkspaceId};
 use pacing::Token;
 use queue::{Claimed, LEASE, Lanes, Push, RedisEngine};
 use store::{PendingSend, Store, StoreError};
+
+use crate::attachment::Memory;
 
 /// How many workers a job may take down with it before it is dead.
 const LOSSES: i64 = 3;
@@ -47,6 +50,8 @@ pub struct App {
     pub redis: Option<Arc<RedisEngine>>,
     /// The networks.
     pub channels: Channels,
+    /// Where files lie.
+    pub media: MediaStore,
     /// Where news is announced.
     pub hints: Hints,
     /// Time, for what lane time does not judge.
@@ -61,6 +66,8 @@ pub struct App {
     pub timing: Timing,
     /// The grants that handlers of this process hold; any other in a lane's state belongs to a worker that is gone.
     pub(crate) grants: Arc<Mutex<HashSet<Token>>>,
+    /// Room for files in memory.
+    pub(crate) memory: Memory,
 }
 
 impl App {
@@ -71,6 +78,7 @@ impl App {
         lanes: Lanes,
         redis: Option<Arc<RedisEngine>>,
         channels: Channels,
+        media: MediaStore,
         hints: Hints,
         clock: Arc<dyn Clock>,
         ids: Arc<Ids>,
@@ -83,6 +91,7 @@ impl App {
             lanes,
             redis,
             channels,
+            media,
             hints,
             clock,
             ids,
@@ -90,6 +99,7 @@ impl App {
             alone,
             timing,
             grants: Arc::default(),
+            memory: Memory::default(),
         }
     }
 

@@ -5,15 +5,22 @@
 //! here, a line in [`handle`].
 
 mod app;
+mod attachment;
 mod crew;
+mod fetch_media;
 mod ingest_events;
 mod lane_pace;
 mod leader;
 mod outcome;
+mod outgoing;
+mod owners;
+mod perform_action;
+mod poll;
 mod recovery;
 mod relay_events;
 mod release_message;
 mod send_message;
+mod signs;
 
 use model::Job;
 use queue::{Claimed, Lost, Settle};
@@ -48,9 +55,11 @@ pub(crate) enum JobError {
 
 pub(crate) const fn policy(job: Job) -> Policy {
     match job {
-        Job::SendMessage(_) => send_message::POLICY,
+        Job::SendMessage(_) | Job::PerformAction(_) => outgoing::POLICY,
+        Job::MarkRead(_) | Job::ShowTyping(_) | Job::HideTyping(_) => signs::POLICY,
         Job::ReleaseMessage(_) => release_message::POLICY,
         Job::IngestEvents(_) => ingest_events::POLICY,
+        Job::FetchMedia(_) => fetch_media::POLICY,
         Job::RelayEvents(_) => relay_events::POLICY,
     }
 }
@@ -66,9 +75,14 @@ pub(crate) async fn handle(app: &App, claimed: Claimed) -> Result<(), JobError> 
         return Ok(claimed.settle(Settle::Fail).await?);
     }
     match job {
-        Job::SendMessage(message) => send_message::run(app, claimed, message).await,
+        Job::SendMessage(message) => outgoing::run(app, claimed, message.into()).await,
+        Job::PerformAction(action) => outgoing::run(app, claimed, action.into()).await,
+        Job::MarkRead(id) | Job::ShowTyping(id) | Job::HideTyping(id) => {
+            signs::run(app, claimed, job, id).await
+        }
         Job::ReleaseMessage(message) => release_message::run(app, claimed, message).await,
         Job::IngestEvents(account) => ingest_events::run(app, claimed, account).await,
+        Job::FetchMedia(media) => fetch_media::run(app, claimed, media).await,
         Job::RelayEvents(workspace) => relay_events::run(app, claimed, workspace).await,
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use channel::{Accepted, ChannelError, ErrorClass};
-use model::{AttemptId, Redelivery, Sending, Status, Timestamp};
+use model::{Account, AttemptId, Redelivery, Sending, Status, Timestamp};
 use queue::{HoldTarget, LaneId, Settle, Ticket};
 use store::{Ended, OutcomeKind, SendView, StoreError};
 
@@ -38,7 +38,7 @@ pub(crate) fn blank(view: &SendView, attempt: Option<AttemptId>, at: Timestamp) 
     let message = &view.message;
     Ended {
         attempt_id: attempt,
-        message_id: message.id,
+        subject: view.subject(),
         workspace_id: message.workspace_id,
         account_id: message.account_id,
         conversation_id: message.conversation_id,
@@ -55,11 +55,16 @@ pub(crate) fn blank(view: &SendView, attempt: Option<AttemptId>, at: Timestamp) 
     }
 }
 
+/// What becomes of a call whose outcome nobody knows. An action may be repeated in any case.
+pub(crate) fn redelivery(view: &SendView) -> Redelivery {
+    if view.action.is_some() { Redelivery::AtLeastOnce } else { view.account.redelivery }
+}
+
 /// Judges the answer to a call that ended at `at`. `jitter` lies within 0 and 1.
 pub(crate) fn judge(
     view: &SendView,
     attempt: AttemptId,
-    answer: Result<Accepted, ChannelError>,
+    answer: Result<Option<Accepted>, ChannelError>,
     at: Timestamp,
     jitter: f64,
 ) -> Verdict {
@@ -68,7 +73,7 @@ pub(crate) fn judge(
         Ok(accepted) => {
             let ended = Ended {
                 outcome: OutcomeKind::Accepted,
-                provider_id: Some(accepted.provider_id),
+                provider_id: accepted.map(|accepted| accepted.provider_id),
                 status: Status::Sent,
                 ..ended
             };
@@ -94,6 +99,11 @@ pub(crate) fn judge(
         settle: Settle::Release,
         hold: Some(hold),
     };
+    let unknown = |ended: Ended| Verdict {
+        ended: Ended { outcome: OutcomeKind::Ambiguous, status: Status::Unknown, ..ended },
+        settle: Settle::Done,
+        hold: None,
+    };
     let later = at + backoff(view.failures, jitter);
     match error.class {
         ErrorClass::Permanent => fail(ended, OutcomeKind::Refused),
@@ -104,12 +114,11 @@ pub(crate) fn judge(
         ErrorClass::AccountStopped { reason, lasting } => {
             held(ended, ProviderHold::Stop { reason, until: lasting.map(|lasting| at + lasting) })
         }
-        ErrorClass::Ambiguous => match view.account.redelivery {
-            Redelivery::AtMostOnce => Verdict {
-                ended: Ended { outcome: OutcomeKind::Ambiguous, status: Status::Unknown, ..ended },
-                settle: Settle::Done,
-                hold: None,
-            },
+        ErrorClass::Ambiguous => match redelivery(view) {
+            Redelivery::AtMostOnce => unknown(ended),
+            Redelivery::AtLeastOnce if view.failures + 1 >= FAILURES && view.action.is_some() => {
+                unknown(ended)
+            }
             Redelivery::AtLeastOnce if view.failures + 1 >= FAILURES => fail(ended, OutcomeKind::Ambiguous),
             Redelivery::AtLeastOnce => again(ended, OutcomeKind::Ambiguous, later),
         },
@@ -117,7 +126,7 @@ pub(crate) fn judge(
 }
 
 /// 5 s, doubled with each failure up to an hour, and a fifth more or less so that a crowd does not come back at once.
-fn backoff(failures: i64, jitter: f64) -> Duration {
+pub(crate) fn backoff(failures: i64, jitter: f64) -> Duration {
     let doublings = u32::try_from(failures.clamp(0, 20)).unwrap_or(0);
     FIRST_PAUSE.saturating_mul(1 << doublings).min(LONGEST_PAUSE).mul_f64(0.8 + 0.4 * jitter)
 }
@@ -141,25 +150,28 @@ pub(crate) async fn put_hold(
             (HoldTarget::Lane(lane), *until, "provider")
         }
         ProviderHold::Stop { reason, until } => {
-            let account = &view.account;
-            app.store
-                .set_sending(
-                    account.workspace_id,
-                    account.id,
-                    Sending::Stopped,
-                    Some(reason),
-                    *until,
-                    "system",
-                )
-                .await?;
-            metrics::counter!("rookery_account_stops_total", "channel" => account.channel.clone(), "reason" => *reason)
-                .increment(1);
+            stop_account(app, &view.account, reason, *until).await?;
             (HoldTarget::Lane(lane), until.unwrap_or(at + LOOK_AGAIN).min(at + LOOK_AGAIN), "stopped")
         }
     };
     if let Err(error) = app.lanes.hold(target, until, rule).await {
         tracing::debug!(%error, "the lane was not held; the row holds it");
     }
+    Ok(())
+}
+
+/// The provider lets the account do nothing more: its row says so.
+pub(crate) async fn stop_account(
+    app: &App,
+    account: &Account,
+    reason: &'static str,
+    until: Option<Timestamp>,
+) -> Result<(), StoreError> {
+    app.store
+        .set_sending(account.workspace_id, account.id, Sending::Stopped, Some(reason), until, "system")
+        .await?;
+    metrics::counter!("rookery_account_stops_total", "channel" => account.channel.clone(), "reason" => reason)
+        .increment(1);
     Ok(())
 }
 

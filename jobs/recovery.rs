@@ -45,6 +45,7 @@ pub async fn load_lanes(app: &App) -> Result<usize, RecoveryError> {
         }
     }
     loaded += push_outskirts(app, Duration::ZERO).await?;
+    loaded += push_media(app, Duration::ZERO).await?;
     Ok(loaded)
 }
 
@@ -107,6 +108,21 @@ pub(crate) async fn push_outskirts(app: &App, grace: Duration) -> Result<usize, 
         app.lanes.push_if_absent(pushes).await?;
     }
     Ok(count)
+}
+
+/// Pushes the received files that are to be fetched, as many as there are: those of a stopped account must not stand before
+/// others.
+pub(crate) async fn push_media(app: &App, grace: Duration) -> Result<usize, RecoveryError> {
+    let due = app.clock.now() - grace;
+    let (mut after, mut count) = (None, 0);
+    loop {
+        let page = app.store.pending_media(due, after, PAGE).await?;
+        let Some(last) = page.last() else { return Ok(count) };
+        after = Some(last.media_id);
+        count += page.len();
+        let pushes = page.iter().map(|file| Push::fetch_media(file.media_id, file.account_id)).collect();
+        app.lanes.push_if_absent(pushes).await?;
+    }
 }
 
 /// How far ahead scheduled messages are handed to the queue, which then knows their time to the microsecond.

@@ -31,6 +31,8 @@ CREATE TABLE accounts (
     -- Sealed: see the store's secrets.
     credentials BYTEA NOT NULL,
     settings JSONB NOT NULL,
+    -- How its events come: webhook, poll, session or none.
+    intake TEXT NOT NULL,
     connection TEXT NOT NULL,
     connection_detail TEXT,
     sending TEXT NOT NULL,
@@ -90,6 +92,9 @@ CREATE TABLE conversations (
     status TEXT NOT NULL,
     held_until TIMESTAMPTZ,
     held_rule TEXT,
+    -- The contact takes nothing from the account since then, unless it lifted that later or wrote.
+    blocked_at TIMESTAMPTZ,
+    unblocked_at TIMESTAMPTZ,
     created_at TIMESTAMPTZ NOT NULL,
     updated_at TIMESTAMPTZ NOT NULL,
     UNIQUE (account_id, address)
@@ -134,6 +139,8 @@ CREATE TABLE messages (
     inbound_event_id UUID,
     -- Attempts up to this number do not count as failures any more: a person asked for another try.
     forgiven BIGINT NOT NULL,
+    -- Rises when its content changes before it was sent: a call starts only with the content as it is.
+    revision BIGINT NOT NULL,
     send_at TIMESTAMPTZ,
     queued_at TIMESTAMPTZ,
     next_attempt_at TIMESTAMPTZ,
@@ -141,6 +148,10 @@ CREATE TABLE messages (
     delivered_at TIMESTAMPTZ,
     read_at TIMESTAMPTZ,
     provider_at TIMESTAMPTZ,
+    edited_at TIMESTAMPTZ,
+    deleted_at TIMESTAMPTZ,
+    -- A list: an entry for everybody who ever reacted, with the emoji they left and when; null is none.
+    reactions JSONB,
     -- Where it stands in its conversation: the provider's time of what came in, the time of acceptance of what goes out.
     shown_at TIMESTAMPTZ NOT NULL,
     created_at TIMESTAMPTZ NOT NULL,
@@ -156,9 +167,38 @@ CREATE INDEX messages_unfinished_by_class ON messages (class, id) WHERE status I
 CREATE INDEX messages_unfinished_of_account ON messages (account_id, class, id) WHERE status IN ('queued', 'sending');
 CREATE INDEX messages_scheduled ON messages (send_at) WHERE status = 'scheduled';
 
+-- What is done to a message after it was sent: it travels in its conversation's order, as messages do.
+CREATE TABLE actions (
+    id UUID PRIMARY KEY,
+    workspace_id UUID NOT NULL REFERENCES workspaces (id),
+    account_id UUID NOT NULL REFERENCES accounts (id),
+    conversation_id UUID NOT NULL REFERENCES conversations (id),
+    message_id UUID NOT NULL REFERENCES messages (id),
+    -- edit, delete, reaction; with the new content, or the emoji (null takes it back).
+    kind TEXT NOT NULL,
+    content JSONB,
+    emoji TEXT,
+    status TEXT NOT NULL,
+    reason TEXT,
+    class TEXT NOT NULL,
+    -- Null: the message had not been sent yet and was changed in its place.
+    seq BIGINT,
+    actor TEXT NOT NULL,
+    queued_at TIMESTAMPTZ,
+    next_attempt_at TIMESTAMPTZ,
+    done_at TIMESTAMPTZ,
+    created_at TIMESTAMPTZ NOT NULL,
+    updated_at TIMESTAMPTZ NOT NULL
+);
+CREATE INDEX actions_of_message ON actions (message_id, id);
+CREATE INDEX actions_unfinished ON actions (conversation_id, class, seq) WHERE status IN ('queued', 'sending');
+CREATE INDEX actions_unfinished_by_class ON actions (class, id) WHERE status IN ('queued', 'sending');
+CREATE INDEX actions_unfinished_of_account ON actions (account_id, class, id) WHERE status IN ('queued', 'sending');
+
 CREATE TABLE attempts (
     id UUID PRIMARY KEY,
-    message_id UUID NOT NULL REFERENCES messages (id),
+    -- What is called for: a message, or an action on one.
+    subject_id UUID NOT NULL,
     n BIGINT NOT NULL,
     workspace_id UUID NOT NULL REFERENCES workspaces (id),
     account_id UUID NOT NULL REFERENCES accounts (id),
@@ -176,9 +216,34 @@ CREATE TABLE attempts (
     provider_id TEXT,
     -- The waits that came before it.
     waits JSONB NOT NULL,
-    UNIQUE (message_id, n)
+    UNIQUE (subject_id, n)
 );
 CREATE INDEX attempts_of_account ON attempts (account_id, started_at);
+
+-- Files of messages; the bytes lie in the place of media files, under workspace and id.
+CREATE TABLE media (
+    id UUID PRIMARY KEY,
+    workspace_id UUID NOT NULL REFERENCES workspaces (id),
+    -- pending: still at the provider; stored; failed.
+    state TEXT NOT NULL,
+    reason TEXT,
+    -- By the bytes once stored, as told before.
+    mime TEXT,
+    name TEXT,
+    size BIGINT,
+    sha256 BYTEA,
+    -- Who received it, with which message, and the provider's handle of it; null for one that was uploaded.
+    account_id UUID REFERENCES accounts (id),
+    message_id UUID REFERENCES messages (id),
+    provider_ref TEXT,
+    -- Tries that were begun.
+    tries BIGINT NOT NULL,
+    next_try_at TIMESTAMPTZ,
+    created_at TIMESTAMPTZ NOT NULL,
+    updated_at TIMESTAMPTZ NOT NULL,
+    stored_at TIMESTAMPTZ
+);
+CREATE INDEX media_pending ON media (id) WHERE state = 'pending';
 
 CREATE TABLE receipts (
     account_id UUID NOT NULL REFERENCES accounts (id),
@@ -190,8 +255,27 @@ CREATE TABLE receipts (
     PRIMARY KEY (account_id, provider_id, chat, kind)
 );
 
+-- What was told of a message that is not known yet, by the provider's id of it: applied when it comes.
+CREATE TABLE parked_changes (
+    account_id UUID NOT NULL REFERENCES accounts (id),
+    chat TEXT NOT NULL,
+    provider_id TEXT NOT NULL,
+    -- edited, deleted, reacted.
+    kind TEXT NOT NULL,
+    -- Who reacted; empty for the rest.
+    sender TEXT NOT NULL,
+    data JSONB NOT NULL,
+    at TIMESTAMPTZ NOT NULL,
+    parked_at TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (account_id, provider_id, chat, kind, sender)
+);
+CREATE INDEX parked_changes_age ON parked_changes (parked_at);
+
 CREATE TABLE events (
-    id UUID PRIMARY KEY,
+    -- The order of writing. The one number that the database makes: the program's clocks cannot order what two
+    -- processes did to one message, the database that carried out both can.
+    n BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    id UUID NOT NULL UNIQUE,
     workspace_id UUID NOT NULL REFERENCES workspaces (id),
     -- Given by the relay alone; null until then.
     seq BIGINT,
@@ -206,7 +290,7 @@ CREATE TABLE events (
     created_at TIMESTAMPTZ NOT NULL,
     UNIQUE (workspace_id, seq)
 );
-CREATE INDEX events_unnumbered ON events (workspace_id, id) WHERE seq IS NULL;
+CREATE INDEX events_unnumbered ON events (workspace_id, n) WHERE seq IS NULL;
 CREATE INDEX events_of_message ON events (message_id) WHERE message_id IS NOT NULL;
 
 CREATE TABLE idempotency_keys (
@@ -241,6 +325,28 @@ CREATE TABLE leases (
     name TEXT PRIMARY KEY,
     owner UUID NOT NULL,
     generation BIGINT NOT NULL,
+    expires_at TIMESTAMPTZ NOT NULL
+);
+
+-- Who asks for an account's events or keeps its session: one worker at a time, by this database's clock. The row stays
+-- when nobody does: its generation must rise with the next owner.
+CREATE TABLE owners (
+    account_id UUID PRIMARY KEY REFERENCES accounts (id),
+    -- Null: nobody.
+    worker UUID,
+    generation BIGINT NOT NULL,
+    since TIMESTAMPTZ NOT NULL,
+    expires_at TIMESTAMPTZ NOT NULL,
+    -- Where to go on asking: everything before it is committed.
+    cursor TEXT,
+    -- Why events do not come at the moment.
+    error TEXT
+);
+CREATE INDEX owners_of_worker ON owners (worker);
+
+-- The workers that may own accounts, each until a time: among them accounts are spread evenly.
+CREATE TABLE workers (
+    id UUID PRIMARY KEY,
     expires_at TIMESTAMPTZ NOT NULL
 );
 

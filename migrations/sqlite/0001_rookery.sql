@@ -31,6 +31,8 @@ CREATE TABLE accounts (
     -- Sealed: see the store's secrets.
     credentials BLOB NOT NULL,
     settings TEXT NOT NULL,
+    -- How its events come: webhook, poll, session or none.
+    intake TEXT NOT NULL,
     connection TEXT NOT NULL,
     connection_detail TEXT,
     sending TEXT NOT NULL,
@@ -90,6 +92,9 @@ CREATE TABLE conversations (
     status TEXT NOT NULL,
     held_until TEXT,
     held_rule TEXT,
+    -- The contact takes nothing from the account since then, unless it lifted that later or wrote.
+    blocked_at TEXT,
+    unblocked_at TEXT,
     created_at TEXT NOT NULL,
     updated_at TEXT NOT NULL,
     UNIQUE (account_id, address)
@@ -134,6 +139,8 @@ CREATE TABLE messages (
     inbound_event_id BLOB,
     -- Attempts up to this number do not count as failures any more: a person asked for another try.
     forgiven INTEGER NOT NULL,
+    -- Rises when its content changes before it was sent: a call starts only with the content as it is.
+    revision INTEGER NOT NULL,
     send_at TEXT,
     queued_at TEXT,
     next_attempt_at TEXT,
@@ -141,6 +148,10 @@ CREATE TABLE messages (
     delivered_at TEXT,
     read_at TEXT,
     provider_at TEXT,
+    edited_at TEXT,
+    deleted_at TEXT,
+    -- A list: an entry for everybody who ever reacted, with the emoji they left and when; null is none.
+    reactions TEXT,
     -- Where it stands in its conversation: the provider's time of what came in, the time of acceptance of what goes out.
     shown_at TEXT NOT NULL,
     created_at TEXT NOT NULL,
@@ -156,9 +167,38 @@ CREATE INDEX messages_unfinished_by_class ON messages (class, id) WHERE status I
 CREATE INDEX messages_unfinished_of_account ON messages (account_id, class, id) WHERE status IN ('queued', 'sending');
 CREATE INDEX messages_scheduled ON messages (send_at) WHERE status = 'scheduled';
 
+-- What is done to a message after it was sent: it travels in its conversation's order, as messages do.
+CREATE TABLE actions (
+    id BLOB PRIMARY KEY,
+    workspace_id BLOB NOT NULL REFERENCES workspaces (id),
+    account_id BLOB NOT NULL REFERENCES accounts (id),
+    conversation_id BLOB NOT NULL REFERENCES conversations (id),
+    message_id BLOB NOT NULL REFERENCES messages (id),
+    -- edit, delete, reaction; with the new content, or the emoji (null takes it back).
+    kind TEXT NOT NULL,
+    content TEXT,
+    emoji TEXT,
+    status TEXT NOT NULL,
+    reason TEXT,
+    class TEXT NOT NULL,
+    -- Null: the message had not been sent yet and was changed in its place.
+    seq INTEGER,
+    actor TEXT NOT NULL,
+    queued_at TEXT,
+    next_attempt_at TEXT,
+    done_at TEXT,
+    created_at TEXT NOT NULL,
+    updated_at TEXT NOT NULL
+) STRICT;
+CREATE INDEX actions_of_message ON actions (message_id, id);
+CREATE INDEX actions_unfinished ON actions (conversation_id, class, seq) WHERE status IN ('queued', 'sending');
+CREATE INDEX actions_unfinished_by_class ON actions (class, id) WHERE status IN ('queued', 'sending');
+CREATE INDEX actions_unfinished_of_account ON actions (account_id, class, id) WHERE status IN ('queued', 'sending');
+
 CREATE TABLE attempts (
     id BLOB PRIMARY KEY,
-    message_id BLOB NOT NULL REFERENCES messages (id),
+    -- What is called for: a message, or an action on one.
+    subject_id BLOB NOT NULL,
     n INTEGER NOT NULL,
     workspace_id BLOB NOT NULL REFERENCES workspaces (id),
     account_id BLOB NOT NULL REFERENCES accounts (id),
@@ -176,9 +216,34 @@ CREATE TABLE attempts (
     provider_id TEXT,
     -- The waits that came before it.
     waits TEXT NOT NULL,
-    UNIQUE (message_id, n)
+    UNIQUE (subject_id, n)
 ) STRICT;
 CREATE INDEX attempts_of_account ON attempts (account_id, started_at);
+
+-- Files of messages; the bytes lie in the place of media files, under workspace and id.
+CREATE TABLE media (
+    id BLOB PRIMARY KEY,
+    workspace_id BLOB NOT NULL REFERENCES workspaces (id),
+    -- pending: still at the provider; stored; failed.
+    state TEXT NOT NULL,
+    reason TEXT,
+    -- By the bytes once stored, as told before.
+    mime TEXT,
+    name TEXT,
+    size INTEGER,
+    sha256 BLOB,
+    -- Who received it, with which message, and the provider's handle of it; null for one that was uploaded.
+    account_id BLOB REFERENCES accounts (id),
+    message_id BLOB REFERENCES messages (id),
+    provider_ref TEXT,
+    -- Tries that were begun.
+    tries INTEGER NOT NULL,
+    next_try_at TEXT,
+    created_at TEXT NOT NULL,
+    updated_at TEXT NOT NULL,
+    stored_at TEXT
+) STRICT;
+CREATE INDEX media_pending ON media (id) WHERE state = 'pending';
 
 CREATE TABLE receipts (
     account_id BLOB NOT NULL REFERENCES accounts (id),
@@ -190,8 +255,27 @@ CREATE TABLE receipts (
     PRIMARY KEY (account_id, provider_id, chat, kind)
 ) STRICT;
 
+-- What was told of a message that is not known yet, by the provider's id of it: applied when it comes.
+CREATE TABLE parked_changes (
+    account_id BLOB NOT NULL REFERENCES accounts (id),
+    chat TEXT NOT NULL,
+    provider_id TEXT NOT NULL,
+    -- edited, deleted, reacted.
+    kind TEXT NOT NULL,
+    -- Who reacted; empty for the rest.
+    sender TEXT NOT NULL,
+    data TEXT NOT NULL,
+    at TEXT NOT NULL,
+    parked_at TEXT NOT NULL,
+    PRIMARY KEY (account_id, provider_id, chat, kind, sender)
+) STRICT;
+CREATE INDEX parked_changes_age ON parked_changes (parked_at);
+
 CREATE TABLE events (
-    id BLOB PRIMARY KEY,
+    -- The order of writing. The one number that the database makes: the program's clocks cannot order what two
+    -- processes did to one message, the database that carried out both can.
+    n INTEGER PRIMARY KEY AUTOINCREMENT,
+    id BLOB NOT NULL UNIQUE,
     workspace_id BLOB NOT NULL REFERENCES workspaces (id),
     -- Given by the relay alone; null until then.
     seq INTEGER,
@@ -206,7 +290,7 @@ CREATE TABLE events (
     created_at TEXT NOT NULL,
     UNIQUE (workspace_id, seq)
 ) STRICT;
-CREATE INDEX events_unnumbered ON events (workspace_id, id) WHERE seq IS NULL;
+CREATE INDEX events_unnumbered ON events (workspace_id, n) WHERE seq IS NULL;
 CREATE INDEX events_of_message ON events (message_id) WHERE message_id IS NOT NULL;
 
 CREATE TABLE idempotency_keys (
@@ -241,6 +325,28 @@ CREATE TABLE leases (
     name TEXT PRIMARY KEY,
     owner BLOB NOT NULL,
     generation INTEGER NOT NULL,
+    expires_at TEXT NOT NULL
+) STRICT;
+
+-- Who asks for an account's events or keeps its session: one worker at a time, by this database's clock. The row stays
+-- when nobody does: its generation must rise with the next owner.
+CREATE TABLE owners (
+    account_id BLOB PRIMARY KEY REFERENCES accounts (id),
+    -- Null: nobody.
+    worker BLOB,
+    generation INTEGER NOT NULL,
+    since TEXT NOT NULL,
+    expires_at TEXT NOT NULL,
+    -- Where to go on asking: everything before it is committed.
+    cursor TEXT,
+    -- Why events do not come at the moment.
+    error TEXT
+) STRICT;
+CREATE INDEX owners_of_worker ON owners (worker);
+
+-- The workers that may own accounts, each until a time: among them accounts are spread evenly.
+CREATE TABLE workers (
+    id BLOB PRIMARY KEY,
     expires_at TEXT NOT NULL
 ) STRICT;
 

@@ -59,27 +59,24 @@ async fn retry_dead_job(
     let job: Job = id.parse().map_err(|_| unknown())?;
     let dead = front.store.dead_job(&id).await?.ok_or_else(unknown)?;
     let push = match job {
-        Job::SendMessage(message) => front.store.pending_send(message).await?.map(|send| {
-            Push::send_message(
-                send.message_id,
-                send.account_id,
-                send.conversation_id,
-                send.class,
-                send.seq,
-                send.ready_at,
-                front.channels.width(&send.channel),
-            )
-        }),
+        Job::SendMessage(message) => front.pending(message.into()).await?,
+        Job::PerformAction(action) => front.pending(action.into()).await?,
+        // Long too late.
+        Job::MarkRead(_) | Job::ShowTyping(_) | Job::HideTyping(_) => None,
         Job::ReleaseMessage(message) => {
             let account = dead.lane.parse().map_err(|_| unknown())?;
             Some(Push::release_message(message, account, front.clock.now()))
         }
         Job::IngestEvents(account) => Some(Push::ingest_events(account)),
+        Job::FetchMedia(media) => {
+            let account = dead.lane.parse().map_err(|_| unknown())?;
+            Some(Push::fetch_media(media, account))
+        }
         Job::RelayEvents(workspace) => Some(Push::relay_events(workspace)),
     };
     let push = push.ok_or_else(|| {
         Problem::new(Kind::Conflict)
-            .because("its message does not wait any more: retry the message itself, or discard the job")
+            .because("what it is for does not wait any more: retry the message itself, or discard the job")
     })?;
     front.store.unbury_job(&id).await?;
     front.push(vec![push]).await;

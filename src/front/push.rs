@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use model::{Message, Status, Timestamp, WorkspaceId};
+use model::{Message, Status, Subject, Timestamp, WorkspaceId};
 use queue::{HoldTarget, Push};
+use store::StoreError;
 
 use crate::Front;
 
@@ -55,8 +56,8 @@ impl Front {
     pub(crate) async fn push_message(&self, message: &Message, channel: &str, now: Timestamp) {
         let mut pushes = vec![Push::relay_events(message.workspace_id)];
         match (message.status, message.seq, message.send_at) {
-            (Status::Queued, Some(seq), _) => pushes.push(Push::send_message(
-                message.id,
+            (Status::Queued, Some(seq), _) => pushes.push(Push::send(
+                message.id.into(),
                 message.account_id,
                 message.conversation_id,
                 message.class,
@@ -70,6 +71,22 @@ impl Front {
             _ => {}
         }
         self.push(pushes).await;
+    }
+
+    /// The job of a message or an action; none when it does not wait any more.
+    pub(crate) async fn pending(&self, subject: Subject) -> Result<Option<Push>, StoreError> {
+        let pending = self.store.pending_send(subject).await?;
+        Ok(pending.map(|send| {
+            Push::send(
+                subject,
+                send.account_id,
+                send.conversation_id,
+                send.class,
+                send.seq,
+                send.ready_at,
+                self.channels.width(&send.channel),
+            )
+        }))
     }
 
     /// Has the events that were just committed numbered.

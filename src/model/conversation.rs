@@ -59,6 +59,8 @@ pub struct Conversation {
     pub held_until: Option<Timestamp>,
     /// The rule behind `held_until`.
     pub held_rule: Option<String>,
+    /// Since when the contact takes nothing from the account: messages to it fail until it writes or lifts that.
+    pub blocked_at: Option<Timestamp>,
     /// When the row was made.
     pub created_at: Timestamp,
     /// When the row last changed.

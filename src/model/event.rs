@@ -14,6 +14,20 @@ words! {
         MessageReceived = "message.received",
         /// A message's status changed.
         MessageStatus = "message.status",
+        /// A message says something else now.
+        MessageEdited = "message.edited",
+        /// A message was taken back.
+        MessageDeleted = "message.deleted",
+        /// Somebody reacted to a message or took that back.
+        MessageReaction = "message.reaction",
+        /// An action was accepted, or its status changed.
+        ActionStatus = "action.status",
+        /// A contact blocked the account, or lifted that.
+        ConversationBlocked = "conversation.blocked",
+        /// A received file was fetched and can be had.
+        MediaStored = "media.stored",
+        /// A received file could not be fetched and never will be.
+        MediaFailed = "media.failed",
         /// An account was connected, stopped, paused, …
         AccountStatus = "account.status",
     }

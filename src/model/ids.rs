@@ -44,7 +44,9 @@ id! {
     ConversationId,
     /// One message, in or out.
     MessageId,
-    /// One call to a provider for a message.
+    /// One thing done to a message: an edit, a deletion, a reaction.
+    ActionId,
+    /// One call to a provider for a message or an action.
     AttemptId,
     /// Something that happened, as told to clients.
     EventId,

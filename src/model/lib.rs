@@ -4,6 +4,7 @@
 //! a queue and a log line.
 
 mod account;
+mod action;
 mod clock;
 mod contact;
 mod content;
@@ -12,23 +13,26 @@ mod event;
 mod ids;
 mod inbound;
 mod job;
+mod media;
 mod message;
 mod pace;
 mod wait;
 
-pub use account::{Account, Connection, Redelivery, Sending};
+pub use account::{Account, Connection, Intake, Redelivery, Sending};
+pub use action::{Action, ActionKind, ActionStatus, Change, Subject};
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp, is_timezone};
 pub use contact::{Contact, Identity};
 pub use content::{Button, ContactCard, Content, ContentKind, Format, Media};
 pub use conversation::{Conversation, ConversationKind, ConversationStatus};
 pub use event::{Actor, Event, EventKind};
 pub use ids::{
-    AccountId, ApiKeyId, AttemptId, ContactId, ConversationId, EventId, Ids, InboundEventId, MediaId,
-    MessageId, WorkerId, WorkspaceId,
+    AccountId, ActionId, ApiKeyId, AttemptId, ContactId, ConversationId, EventId, Ids, InboundEventId,
+    MediaId, MessageId, WorkerId, WorkspaceId,
 };
 pub use inbound::{Inbound, InboundKind, Party, Receipt, ReceiptKind};
 pub use job::{Job, Queue, UnknownJob};
-pub use message::{Direction, Message, Origin, Status};
+pub use media::{MediaFile, MediaState};
+pub use message::{Direction, Message, Origin, Reaction, Status};
 pub use pace::{Class, Pace, Purpose};
 pub use wait::{Scope, Wait};
 

@@ -136,8 +136,30 @@ pub struct Message {
     pub read_at: Option<Timestamp>,
     /// The provider's own time of it.
     pub provider_at: Option<Timestamp>,
+    /// When its content last changed: by the provider's time where somebody else changed it.
+    pub edited_at: Option<Timestamp>,
+    /// When it was taken back. Its content stays here.
+    pub deleted_at: Option<Timestamp>,
+    /// Who reacted to it, oldest first.
+    pub reactions: Vec<Reaction>,
     /// When the row was made.
     pub created_at: Timestamp,
     /// When the row last changed.
     pub updated_at: Timestamp,
+}
+
+/// One reaction to a message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reaction {
+    /// Who reacted: an address, or `me` for the account itself.
+    pub by: String,
+    /// With what.
+    pub emoji: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+impl Reaction {
+    /// What [`Reaction::by`] says of the account itself.
+    pub const ME: &'static str = "me";
 }

@@ -1,8 +1,13 @@
 //! Which lane, key and order each job has: the one place that front, sweep and recovery agree on.
 
-use model::{AccountId, Class, ConversationId, Job, MessageId, Queue, Timestamp, WorkspaceId};
+use model::{
+    AccountId, Class, ConversationId, Job, MediaId, MessageId, Queue, Subject, Timestamp, WorkspaceId,
+};
 
 use crate::{JobId, LaneId, Push};
+
+/// How many files of one account are fetched at once.
+const FETCHES: u32 = 4;
 
 impl LaneId {
     /// The lane of an account's messages.
@@ -12,10 +17,10 @@ impl LaneId {
 }
 
 impl Push {
-    /// A message that waits to be sent. The lane is the account, the key the conversation, the order its number in
-    /// it; `width` is what the account's channel allows.
-    pub fn send_message(
-        message: MessageId,
+    /// A message that waits to be sent, or an action that waits to be performed. The lane is the account, the key the
+    /// conversation, the order its number in it; `width` is what the account's channel allows.
+    pub fn send(
+        subject: Subject,
         account: AccountId,
         conversation: ConversationId,
         class: Class,
@@ -24,7 +29,7 @@ impl Push {
         width: u32,
     ) -> Self {
         Self {
-            job: Job::SendMessage(message).into(),
+            job: Job::from(subject).into(),
             lane: LaneId::send(account),
             key: conversation.to_string(),
             class,
@@ -45,9 +50,26 @@ impl Push {
         }
     }
 
+    /// A sign for the other side of a conversation: that it was read, that somebody types or does not any more. Signs of
+    /// one kind keep order among themselves by `order`, and wait for nothing else of the account.
+    pub fn sign(sign: Job, account: AccountId, conversation: ConversationId, order: i64) -> Self {
+        let kind = if matches!(sign, Job::MarkRead(_)) { "read" } else { "typing" };
+        Self {
+            key: format!("{kind}:{conversation}"),
+            class: Class::Interactive,
+            order,
+            ..Self::of(sign, account.to_string(), 32)
+        }
+    }
+
     /// Provider events of an account that wait to be read.
     pub fn ingest_events(account: AccountId) -> Self {
         Self::of(Job::IngestEvents(account), account.to_string(), 1)
+    }
+
+    /// A received file that its provider still has. Files wait for one another only while there are too many at once.
+    pub fn fetch_media(media: MediaId, account: AccountId) -> Self {
+        Self { key: media.to_string(), ..Self::of(Job::FetchMedia(media), account.to_string(), FETCHES) }
     }
 
     /// Events of a workspace that wait for a number.

@@ -146,15 +146,21 @@ impl Store {
             }
             Db::Sqlite { joint, .. } => joint.accept(work).await?,
         };
-        match (written, idempotency) {
-            (Some(message), _) => Ok(Accepted::New(Box::new(message))),
-            // An equal request was faster by a moment: what was done here is undone, its answer is given.
-            (None, Some(idempotency)) => self
-                .answered_before(workspace, idempotency)
-                .await?
-                .ok_or(StoreError::NotFound("idempotency key")),
-            (None, None) => Err(StoreError::NotFound("idempotency key")),
+        match written {
+            Some(message) => Ok(Accepted::New(Box::new(message))),
+            None => self.answered_by_another(workspace, idempotency).await,
         }
+    }
+
+    /// An equal request was faster by a moment: what was done for this one is undone, and its answer is given.
+    pub(crate) async fn answered_by_another<T>(
+        &self,
+        workspace: WorkspaceId,
+        idempotency: Option<&Idempotency>,
+    ) -> Result<Created<T>, StoreError> {
+        let unknown = || StoreError::NotFound("idempotency key");
+        let idempotency = idempotency.ok_or_else(unknown)?;
+        self.answered_before(workspace, idempotency).await?.ok_or_else(unknown)
     }
 
     /// What an equal request was answered before, if there was one. [`StoreError::KeyReused`] when the key came before
@@ -206,6 +212,9 @@ impl Store {
             delivered_at: None,
             read_at: None,
             provider_at: None,
+            edited_at: None,
+            deleted_at: None,
+            reactions: Vec::new(),
             created_at: now,
             updated_at: now,
         }

@@ -41,9 +41,10 @@ statements! {
     QUOTED_EXISTS = "SELECT 1 FROM messages WHERE id = $1 AND conversation_id = $2";
     INSERT_MESSAGE = "INSERT INTO messages
         (id, workspace_id, account_id, conversation_id, contact_id, direction, status, purpose, class, seq, origin,
-        actor, client_id, content, thread, reply_to, send_at, queued_at, shown_at, created_at, updated_at, forgiven)
+        actor, client_id, content, thread, reply_to, send_at, queued_at, shown_at, created_at, updated_at, forgiven,
+        revision)
         VALUES ($1, $2, $3, $4, $5, 'outbound', $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $19,
-        0)";
+        0, 0)";
 }
 
 /// A message about to be accepted, with everything that it needs to be written.

@@ -3,8 +3,8 @@
 //! It is the evidence, the pacing log, the crash counter and what a person reads as the timeline.
 
 use model::{
-    AccountId, AttemptId, ConversationId, MessageId, Pace, Status, Timestamp, Wait, WorkerId, WorkspaceId,
-    words_of,
+    AccountId, ActionId, AttemptId, ConversationId, Pace, Status, Subject, Timestamp, Wait, WorkerId,
+    WorkspaceId, words_of,
 };
 use serde::Serialize;
 use sqlx::FromRow;
@@ -18,7 +18,7 @@ use crate::{Store, StoreError, nul};
 words_of! {
     /// How a call ended.
     OutcomeKind: "outcome" {
-        /// The provider took the message.
+        /// The provider took the message or did what the action asks.
         Accepted = "accepted",
         /// The provider will never take it.
         Refused = "refused",
@@ -38,8 +38,10 @@ words_of! {
 pub struct NewAttempt {
     /// Its id.
     pub id: AttemptId,
-    /// The message.
-    pub message_id: MessageId,
+    /// What it is made for.
+    pub subject: Subject,
+    /// The message's revision that it carries; an action's is 0 for ever.
+    pub revision: i64,
     /// The how-manieth call for it, from 1.
     pub n: i64,
     /// The tenant.
@@ -62,13 +64,13 @@ pub struct NewAttempt {
     pub waits: Vec<Wait>,
 }
 
-/// The end of a call, and what it means for the message.
+/// The end of a call, and what it means for its message or action.
 #[derive(Debug, Clone)]
 pub struct Ended {
     /// The attempt; none when the message ends without a call (a rule refused it, its content is unreadable).
     pub attempt_id: Option<AttemptId>,
-    /// The message.
-    pub message_id: MessageId,
+    /// What the call was made for.
+    pub subject: Subject,
     /// The tenant.
     pub workspace_id: WorkspaceId,
     /// The account.
@@ -89,7 +91,8 @@ pub struct Ended {
     pub error: Option<String>,
     /// The provider's id of the message.
     pub provider_id: Option<String>,
-    /// What the message is now: sent, failed, queued (to be tried again), unknown or skipped.
+    /// What the message is now: sent, failed, queued (to be tried again), unknown or skipped. An action that was taken
+    /// (`sent`) is done, one that a rule refused (`skipped`) has failed.
     pub status: Status,
     /// Why, if it is not sent.
     pub reason: Option<String>,
@@ -102,7 +105,9 @@ pub struct Ended {
 pub struct Attempt {
     /// Its id.
     pub id: AttemptId,
-    /// The how-manieth for its message.
+    /// The action it was made for; none: the message itself.
+    pub action_id: Option<ActionId>,
+    /// The how-manieth for its message or action.
     pub n: i64,
     /// Who made it.
     pub worker: WorkerId,
@@ -129,6 +134,7 @@ pub struct Attempt {
 #[derive(FromRow)]
 pub(crate) struct AttemptRow {
     id: Uuid,
+    action_id: Option<Uuid>,
     n: i64,
     worker: Uuid,
     pace: String,
@@ -146,6 +152,7 @@ impl From<AttemptRow> for Attempt {
     fn from(row: AttemptRow) -> Self {
         Self {
             id: row.id.into(),
+            action_id: row.action_id.map(Into::into),
             n: row.n,
             worker: row.worker.into(),
             pace: row.pace,
@@ -162,15 +169,15 @@ impl From<AttemptRow> for Attempt {
 }
 
 impl Store {
-    /// Commits that a call is about to be made. False when the message may not be sent any more (it was canceled or
-    /// ended otherwise): then nothing was written and the call must not be made. [`StoreError::Conflict`] when another
+    /// Commits that a call is about to be made. False when the message or action is not to be called for as it was
+    /// loaded (it was canceled or ended otherwise, or the message was edited): then nothing was written and the call must not be made. [`StoreError::Conflict`] when another
     /// worker opened the attempt of this number. Safe to repeat.
     pub async fn open_attempt(&self, attempt: NewAttempt) -> Result<bool, StoreError> {
         self.writer.write(|answer| Write::Open(Box::new(attempt), answer)).await
     }
 
     /// Commits how a call ended: attempt, message and event together. A provider's yes is always recorded, however
-    /// late; anything else changes only a message that is still unfinished, and only by an attempt that was still
+    /// late; anything else changes only what is still unfinished, and only by an attempt that was still
     /// open. Safe to repeat.
     pub async fn end_attempt(&self, ended: Ended) -> Result<(), StoreError> {
         let ended = Ended {

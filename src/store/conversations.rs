@@ -11,7 +11,10 @@ use crate::{Cursor, Page, PageRequest, Store, StoreError};
 macro_rules! columns {
     () => {
         "id, workspace_id, account_id, contact_id, kind, address, title, unread_count, last_message_id,
-        last_message_at, last_inbound_at, assignee, status, held_until, held_rule, created_at, updated_at"
+        last_message_at, last_inbound_at, assignee, status, held_until, held_rule,
+        CASE WHEN (unblocked_at IS NULL OR unblocked_at < blocked_at)
+            AND (last_inbound_at IS NULL OR last_inbound_at < blocked_at) THEN blocked_at END AS blocked_at,
+        created_at, updated_at"
     };
 }
 
@@ -56,6 +59,7 @@ struct Row {
     status: String,
     held_until: Option<DateTime<Utc>>,
     held_rule: Option<String>,
+    blocked_at: Option<DateTime<Utc>>,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
 }
@@ -80,6 +84,7 @@ impl TryFrom<Row> for Conversation {
             status: row.status.parse()?,
             held_until: row.held_until.map(Timestamp::from),
             held_rule: row.held_rule,
+            blocked_at: row.blocked_at.map(Timestamp::from),
             created_at: row.created_at.into(),
             updated_at: row.updated_at.into(),
         })

@@ -3,7 +3,7 @@
 //! Receiving commits raw events, one row each, and nothing else; a job reads them later, in batches. So an
 //! acknowledged webhook is never lost, a repeated one is one row, and a slow chat delays no answer to a provider.
 
-use model::{Account, AccountId, Inbound, InboundEventId, InboundKind};
+use model::{Account, AccountId, Inbound, InboundEventId, InboundKind, MediaId};
 use serde_json::Value;
 use sqlx::FromRow;
 use sqlx::QueryBuilder;
@@ -22,6 +22,8 @@ statements! {
         ORDER BY id LIMIT $2";
     PROCESSED = "UPDATE inbound_events SET processed_at = $2, error = $3 WHERE id = $1";
 }
+
+pub(crate) const INSERT_INBOUND: &str = INSERT;
 
 /// An event as it came in.
 #[derive(Debug, Clone)]
@@ -51,12 +53,16 @@ pub struct Ingested {
 }
 
 /// What a batch of events amounted to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct IngestSummary {
     /// Messages that were new.
     pub messages: usize,
+    /// Files that came with them and are to be fetched.
+    pub media: Vec<MediaId>,
     /// Receipts, known or not.
     pub receipts: usize,
+    /// Edits, deletions, reactions and blocks, of messages known or not.
+    pub changes: usize,
     /// Things of no concern.
     pub ignored: usize,
     /// Events that could not be read.
@@ -116,7 +122,7 @@ impl Store {
         let mut reading = Reading::new(account, &self.ids, self.now());
         let stamp = reading.now.to_datetime();
         transaction!(self.db, tx => {
-            (*tx).lock(receipts_of(batch).map(|id| (account.id.0, id))).await?;
+            (*tx).lock(concerned_by(batch).map(|id| (account.id.0, id))).await?;
             for event in batch {
                 if let Ok(meaning) = &event.meaning {
                     for item in meaning {
@@ -126,6 +132,7 @@ impl Store {
                     reading.summary.unreadable += 1;
                 }
             }
+            (*tx).catch_up(&reading).await?;
             (*tx).touch(&reading).await?;
             if !batch.is_empty() {
                 let mut query = QueryBuilder::new("WITH v (id, error) AS (");
@@ -150,11 +157,14 @@ impl Store {
     }
 }
 
-/// The provider's ids that receipts of a batch are about.
-fn receipts_of(batch: &[Ingested]) -> impl Iterator<Item = &str> {
+/// The provider's ids of messages that a batch tells something about.
+fn concerned_by(batch: &[Ingested]) -> impl Iterator<Item = &str> {
     let meanings = batch.iter().filter_map(|event| event.meaning.as_ref().ok());
     meanings.flatten().filter_map(|item| match &item.kind {
         InboundKind::Receipt(receipt) => Some(receipt.provider_id.as_str()),
+        InboundKind::Edited { provider_id, .. }
+        | InboundKind::Deleted { provider_id }
+        | InboundKind::Reacted { provider_id, .. } => Some(provider_id.as_str()),
         _ => None,
     })
 }

@@ -1,13 +1,17 @@
-//! The send ledger's transaction: attempts opened, outcomes written, and what they mean for their messages.
+//! The send ledger's transaction: attempts opened, outcomes written, and what they mean for messages and actions.
 
-use model::{EventKind, Ids, Status, Timestamp};
+use std::collections::BTreeSet;
+
+use model::{EventKind, Ids, Status, Subject, Timestamp};
 use serde_json::json;
 use sqlx::QueryBuilder;
 use sqlx::types::Json;
 use uuid::Uuid;
 
 use crate::StoreError;
+use crate::actions::Actions as _;
 use crate::attempts::{Ended, NewAttempt, OutcomeKind};
+use crate::changes::{Changes as _, Known};
 use crate::db::{Db, statements, transaction};
 use crate::receipts::{self, Lock as _};
 
@@ -16,6 +20,10 @@ statements! {
         AND origin = 'channel' AND direction = 'outbound'";
     QUOTE_INSTEAD = "UPDATE messages SET reply_to = $2 WHERE conversation_id = $3 AND reply_to = $1";
     SHOW_INSTEAD = "UPDATE conversations SET last_message_id = $2 WHERE id = $3 AND last_message_id = $1";
+    ACT_INSTEAD = "UPDATE actions SET message_id = $2 WHERE conversation_id = $3 AND message_id = $1";
+    CHANGE_INSTEAD = "UPDATE messages SET content = CASE WHEN e.edited_at IS NULL THEN messages.content ELSE e.content END,
+        edited_at = e.edited_at, deleted_at = e.deleted_at, reactions = e.reactions FROM messages e
+        WHERE e.id = $1 AND messages.id = $2 AND messages.conversation_id = $3";
     DELETE_ECHO = "DELETE FROM messages WHERE id = $1";
 }
 
@@ -30,7 +38,14 @@ pub(crate) enum Fit {
     IdInAttemptOnly,
 }
 
-/// Everything in one transaction; gives the messages whose attempts were opened. No message may come twice.
+const OPEN_MESSAGES: &str =
+    ") UPDATE messages SET status = 'sending', updated_at = v.at FROM v WHERE messages.id = v.id
+    AND messages.revision = v.revision AND messages.status IN ('queued', 'sending') RETURNING messages.id";
+const OPEN_ACTIONS: &str =
+    ") UPDATE actions SET status = 'sending', updated_at = v.at FROM v WHERE actions.id = v.id
+    AND actions.status IN ('queued', 'sending') RETURNING actions.id";
+
+/// Everything in one transaction; gives the messages and actions whose attempts were opened. None may come twice.
 pub(crate) async fn commit(
     db: &Db,
     ids: &Ids,
@@ -47,32 +62,37 @@ pub(crate) async fn commit(
     }))
 }
 
-/// Writes the attempts of those messages that may still be sent. Writing one again changes nothing.
+/// Writes the attempts of those messages and actions that may still be called for. Writing one again changes nothing.
 macro_rules! open {
     ($tx:ident, $attempts:ident) => {{
-        let opened: Vec<Uuid> = if $attempts.is_empty() {
-            Vec::new()
-        } else {
-            let mut query = QueryBuilder::new("WITH v (message_id, at) AS (");
-            query.push_values($attempts, |mut row, attempt| {
-                row.push_bind(attempt.message_id.0)
+        let mut opened: Vec<Uuid> = Vec::new();
+        for (sql, of_actions) in [(OPEN_MESSAGES, false), (OPEN_ACTIONS, true)] {
+            let of_kind: Vec<&NewAttempt> = $attempts
+                .iter()
+                .filter(|attempt| matches!(attempt.subject, Subject::Action(_)) == of_actions)
+                .collect();
+            if of_kind.is_empty() {
+                continue;
+            }
+            let mut query = QueryBuilder::new("WITH v (id, revision, at) AS (");
+            query.push_values(of_kind, |mut row, attempt| {
+                row.push_bind(attempt.subject.id())
+                    .push_bind(attempt.revision)
                     .push_bind(attempt.started_at.to_datetime());
             });
-            query.push(
-                ") UPDATE messages SET status = 'sending', updated_at = v.at FROM v
-                WHERE messages.id = v.message_id AND messages.status IN ('queued', 'sending') RETURNING messages.id",
-            );
-            query.build_query_scalar().fetch_all(&mut *$tx).await?
-        };
-        let admitted = $attempts.iter().filter(|attempt| opened.contains(&attempt.message_id.0));
+            query.push(sql);
+            let ids: Vec<Uuid> = query.build_query_scalar().fetch_all(&mut *$tx).await?;
+            opened.extend(ids);
+        }
+        let admitted = $attempts.iter().filter(|attempt| opened.contains(&attempt.subject.id()));
         if !opened.is_empty() {
             let mut query = QueryBuilder::new(
-                "INSERT INTO attempts (id, message_id, n, workspace_id, account_id, conversation_id, worker, pace,
+                "INSERT INTO attempts (id, subject_id, n, workspace_id, account_id, conversation_id, worker, pace,
                 text_hash, granted_at, started_at, waits) ",
             );
             query.push_values(admitted, |mut row, attempt| {
                 row.push_bind(attempt.id.0)
-                    .push_bind(attempt.message_id.0)
+                    .push_bind(attempt.subject.id())
                     .push_bind(attempt.n)
                     .push_bind(attempt.workspace_id.0)
                     .push_bind(attempt.account_id.0)
@@ -92,11 +112,13 @@ macro_rules! open {
 }
 use open;
 
-/// Writes how calls ended: attempts, then the messages that this may still change, their events, and receipts that
-/// were faster than the answer they belong to.
+/// Writes how calls ended: attempts, then the messages and actions that this may still change, their events, and what was
+/// told of a message faster than the answer that it belongs to.
 macro_rules! end {
     ($tx:ident, $ids:ident, $ended:ident, $fit:ident) => {
-        let sent: Vec<&Ended> = $ended.iter().filter(|end| end.status == Status::Sent).collect();
+        let of_message = |end: &&Ended| matches!(end.subject, Subject::Message(_));
+        let sent: Vec<&Ended> =
+            $ended.iter().filter(of_message).filter(|end| end.status == Status::Sent).collect();
         (*$tx)
             .lock(
                 sent.iter()
@@ -118,13 +140,13 @@ macro_rules! end {
             AND (attempts.ended_at IS NULL OR v.outcome = 'accepted') RETURNING attempts.id",
         );
         let closed: Vec<Uuid> = query.build_query_scalar().fetch_all(&mut *$tx).await?;
-        // An attempt that somebody else ended says nothing about its message any more, unless it is a yes.
-        let telling: Vec<&Ended> = $ended
+        // An attempt that somebody else ended says nothing any more, unless it is a yes.
+        let (telling, of_actions): (Vec<&Ended>, Vec<&Ended>) = $ended
             .iter()
             .filter(|end| {
                 end.outcome == OutcomeKind::Accepted || end.attempt_id.is_none_or(|id| closed.contains(&id.0))
             })
-            .collect();
+            .partition(of_message);
         if $fit == Fit::EchoGivesWay {
             for end in &telling {
                 give_way!($tx, end);
@@ -133,14 +155,14 @@ macro_rules! end {
         if !telling.is_empty() {
             let changed = change!($tx, telling, $fit);
             let told: Vec<&&Ended> =
-                telling.iter().filter(|end| changed.contains(&end.message_id.0)).collect();
+                telling.iter().filter(|end| changed.contains(&end.subject.id())).collect();
             if !told.is_empty() {
                 tell!($tx, $ids, told);
             }
         }
         if !sent.is_empty() {
             let mut query = QueryBuilder::new("WITH v (account_id, chat, provider_id, at) AS (");
-            query.push_values(sent, |mut row, end| {
+            query.push_values(&sent, |mut row, end| {
                 row.push_bind(end.account_id.0)
                     .push_bind(end.chat.clone())
                     .push_bind(end.provider_id.clone())
@@ -155,6 +177,16 @@ macro_rules! end {
             for receipt in &early {
                 receipts::apply!($tx, $ids, receipt);
             }
+            let known: BTreeSet<Known<'_>> = sent
+                .iter()
+                .filter_map(|end| Some((end.account_id.0, end.chat.as_str(), end.provider_id.as_deref()?)))
+                .collect();
+            if let Some(now) = sent.iter().map(|end| end.at).max() {
+                (*$tx).apply_parked($ids, &known, now.to_datetime()).await?;
+            }
+        }
+        for end in of_actions {
+            (*$tx).end_action($ids, end).await?;
         }
     };
 }
@@ -165,14 +197,14 @@ macro_rules! give_way {
         let echo: Option<Uuid> = sqlx::query_scalar(ECHO)
             .bind($end.conversation_id.0)
             .bind(&$end.provider_id)
-            .bind($end.message_id.0)
+            .bind($end.subject.id())
             .fetch_optional(&mut *$tx)
             .await?;
         if let Some(echo) = echo {
-            for sql in [QUOTE_INSTEAD, SHOW_INSTEAD] {
+            for sql in [QUOTE_INSTEAD, SHOW_INSTEAD, ACT_INSTEAD, CHANGE_INSTEAD] {
                 sqlx::query(sql)
                     .bind(echo)
-                    .bind($end.message_id.0)
+                    .bind($end.subject.id())
                     .bind($end.conversation_id.0)
                     .execute(&mut *$tx)
                     .await?;
@@ -191,7 +223,7 @@ macro_rules! change {
         query.push_values(&$telling, |mut row, end| {
             let sent_at = (end.outcome == OutcomeKind::Accepted).then(|| end.at.to_datetime());
             let provider_id = end.provider_id.clone().filter(|_| $fit != Fit::IdInAttemptOnly);
-            row.push_bind(end.message_id.0)
+            row.push_bind(end.subject.id())
                 .push_bind(end.status.as_str())
                 .push_bind(end.reason.clone())
                 .push_bind(provider_id)
@@ -229,7 +261,7 @@ macro_rules! tell {
                 .push_bind(EventKind::MessageStatus.as_str())
                 .push_bind(end.account_id.0)
                 .push_bind(end.conversation_id.0)
-                .push_bind(end.message_id.0)
+                .push_bind(end.subject.id())
                 .push_bind("system")
                 .push_bind(end.client_id.clone())
                 .push_bind(Json(data))

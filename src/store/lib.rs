@@ -7,8 +7,10 @@
 mod accept;
 mod acceptance;
 mod accounts;
+mod actions;
 mod api_keys;
 mod attempts;
+mod changes;
 mod contacts;
 mod conversations;
 mod db;
@@ -21,8 +23,10 @@ mod joint;
 mod leases;
 mod ledger;
 mod lock;
+mod media;
 mod messages;
 mod nul;
+mod owners;
 mod page;
 mod pending;
 mod reading;
@@ -39,6 +43,7 @@ use model::{Clock, Ids, Timestamp};
 
 pub use accept::{Accepted, Created, Idempotency, NewMessage, Recipient};
 pub use accounts::{AccountChange, NewAccount};
+pub use actions::NewAction;
 pub use api_keys::{ApiKey, NewApiKey, SCOPES};
 pub use attempts::{Attempt, Ended, NewAttempt, OutcomeKind};
 pub use contacts::ContactFilter;
@@ -50,11 +55,13 @@ pub use events::Relayed;
 pub use inbound::{IngestSummary, Ingested, NewInboundEvent, PendingEvent};
 pub use leases::Lease;
 pub use lock::DataLock;
+pub use media::{Fetch, FileFacts, PendingMedia};
 pub use messages::MessageFilter;
+pub use owners::{Owned, Owner, Taken};
 pub use page::{Cursor, Page, PageRequest};
 pub use pending::{PendingSend, ScheduledSend};
 pub use secrets::{Sealer, SealerError};
-pub use sending::{OpenAttempt, PastAttempt, SendView};
+pub use sending::{OpenAttempt, PastAttempt, SendView, SignView};
 pub use upkeep::Purged;
 
 use db::Db;
@@ -96,6 +103,12 @@ impl Store {
         self.db.close().await;
     }
 
+    /// Keys for other uses than sealing, made of the encryption keys: the current one first. What is made with them ends
+    /// when a key is taken away.
+    pub fn derived_keys(&self, purpose: &str) -> Vec<[u8; 32]> {
+        self.sealer.derived_keys(purpose)
+    }
+
     fn now(&self) -> Timestamp {
         self.clock.now()
     }
@@ -111,7 +124,9 @@ pub fn statements() -> Vec<(&'static str, &'static str)> {
         accept::STATEMENTS,
         acceptance::STATEMENTS,
         accounts::STATEMENTS,
+        actions::STATEMENTS,
         api_keys::STATEMENTS,
+        changes::STATEMENTS,
         contacts::STATEMENTS,
         conversations::STATEMENTS,
         dead_jobs::STATEMENTS,
@@ -120,7 +135,9 @@ pub fn statements() -> Vec<(&'static str, &'static str)> {
         inbound::STATEMENTS,
         leases::STATEMENTS,
         ledger::STATEMENTS,
+        media::STATEMENTS,
         messages::STATEMENTS,
+        owners::STATEMENTS,
         pending::STATEMENTS,
         reading::STATEMENTS,
         receipts::STATEMENTS,

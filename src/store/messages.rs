@@ -11,6 +11,7 @@ use sqlx::types::chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::attempts::Attempt;
+use crate::changes::{self, Left};
 use crate::db::{read, statements, transaction};
 use crate::events::INSERT_EVENT;
 use crate::{Cursor, Page, PageRequest, Store, StoreError};
@@ -21,7 +22,8 @@ macro_rules! columns {
         crate::messages::columns!(
             $of: id workspace_id account_id conversation_id contact_id direction status reason purpose class seq origin
             actor client_id sender content thread reply_to provider_id inbound_event_id send_at queued_at
-            next_attempt_at sent_at delivered_at read_at provider_at shown_at created_at updated_at
+            next_attempt_at sent_at delivered_at read_at provider_at edited_at deleted_at reactions shown_at created_at
+            updated_at
         )
     };
     ($of:literal: $first:ident $($column:ident)*) => {
@@ -40,14 +42,15 @@ statements! {
         AND (m.shown_at, m.id) < ($3, $4) ORDER BY m.shown_at DESC, m.id DESC LIMIT $5");
     AFTER = concat!("SELECT ", columns!("m"), " FROM messages m WHERE m.workspace_id = $1 AND m.conversation_id = $2
         AND (m.shown_at, m.id) > ($3, $4) ORDER BY m.shown_at, m.id LIMIT $5");
-    ATTEMPTS = "SELECT id, n, worker, pace, granted_at, started_at, ended_at, outcome, error_code, error, provider_id,
-        waits FROM attempts WHERE message_id = $1 ORDER BY n";
+    ATTEMPTS = "SELECT t.id, x.id AS action_id, t.n, t.worker, t.pace, t.granted_at, t.started_at, t.ended_at, t.outcome,
+        t.error_code, t.error, t.provider_id, t.waits FROM attempts t LEFT JOIN actions x ON x.id = t.subject_id
+        WHERE t.subject_id = $1 OR t.subject_id IN (SELECT a.id FROM actions a WHERE a.message_id = $1) ORDER BY t.id";
     HISTORY = "SELECT kind, actor, data, created_at FROM events WHERE workspace_id = $1 AND message_id = $2
-        ORDER BY id";
+        ORDER BY n";
     CANCEL = concat!("UPDATE messages SET status = 'canceled', updated_at = $3
         WHERE workspace_id = $1 AND id = $2 AND status IN ('scheduled', 'queued') RETURNING ", columns!("messages"));
     RETRY = concat!("UPDATE messages SET status = 'queued', reason = NULL, next_attempt_at = NULL, updated_at = $3,
-        forgiven = (SELECT COALESCE(max(t.n), 0) FROM attempts t WHERE t.message_id = messages.id)
+        forgiven = (SELECT COALESCE(max(t.n), 0) FROM attempts t WHERE t.subject_id = messages.id)
         WHERE workspace_id = $1 AND id = $2 AND status IN ('failed', 'unknown') AND direction = 'outbound'
         AND seq IS NOT NULL RETURNING ", columns!("messages"));
     RESOLVE = concat!("UPDATE messages SET status = $3, reason = 'resolved by a person', updated_at = $4,
@@ -100,6 +103,9 @@ pub(crate) struct MessageRow {
     delivered_at: Option<DateTime<Utc>>,
     read_at: Option<DateTime<Utc>>,
     provider_at: Option<DateTime<Utc>>,
+    edited_at: Option<DateTime<Utc>>,
+    deleted_at: Option<DateTime<Utc>>,
+    reactions: Option<Json<Vec<Left>>>,
     shown_at: DateTime<Utc>,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
@@ -144,6 +150,9 @@ impl TryFrom<MessageRow> for Message {
             delivered_at: row.delivered_at.map(Timestamp::from),
             read_at: row.read_at.map(Timestamp::from),
             provider_at: row.provider_at.map(Timestamp::from),
+            edited_at: row.edited_at.map(Timestamp::from),
+            deleted_at: row.deleted_at.map(Timestamp::from),
+            reactions: changes::reactions(row.reactions),
             created_at: row.created_at.into(),
             updated_at: row.updated_at.into(),
         })
@@ -207,7 +216,7 @@ impl Store {
         page_of(rows, page)
     }
 
-    /// A message's attempts, oldest first.
+    /// The attempts of a message and of the actions on it, oldest first.
     pub async fn attempts(&self, id: MessageId) -> Result<Vec<Attempt>, StoreError> {
         let rows: Vec<crate::attempts::AttemptRow> =
             read!(self.db, conn => sqlx::query_as(ATTEMPTS).bind(id.0).fetch_all(conn).await)?;
@@ -335,13 +344,11 @@ impl Store {
             }
             row
         });
-        match row {
-            Some(row) => row.try_into(),
-            None => {
-                let message = self.message(workspace, id).await?;
-                Err(StoreError::Conflict(format!("the message is {}: {otherwise}", message.status)))
-            }
+        if let Some(row) = row {
+            return row.try_into();
         }
+        let message = self.message(workspace, id).await?;
+        Err(StoreError::Conflict(format!("the message is {}: {otherwise}", message.status)))
     }
 }
 

@@ -1,6 +1,6 @@
 //! What is still to be done, from rows alone: what recovery and the sweep push again.
 
-use model::{AccountId, Class, ConversationId, EventKind, MessageId, Timestamp, WorkspaceId};
+use model::{AccountId, Class, ConversationId, EventKind, MessageId, Subject, Timestamp, WorkspaceId};
 use serde_json::json;
 use sqlx::FromRow;
 use sqlx::types::Json;
@@ -11,29 +11,68 @@ use crate::db::{read, statements, transaction};
 use crate::events::INSERT_EVENT;
 use crate::{Store, StoreError};
 
+/// Unfinished rows of a table as the queue needs to know them.
+macro_rules! unfinished {
+    ($subject:literal, $table:literal, $where:literal) => {
+        concat!(
+            "SELECT '",
+            $subject,
+            "' AS subject, m.id, m.account_id, a.channel, m.conversation_id, m.class, m.seq,
+            COALESCE(m.next_attempt_at, m.queued_at) AS ready_at
+            FROM ",
+            $table,
+            " m JOIN accounts a ON a.id = m.account_id
+            WHERE m.status IN ('queued', 'sending') AND ",
+            $where
+        )
+    };
+}
+
+/// Of messages and of actions, each in the order of making; the first so many of both together.
+macro_rules! both {
+    ($where:literal, $most:literal) => {
+        concat!(
+            "SELECT * FROM (",
+            unfinished!("message", "messages", $where),
+            " ORDER BY m.id LIMIT ",
+            $most,
+            ") AS messages_part UNION ALL SELECT * FROM (",
+            unfinished!("action", "actions", $where),
+            " ORDER BY m.id LIMIT ",
+            $most,
+            ") AS actions_part ORDER BY 2 LIMIT ",
+            $most
+        )
+    };
+}
+
+/// How many unfinished rows of a table stand before one.
+macro_rules! ahead {
+    ($table:literal) => {
+        concat!(
+            "SELECT count(*) FROM (SELECT 1 FROM ",
+            $table,
+            " m WHERE m.account_id = $1
+            AND m.status IN ('queued', 'sending') AND m.class = $2 AND m.id < $3 LIMIT 10000) AS ahead"
+        )
+    };
+}
+
 statements! {
-    OF_CLASS = "SELECT m.id, m.account_id, a.channel, m.conversation_id, m.class, m.seq,
-        COALESCE(m.next_attempt_at, m.queued_at) AS ready_at
-        FROM messages m JOIN accounts a ON a.id = m.account_id
-        WHERE m.status IN ('queued', 'sending') AND m.class = $1 AND m.id > $2 ORDER BY m.id LIMIT $3";
-    HEADS = "SELECT m.id, m.account_id, a.channel, m.conversation_id, m.class, m.seq,
-        COALESCE(m.next_attempt_at, m.queued_at) AS ready_at
-        FROM messages m JOIN accounts a ON a.id = m.account_id
-        WHERE m.status IN ('queued', 'sending') AND m.class = $1 AND m.id > $2
-        AND COALESCE(m.next_attempt_at, m.queued_at) <= $3
+    OF_CLASS = both!("m.class = $1 AND m.id > $2", "$3");
+    HEADS = both!("m.class = $1 AND m.id > $2 AND COALESCE(m.next_attempt_at, m.queued_at) <= $3
         AND NOT EXISTS (SELECT 1 FROM messages e WHERE e.conversation_id = m.conversation_id AND e.class = m.class
             AND e.status IN ('queued', 'sending') AND e.seq < m.seq)
-        ORDER BY m.id LIMIT $4";
+        AND NOT EXISTS (SELECT 1 FROM actions e WHERE e.conversation_id = m.conversation_id AND e.class = m.class
+            AND e.status IN ('queued', 'sending') AND e.seq < m.seq)", "$4");
     SCHEDULED = "SELECT id, account_id, conversation_id, send_at FROM messages
         WHERE status = 'scheduled' AND send_at <= $1 ORDER BY send_at LIMIT $2";
-    ONE = "SELECT m.id, m.account_id, a.channel, m.conversation_id, m.class, m.seq,
-        COALESCE(m.next_attempt_at, m.queued_at) AS ready_at
-        FROM messages m JOIN accounts a ON a.id = m.account_id
-        WHERE m.status IN ('queued', 'sending') AND m.id = $1";
+    MESSAGE = unfinished!("message", "messages", "m.id = $1");
+    ACTION = unfinished!("action", "actions", "m.id = $1");
     RELEASE = "UPDATE messages SET status = 'queued', queued_at = $2, updated_at = $2
         WHERE id = $1 AND status = 'scheduled' RETURNING workspace_id, account_id, conversation_id, actor, client_id";
-    AHEAD = "SELECT count(*) FROM (SELECT 1 FROM messages m WHERE m.account_id = $1
-        AND m.status IN ('queued', 'sending') AND m.class = $2 AND m.id < $3 LIMIT 10000) AS ahead";
+    MESSAGES_AHEAD = ahead!("messages");
+    ACTIONS_AHEAD = ahead!("actions");
     NEXT_SEQ = "UPDATE conversations SET next_seq = next_seq + 1,
         last_message_id = CASE WHEN last_message_at IS NULL OR last_message_at <= $3 THEN $2 ELSE last_message_id END,
         last_message_at = CASE WHEN last_message_at IS NULL OR last_message_at <= $3 THEN $3 ELSE last_message_at END,
@@ -44,11 +83,11 @@ statements! {
     WITH_EVENTS = "SELECT DISTINCT workspace_id FROM events WHERE seq IS NULL AND created_at <= $1 LIMIT $2";
 }
 
-/// A message that waits to be sent, as the queue needs to know it.
+/// A message that waits to be sent or an action that waits to be performed, as the queue needs to know it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PendingSend {
-    /// The message.
-    pub message_id: MessageId,
+    /// Which one.
+    pub subject: Subject,
     /// Its lane.
     pub account_id: AccountId,
     /// The account's channel.
@@ -78,6 +117,7 @@ pub struct ScheduledSend {
 
 #[derive(FromRow)]
 struct Row {
+    subject: String,
     id: Uuid,
     account_id: Uuid,
     channel: String,
@@ -109,7 +149,11 @@ impl TryFrom<Row> for PendingSend {
 
     fn try_from(row: Row) -> Result<Self, StoreError> {
         Ok(Self {
-            message_id: row.id.into(),
+            subject: if row.subject == "action" {
+                Subject::Action(row.id.into())
+            } else {
+                Subject::Message(row.id.into())
+            },
             account_id: row.account_id.into(),
             channel: row.channel,
             conversation_id: row.conversation_id.into(),
@@ -125,10 +169,10 @@ impl Store {
     pub async fn unfinished_sends(
         &self,
         class: Class,
-        after: Option<MessageId>,
+        after: Option<Subject>,
         most: u32,
     ) -> Result<Vec<PendingSend>, StoreError> {
-        let after = after.map_or(Uuid::nil(), |id| id.0);
+        let after = after.map_or(Uuid::nil(), Subject::id);
         let rows: Vec<Row> = read!(self.db, conn => sqlx::query_as(OF_CLASS)
             .bind(class.as_str()).bind(after).bind(i64::from(most)).fetch_all(conn).await)?;
         rows.into_iter().map(PendingSend::try_from).collect()
@@ -140,10 +184,10 @@ impl Store {
         &self,
         class: Class,
         due: Timestamp,
-        after: Option<MessageId>,
+        after: Option<Subject>,
         most: u32,
     ) -> Result<Vec<PendingSend>, StoreError> {
-        let after = after.map_or(Uuid::nil(), |id| id.0);
+        let after = after.map_or(Uuid::nil(), Subject::id);
         let rows: Vec<Row> = read!(self.db, conn => sqlx::query_as(HEADS)
             .bind(class.as_str())
             .bind(after)
@@ -153,22 +197,28 @@ impl Store {
         rows.into_iter().map(PendingSend::try_from).collect()
     }
 
-    /// One message as the queue needs to know it; none when it does not wait.
-    pub async fn pending_send(&self, id: MessageId) -> Result<Option<PendingSend>, StoreError> {
+    /// One message or action as the queue needs to know it; none when it does not wait.
+    pub async fn pending_send(&self, subject: Subject) -> Result<Option<PendingSend>, StoreError> {
+        let sql = match subject {
+            Subject::Message(_) => MESSAGE,
+            Subject::Action(_) => ACTION,
+        };
         let row: Option<Row> =
-            read!(self.db, conn => sqlx::query_as(ONE).bind(id.0).fetch_optional(conn).await)?;
+            read!(self.db, conn => sqlx::query_as(sql).bind(subject.id()).fetch_optional(conn).await)?;
         row.map(PendingSend::try_from).transpose()
     }
 
-    /// How many unfinished messages of the account go before this one, if nothing holds them: those of higher classes
+    /// How many unfinished messages and actions of the account go before this one, if nothing holds them: those of higher classes
     /// and the earlier ones of its own. Counts 10,000 of each class at most.
     pub async fn sends_ahead(&self, message: &model::Message) -> Result<u32, StoreError> {
         let mut ahead = 0;
         for class in Class::ALL.iter().filter(|class| class.rank() <= message.class.rank()) {
             let before = if *class == message.class { message.id.0 } else { Uuid::max() };
-            let count: i64 = read!(self.db, conn => sqlx::query_scalar(AHEAD)
-                .bind(message.account_id.0).bind(class.as_str()).bind(before).fetch_one(conn).await)?;
-            ahead += u32::try_from(count).unwrap_or(u32::MAX);
+            for sql in [MESSAGES_AHEAD, ACTIONS_AHEAD] {
+                let count: i64 = read!(self.db, conn => sqlx::query_scalar(sql)
+                    .bind(message.account_id.0).bind(class.as_str()).bind(before).fetch_one(conn).await)?;
+                ahead += u32::try_from(count).unwrap_or(u32::MAX);
+            }
         }
         Ok(ahead)
     }

@@ -1,10 +1,10 @@
 //! What one thing that a provider told becomes, within the transaction of its batch.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use model::{
     Account, Content, ContentKind, ConversationKind, Direction, EventKind, Ids, Inbound, InboundEventId,
-    InboundKind, MessageId, Origin, Purpose, Receipt, Status, Timestamp, WorkspaceId,
+    InboundKind, MessageId, Origin, Purpose, Reaction, Receipt, Status, Timestamp, WorkspaceId,
 };
 use serde_json::{Value, json};
 use sqlx::types::Json;
@@ -12,11 +12,13 @@ use sqlx::types::chrono::{DateTime, Utc};
 use sqlx::{FromRow, PgConnection, SqliteConnection};
 use uuid::Uuid;
 
+use crate::changes::{Changes as _, Known, What};
 use crate::db::statements;
 use crate::ensure::{self, ensure_contact};
 use crate::events::INSERT_EVENT;
+use crate::media;
 use crate::receipts::{self, INSERT_RECEIPT};
-use crate::{IngestSummary, StoreError};
+use crate::{IngestSummary, StoreError, changes};
 
 statements! {
     CONVERSATION_AT = "SELECT id, contact_id FROM conversations WHERE account_id = $1 AND address = $2";
@@ -24,10 +26,10 @@ statements! {
     INSERT_MESSAGE = "INSERT INTO messages
         (id, workspace_id, account_id, conversation_id, contact_id, direction, status, purpose, class, origin, actor,
         sender, content, thread, reply_to, provider_id, inbound_event_id, sent_at, provider_at, shown_at, created_at,
-        updated_at, forgiven)
+        updated_at, forgiven, revision)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,
         (SELECT q.id FROM messages q WHERE q.conversation_id = $4 AND q.provider_id = $15), $16, $17, $18, $19, $19,
-        $20, $20, 0)
+        $20, $20, 0, 0)
         ON CONFLICT (conversation_id, provider_id) WHERE provider_id IS NOT NULL DO NOTHING";
     RECEIVED_AT = "SELECT received_at FROM inbound_events WHERE id = $1";
     TOUCH = "UPDATE conversations SET unread_count = unread_count + $2,
@@ -38,6 +40,11 @@ statements! {
         status = CASE WHEN $2 > 0 THEN 'open' ELSE status END, updated_at = $5 WHERE id = $1";
     MOVE_CHAT = "UPDATE conversations SET address = $3, updated_at = $4 WHERE account_id = $1 AND address = $2
         AND NOT EXISTS (SELECT 1 FROM conversations x WHERE x.account_id = $1 AND x.address = $3)";
+    /// The newest of both words stands, in whatever order they come.
+    BLOCK = "UPDATE conversations SET blocked_at = $3, updated_at = $4 WHERE account_id = $1 AND address = $2
+        AND (blocked_at IS NULL OR blocked_at < $3) RETURNING id";
+    UNBLOCK = "UPDATE conversations SET unblocked_at = $3, updated_at = $4 WHERE account_id = $1 AND address = $2
+        AND (unblocked_at IS NULL OR unblocked_at < $3) RETURNING id";
 }
 
 /// A batch while it is read.
@@ -47,6 +54,8 @@ pub(crate) struct Reading<'a> {
     pub(crate) now: Timestamp,
     pub(crate) summary: IngestSummary,
     chats: HashMap<String, Chat>,
+    /// The messages that were new: what was told of them before waits for them.
+    arrived: BTreeSet<(String, String)>,
     /// In one order everywhere, so that no two transactions wait for each other.
     touched: BTreeMap<Uuid, Touched>,
 }
@@ -84,13 +93,22 @@ impl<'a> Reading<'a> {
             now,
             summary: IngestSummary::default(),
             chats: HashMap::new(),
+            arrived: BTreeSet::new(),
             touched: BTreeMap::new(),
         }
+    }
+
+    /// Who reacted. Where the provider does not say it is the other side.
+    fn by(&self, item: &Inbound) -> String {
+        let address = item.from.as_ref().map_or(&item.chat, |from| &from.address);
+        let me = self.account.external_id.as_ref() == Some(address);
+        if me { Reaction::ME.to_owned() } else { address.clone() }
     }
 
     /// A new message of a conversation: it may be its last, and count as unread.
     fn add(&mut self, chat: Uuid, message: Uuid, told: &Told<'_>) {
         self.summary.messages += 1;
+        self.arrived.insert((told.item.chat.clone(), told.provider_id.to_owned()));
         let first = Touched { unread: 0, inbound_at: None, at: told.at, last: message };
         let place = self.touched.entry(chat).or_insert(first);
         if !told.echo {
@@ -122,6 +140,25 @@ pub(crate) trait Read {
         reading: &Reading<'_>,
         item: &Inbound,
         receipt: &Receipt,
+        at: DateTime<Utc>,
+    ) -> Result<(), StoreError>;
+    /// Does to a message what was told of it, now or when it comes.
+    async fn change(
+        &mut self,
+        reading: &mut Reading<'_>,
+        item: &Inbound,
+        provider_id: &str,
+        what: What,
+        at: DateTime<Utc>,
+    ) -> Result<(), StoreError>;
+    /// Does to the messages that were new what was told of them before.
+    async fn catch_up(&mut self, reading: &Reading<'_>) -> Result<(), StoreError>;
+    /// Remembers that a contact blocked the account, or lifted that.
+    async fn blocked(
+        &mut self,
+        reading: &mut Reading<'_>,
+        item: &Inbound,
+        blocked: bool,
         at: DateTime<Utc>,
     ) -> Result<(), StoreError>;
     /// Writes what the batch changed about its conversations.
@@ -168,11 +205,20 @@ macro_rules! read_on {
                             .execute(&mut *self)
                             .await?;
                     }
-                    InboundKind::Edited { .. }
-                    | InboundKind::Deleted { .. }
-                    | InboundKind::Reacted { .. }
-                    | InboundKind::ContactBlocked { .. }
-                    | InboundKind::Ignored { .. } => reading.summary.ignored += 1,
+                    InboundKind::Edited { provider_id, content } => {
+                        self.change(reading, item, provider_id, What::Edited(json!(content)), at).await?;
+                    }
+                    InboundKind::Deleted { provider_id } => {
+                        self.change(reading, item, provider_id, What::Deleted, at).await?;
+                    }
+                    InboundKind::Reacted { provider_id, emoji } => {
+                        let what = What::Reacted { by: reading.by(item), emoji: emoji.clone() };
+                        self.change(reading, item, provider_id, what, at).await?;
+                    }
+                    InboundKind::ContactBlocked { blocked } => {
+                        self.blocked(reading, item, *blocked, at).await?;
+                    }
+                    InboundKind::Ignored { .. } => reading.summary.ignored += 1,
                 }
                 Ok(())
             }
@@ -244,6 +290,7 @@ macro_rules! read_on {
                 let chat = self.chat(reading, told).await?;
                 let (account, now) = (reading.account, reading.now);
                 let id = reading.ids.uuid(now);
+                let (content, file) = media::attach(reading.ids, now, told.content);
                 let (direction, status, actor) = if told.echo {
                     (Direction::Outbound, Status::Sent, "channel")
                 } else {
@@ -262,7 +309,7 @@ macro_rules! read_on {
                     .bind(Origin::Channel.as_str())
                     .bind(actor)
                     .bind(told.item.from.as_ref().map(|from| from.address.clone()))
-                    .bind(Json(told.content))
+                    .bind(Json(&*content))
                     .bind(&told.item.thread)
                     .bind(told.reply_to)
                     .bind(told.provider_id)
@@ -277,6 +324,11 @@ macro_rules! read_on {
                     return Ok(());
                 }
                 reading.add(chat.id, id, told);
+                if let Some(file) = file {
+                    let (workspace, now) = (account.workspace_id.0, now.to_datetime());
+                    media::receive!(self, file, workspace, account.id.0, id, content, now);
+                    reading.summary.media.push(file.into());
+                }
                 sqlx::query(INSERT_EVENT)
                     .bind(reading.ids.uuid(now))
                     .bind(account.workspace_id.0)
@@ -290,7 +342,7 @@ macro_rules! read_on {
                     .bind(Json(received(
                         account.workspace_id,
                         id.into(),
-                        told.content,
+                        &content,
                         told.item,
                         told.at.into(),
                     )))
@@ -326,6 +378,66 @@ macro_rules! read_on {
                     .execute(&mut *self)
                     .await?;
                 receipts::apply!(self, reading.ids, &row);
+                Ok(())
+            }
+
+            async fn change(
+                &mut self,
+                reading: &mut Reading<'_>,
+                item: &Inbound,
+                provider_id: &str,
+                what: What,
+                at: DateTime<Utc>,
+            ) -> Result<(), StoreError> {
+                reading.summary.changes += 1;
+                let now = reading.now.to_datetime();
+                let told = changes::Told { what, at, now, actor: "contact".to_owned() };
+                let known: Known<'_> = (reading.account.id.0, &item.chat, provider_id);
+                self.apply_or_park(reading.ids, known, &told).await
+            }
+
+            async fn catch_up(&mut self, reading: &Reading<'_>) -> Result<(), StoreError> {
+                let account = reading.account.id.0;
+                let known: BTreeSet<Known<'_>> =
+                    reading.arrived.iter().map(|(chat, id)| (account, chat.as_str(), id.as_str())).collect();
+                self.apply_parked(reading.ids, &known, reading.now.to_datetime()).await
+            }
+
+            async fn blocked(
+                &mut self,
+                reading: &mut Reading<'_>,
+                item: &Inbound,
+                blocked: bool,
+                at: DateTime<Utc>,
+            ) -> Result<(), StoreError> {
+                let now = reading.now.to_datetime();
+                let sql = if blocked { BLOCK } else { UNBLOCK };
+                let changed: Option<Uuid> = sqlx::query_scalar(sql)
+                    .bind(reading.account.id.0)
+                    .bind(&item.chat)
+                    .bind(at)
+                    .bind(now)
+                    .fetch_optional(&mut *self)
+                    .await?;
+                let Some(chat) = changed else {
+                    reading.summary.ignored += 1;
+                    return Ok(());
+                };
+                reading.summary.changes += 1;
+                sqlx::query(INSERT_EVENT)
+                    .bind(reading.ids.uuid(reading.now))
+                    .bind(reading.account.workspace_id.0)
+                    .bind(EventKind::ConversationBlocked.as_str())
+                    .bind(Some(reading.account.id.0))
+                    .bind(Some(chat))
+                    .bind(None::<Uuid>)
+                    .bind("contact")
+                    .bind(None::<String>)
+                    .bind(None::<String>)
+                    .bind(Json(json!({"blocked": blocked, "at": Timestamp::from(at)})))
+                    .bind(now)
+                    .execute(&mut *self)
+                    .await?;
                 Ok(())
             }
 

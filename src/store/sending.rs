@@ -1,8 +1,11 @@
-//! What a worker reads before it sends: the message, its account and its conversation as they are now.
+//! What a worker reads before it sends: the message or action, its account and its conversation as they are now.
 
 use std::collections::BTreeMap;
 
-use model::{Account, AccountId, AttemptId, ConversationKind, Message, MessageId, Timestamp, WorkerId};
+use model::{
+    Account, AccountId, Action, AttemptId, ConversationId, ConversationKind, Message, Subject, Timestamp,
+    WorkerId,
+};
 use sqlx::FromRow;
 use sqlx::types::chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -11,32 +14,58 @@ use crate::db::{read, statements};
 use crate::messages::MessageRow;
 use crate::{Store, StoreError};
 
+/// What is read of a send: `$subject` is the table's short name for what is sent, `$forgiven` the attempt up to which
+/// failures do not count.
+macro_rules! load {
+    ($from:literal, $subject:literal, $forgiven:literal) => {
+        concat!(
+            "SELECT ", crate::messages::columns!("m"), ", m.revision,
+            c.address AS chat, c.kind AS chat_kind, c.last_inbound_at AS chat_inbound_at,
+            c.held_until AS chat_held_until, c.held_rule AS chat_held_rule,
+            CASE WHEN (c.unblocked_at IS NULL OR c.unblocked_at < c.blocked_at)
+                AND (c.last_inbound_at IS NULL OR c.last_inbound_at < c.blocked_at) THEN c.blocked_at END AS blocked_at,
+            (SELECT q.provider_id FROM messages q WHERE q.id = m.reply_to) AS quoted,
+            (SELECT e.id FROM messages e WHERE e.conversation_id = ", $subject, ".conversation_id AND e.class = ",
+            $subject, ".class AND e.status IN ('queued', 'sending') AND e.seq < ", $subject,
+            ".seq ORDER BY e.seq LIMIT 1) AS earlier_message,
+            (SELECT e.id FROM actions e WHERE e.conversation_id = ", $subject, ".conversation_id AND e.class = ",
+            $subject, ".class AND e.status IN ('queued', 'sending') AND e.seq < ", $subject,
+            ".seq ORDER BY e.seq LIMIT 1) AS earlier_action,
+            t.id AS attempt_id, t.n AS attempt_n, t.worker AS attempt_worker, t.started_at AS attempt_started_at,
+            t.ended_at AS attempt_ended_at,
+            (SELECT count(*) FROM attempts l WHERE l.subject_id = ", $subject, ".id AND l.n > ", $forgiven,
+            " AND l.outcome = 'lost') AS lost,
+            (SELECT count(*) FROM attempts f WHERE f.subject_id = ", $subject, ".id AND f.n > ", $forgiven,
+            " AND f.outcome IN ('retry', 'ambiguous')) AS failures
+            FROM ", $from, " JOIN conversations c ON c.id = m.conversation_id
+            LEFT JOIN attempts t ON t.subject_id = ", $subject, ".id
+                AND t.n = (SELECT max(x.n) FROM attempts x WHERE x.subject_id = ", $subject, ".id)
+            WHERE ", $subject, ".id = $1"
+        )
+    };
+}
+
 statements! {
-    LOAD = concat!("SELECT ", crate::messages::columns!("m"), ",
-        c.address AS chat, c.kind AS chat_kind, c.last_inbound_at AS chat_inbound_at, c.held_until AS chat_held_until,
-        c.held_rule AS chat_held_rule,
-        (SELECT q.provider_id FROM messages q WHERE q.id = m.reply_to) AS quoted,
-        (SELECT e.id FROM messages e WHERE e.conversation_id = m.conversation_id AND e.class = m.class
-            AND e.status IN ('queued', 'sending') AND e.seq < m.seq ORDER BY e.seq LIMIT 1) AS earlier,
-        t.id AS attempt_id, t.n AS attempt_n, t.worker AS attempt_worker, t.started_at AS attempt_started_at,
-        t.ended_at AS attempt_ended_at,
-        (SELECT count(*) FROM attempts l WHERE l.message_id = m.id AND l.n > m.forgiven AND l.outcome = 'lost')
-            AS lost,
-        (SELECT count(*) FROM attempts f WHERE f.message_id = m.id AND f.n > m.forgiven AND f.outcome IN ('retry', 'ambiguous')) AS failures
-        FROM messages m JOIN conversations c ON c.id = m.conversation_id
-        LEFT JOIN attempts t ON t.message_id = m.id
-            AND t.n = (SELECT max(x.n) FROM attempts x WHERE x.message_id = m.id)
-        WHERE m.id = $1");
+    LOAD = load!("messages m", "m", "m.forgiven");
+    LOAD_ACTION = load!("actions s JOIN messages m ON m.id = s.message_id", "s", "0");
+    SIGN = "SELECT c.account_id, c.address AS chat, (SELECT m.provider_id FROM messages m
+            WHERE m.conversation_id = c.id AND m.direction = 'inbound' AND m.provider_id IS NOT NULL
+            ORDER BY m.shown_at DESC, m.id DESC LIMIT 1) AS last_inbound
+        FROM conversations c WHERE c.id = $1";
     PAST = "SELECT t.conversation_id, c.kind AS chat_kind, t.worker, t.started_at, t.ended_at, t.pace
         FROM attempts t JOIN conversations c ON c.id = t.conversation_id
         WHERE t.account_id = $1 AND t.started_at >= $2 ORDER BY t.started_at DESC LIMIT 20000";
 }
 
-/// A message and everything that decides whether and how it is sent now.
+/// A message or an action, and everything that decides whether and how it is sent now.
 #[derive(Debug, Clone)]
 pub struct SendView {
-    /// The message.
+    /// The message; of an action, the one that it is done to.
     pub message: Message,
+    /// The message's revision.
+    pub revision: i64,
+    /// The action; none where the message itself is sent.
+    pub action: Option<Action>,
     /// Its account.
     pub account: Account,
     /// The account's secrets, by name.
@@ -49,10 +78,12 @@ pub struct SendView {
     pub last_inbound_at: Option<Timestamp>,
     /// The recipient waits until then by the provider's word, and by which rule.
     pub held: Option<(Timestamp, String)>,
+    /// The contact takes nothing from the account.
+    pub is_blocked: bool,
     /// The provider's id of the message it answers.
     pub quoted: Option<String>,
-    /// An unfinished message of the same conversation and class that goes first.
-    pub earlier: Option<MessageId>,
+    /// An unfinished message or action of the same conversation and class that goes first.
+    pub earlier: Option<Subject>,
     /// How many calls were made for it.
     pub attempts: i64,
     /// How many of those had no end, since a person last asked for it.
@@ -61,6 +92,26 @@ pub struct SendView {
     pub failures: i64,
     /// A call that has no end yet.
     pub open: Option<OpenAttempt>,
+}
+
+impl SendView {
+    /// What is sent.
+    pub fn subject(&self) -> Subject {
+        self.action.as_ref().map_or(Subject::Message(self.message.id), |action| Subject::Action(action.id))
+    }
+
+    /// Whether it still waits to be sent.
+    pub fn is_unfinished(&self) -> bool {
+        match &self.action {
+            Some(action) => !action.status.is_final(),
+            None => !self.message.status.is_final() && self.message.seq.is_some(),
+        }
+    }
+
+    /// It is not tried again before then.
+    pub fn next_attempt_at(&self) -> Option<Timestamp> {
+        self.action.as_ref().map_or(self.message.next_attempt_at, |action| action.next_attempt_at)
+    }
 }
 
 /// A call that has no end yet.
@@ -72,6 +123,19 @@ pub struct OpenAttempt {
     pub worker: WorkerId,
     /// When.
     pub started_at: Timestamp,
+}
+
+/// A conversation to which a sign of reading or typing is to be shown.
+#[derive(Debug, Clone)]
+pub struct SignView {
+    /// Its account.
+    pub account: Account,
+    /// The account's secrets, by name.
+    pub credentials: BTreeMap<String, String>,
+    /// The provider's id of the chat.
+    pub chat: String,
+    /// The provider's id of the newest message of the other side.
+    pub last_inbound: Option<String>,
 }
 
 /// A call in the past, as pacing counts it.
@@ -95,13 +159,16 @@ pub struct PastAttempt {
 struct Row {
     #[sqlx(flatten)]
     message: MessageRow,
+    revision: i64,
     chat: String,
     chat_kind: String,
     chat_inbound_at: Option<DateTime<Utc>>,
     chat_held_until: Option<DateTime<Utc>>,
     chat_held_rule: Option<String>,
+    blocked_at: Option<DateTime<Utc>>,
     quoted: Option<String>,
-    earlier: Option<Uuid>,
+    earlier_message: Option<Uuid>,
+    earlier_action: Option<Uuid>,
     attempt_id: Option<Uuid>,
     attempt_n: Option<i64>,
     attempt_worker: Option<Uuid>,
@@ -109,6 +176,13 @@ struct Row {
     attempt_ended_at: Option<DateTime<Utc>>,
     lost: i64,
     failures: i64,
+}
+
+#[derive(FromRow)]
+struct SignRow {
+    account_id: Uuid,
+    chat: String,
+    last_inbound: Option<String>,
 }
 
 #[derive(FromRow)]
@@ -122,10 +196,20 @@ struct PastRow {
 }
 
 impl Store {
-    /// Loads what a send needs; none when the message or its account is gone.
-    pub async fn load_send(&self, id: MessageId) -> Result<Option<SendView>, StoreError> {
+    /// Loads what a send needs; none when the message, the action or the account is gone.
+    pub async fn load_send(&self, subject: Subject) -> Result<Option<SendView>, StoreError> {
+        let (sql, action) = match subject {
+            Subject::Message(_) => (LOAD, None),
+            Subject::Action(id) => {
+                let action = self.action(id).await?;
+                if action.is_none() {
+                    return Ok(None);
+                }
+                (LOAD_ACTION, action)
+            }
+        };
         let row: Option<Row> =
-            read!(self.db, conn => sqlx::query_as(LOAD).bind(id.0).fetch_optional(conn).await)?;
+            read!(self.db, conn => sqlx::query_as(sql).bind(subject.id()).fetch_optional(conn).await)?;
         let Some(row) = row else { return Ok(None) };
         let message = Message::try_from(row.message)?;
         let Some((account, credentials)) = self.login(message.account_id).await? else {
@@ -139,6 +223,8 @@ impl Store {
         };
         Ok(Some(SendView {
             message,
+            revision: row.revision,
+            action,
             account,
             credentials,
             chat: row.chat,
@@ -147,12 +233,28 @@ impl Store {
             held: row
                 .chat_held_until
                 .map(|until| (until.into(), row.chat_held_rule.unwrap_or_else(|| "provider".to_owned()))),
+            is_blocked: row.blocked_at.is_some(),
             quoted: row.quoted,
-            earlier: row.earlier.map(Into::into),
+            earlier: (row.earlier_message.map(|id| Subject::Message(id.into())))
+                .or(row.earlier_action.map(|id| Subject::Action(id.into()))),
             attempts: row.attempt_n.unwrap_or(0),
             lost: row.lost,
             failures: row.failures,
             open,
+        }))
+    }
+
+    /// Loads what a sign needs; none when the conversation or its account is gone.
+    pub async fn load_sign(&self, id: ConversationId) -> Result<Option<SignView>, StoreError> {
+        let row: Option<SignRow> =
+            read!(self.db, conn => sqlx::query_as(SIGN).bind(id.0).fetch_optional(conn).await)?;
+        let Some(row) = row else { return Ok(None) };
+        let login = self.login(row.account_id.into()).await?;
+        Ok(login.map(|(account, credentials)| SignView {
+            account,
+            credentials,
+            chat: row.chat,
+            last_inbound: row.last_inbound,
         }))
     }
 

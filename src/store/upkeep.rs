@@ -11,6 +11,8 @@ statements! {
     INBOUND = "DELETE FROM inbound_events WHERE id IN
         (SELECT id FROM inbound_events WHERE (processed_at < $1 AND error IS NULL)
         OR (account_id IS NULL AND received_at < $1) LIMIT $2)";
+    PARKED = "DELETE FROM parked_changes WHERE (account_id, provider_id, chat, kind, sender) IN
+        (SELECT account_id, provider_id, chat, kind, sender FROM parked_changes WHERE parked_at < $1 LIMIT $2)";
     EVENTS = "DELETE FROM events WHERE id IN
         (SELECT id FROM events WHERE seq IS NOT NULL AND created_at < $1 LIMIT $2)";
 }
@@ -22,13 +24,15 @@ pub struct Purged {
     pub keys: u64,
     /// Provider events that were read, or that are nobody's.
     pub inbound: u64,
+    /// Changes of messages that never came.
+    pub changes: u64,
     /// Events that were told.
     pub events: u64,
 }
 
 impl Store {
-    /// Deletes idempotency keys from before `keys`, read or unroutable provider events from before `inbound`, and told events from
-    /// before `events`, at most `most` rows of each.
+    /// Deletes idempotency keys from before `keys`, read or unroutable provider events and changes of unknown messages from
+    /// before `inbound`, and told events from before `events`, at most `most` rows of each.
     pub async fn purge(
         &self,
         keys: Timestamp,
@@ -39,6 +43,7 @@ impl Store {
         Ok(Purged {
             keys: self.purge_one(KEYS, keys, most).await?,
             inbound: self.purge_one(INBOUND, inbound, most).await?,
+            changes: self.purge_one(PARKED, inbound, most).await?,
             events: self.purge_one(EVENTS, events, most).await?,
         })
     }

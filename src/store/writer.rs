@@ -1,4 +1,4 @@
-//! Group commit: attempts and outcomes of many messages share one transaction.
+//! Group commit: attempts and outcomes of many messages and actions share one transaction.
 //!
 //! A commit costs a trip to the disk whatever is in it, and a send needs two. So callers hand their write to one
 //! task, which takes what has gathered (64 rows at most, or what came within 2 ms) and commits it together. A batch
@@ -89,24 +89,24 @@ struct Batch {
     flushes: Vec<Answer<()>>,
 }
 
-/// One batch, or several where a message has two writes: they are committed in the order in which they came, since
+/// One batch, or several where a message or an action has two writes: they are committed in the order in which they came, since
 /// one statement cannot change one row twice.
 fn batches(writes: Vec<Write>) -> Vec<Batch> {
     let mut done = Vec::new();
     let mut batch = Batch::default();
-    let mut messages = HashSet::new();
+    let mut subjects = HashSet::new();
     for write in writes {
-        let message = match &write {
-            Write::Open(attempt, _) => Some(attempt.message_id),
-            Write::End(ended, _) => Some(ended.message_id),
+        let subject = match &write {
+            Write::Open(attempt, _) => Some(attempt.subject),
+            Write::End(ended, _) => Some(ended.subject),
             Write::Flush(_) => None,
         };
-        if let Some(message) = message
-            && !messages.insert(message)
+        if let Some(subject) = subject
+            && !subjects.insert(subject)
         {
             done.push(std::mem::take(&mut batch));
-            messages.clear();
-            messages.insert(message);
+            subjects.clear();
+            subjects.insert(subject);
         }
         match write {
             Write::Open(attempt, answer) => batch.opens.push((*attempt, answer)),
@@ -125,7 +125,7 @@ impl Batch {
         match ledger::commit(db, ids, &attempts, &ended, Fit::AsTold).await {
             Ok(opened) => {
                 for (attempt, answer) in attempts.iter().zip(open_answers) {
-                    drop(answer.send(Ok(opened.contains(&attempt.message_id.0))));
+                    drop(answer.send(Ok(opened.contains(&attempt.subject.id()))));
                 }
                 for answer in end_answers {
                     drop(answer.send(Ok(())));
@@ -135,7 +135,7 @@ impl Batch {
                 tracing::debug!(%error, rows = attempts.len() + ended.len(), "a batch failed; trying its rows one by one");
                 let mut outage = outage(&error);
                 for (attempt, answer) in attempts.into_iter().zip(open_answers) {
-                    let id = attempt.message_id.0;
+                    let id = attempt.subject.id();
                     let done = match &outage {
                         None => open_alone(db, ids, attempt).await,
                         Some(words) => Err(unavailable(words)),
@@ -177,8 +177,8 @@ pub(crate) fn unavailable(words: &str) -> StoreError {
 async fn open_alone(db: &Db, ids: &Ids, attempt: NewAttempt) -> Result<Vec<Uuid>, StoreError> {
     match ledger::commit(db, ids, std::slice::from_ref(&attempt), &[], Fit::AsTold).await {
         Err(error) if error.is_unique() => Err(StoreError::Conflict(format!(
-            "attempt {} of message {} was opened by another worker",
-            attempt.n, attempt.message_id
+            "attempt {} of {} was opened by another worker",
+            attempt.n, attempt.subject
         ))),
         done => done,
     }

@@ -125,7 +125,7 @@ on_both! {
         let (soon, late) = (bench.now() + Duration::from_mins(1), bench.now() + Duration::from_mins(2));
         bench.store.hold_recipient(message.conversation_id, late, "pair").await.unwrap();
         bench.store.hold_recipient(message.conversation_id, soon, "other").await.unwrap();
-        let view = bench.store.load_send(message.id).await.unwrap().unwrap();
+        let view = bench.store.load_send(message.id.into()).await.unwrap().unwrap();
         assert_eq!(view.held, Some((late, "pair".to_owned())));
     }
 
@@ -139,7 +139,7 @@ on_both! {
             assert_eq!(bench.status(message).await, status);
         }
         assert!(bench.store.login(bench.account.id).await.unwrap().is_none());
-        assert!(bench.store.load_send(queued.id).await.unwrap().is_none());
+        assert!(bench.store.load_send(queued.id.into()).await.unwrap().is_none());
         for address in ["alice", "carol"] {
             let refused = bench.store.accept_message(bench.workspace, &bench.text(address, "x"), None, |_| json!(null)).await;
             assert!(matches!(refused, Err(StoreError::Invalid { field: "account_id", .. })), "{address}: {refused:?}");

@@ -40,7 +40,7 @@ on_both! {
         let message = bench.accept_text("alice", "hi").await;
         let attempt = bench.start(&message, 1).await;
         assert_eq!(bench.status(&message).await, Status::Sending);
-        let view = bench.store.load_send(message.id).await.unwrap().unwrap();
+        let view = bench.store.load_send(message.id.into()).await.unwrap().unwrap();
         assert_eq!(view.open.map(|open| (open.id, open.worker)), Some((attempt.id, bench.worker)));
         assert_eq!((view.attempts, view.lost, view.chat.as_str()), (1, 0, "alice"));
         assert_eq!(view.credentials["token"], "planted-secret-4711");
@@ -94,9 +94,9 @@ on_both! {
         bench.store.end_attempt(retry).await.unwrap();
         let queued = bench.message(&message).await;
         assert_eq!((queued.status, queued.next_attempt_at), (Status::Queued, Some(again)));
-        let pending = bench.store.pending_send(message.id).await.unwrap().unwrap();
+        let pending = bench.store.pending_send(message.id.into()).await.unwrap().unwrap();
         assert_eq!(pending.ready_at, again);
-        assert_eq!(bench.store.load_send(message.id).await.unwrap().unwrap().failures, 1);
+        assert_eq!(bench.store.load_send(message.id.into()).await.unwrap().unwrap().failures, 1);
     }
 
     async fn a_late_yes_is_recorded_in_every_state(bench: &Bench) {
@@ -173,10 +173,10 @@ on_both! {
         }
         let fourth = bench.start(&message, 4).await;
         bench.store.end_attempt(failed(bench, &fourth)).await.unwrap();
-        assert_eq!(bench.store.load_send(message.id).await.unwrap().unwrap().lost, 3);
+        assert_eq!(bench.store.load_send(message.id.into()).await.unwrap().unwrap().lost, 3);
         let again = bench.store.retry_message(bench.workspace, message.id, &Actor::system()).await.unwrap();
         assert_eq!((again.status, again.seq, again.reason), (Status::Queued, message.seq, None));
-        let view = bench.store.load_send(message.id).await.unwrap().unwrap();
+        let view = bench.store.load_send(message.id.into()).await.unwrap().unwrap();
         assert_eq!((view.attempts, view.lost, view.failures), (4, 0, 0));
         let twice = bench.store.retry_message(bench.workspace, message.id, &Actor::system()).await;
         assert!(matches!(twice, Err(StoreError::Conflict(_))));
@@ -198,10 +198,10 @@ on_both! {
         let first = bench.accept_text("alice", "one").await;
         let second = bench.accept_text("alice", "two").await;
         bench.accept_text("bob", "elsewhere").await;
-        let earlier = async |message: &Message| bench.store.load_send(message.id).await.unwrap().unwrap().earlier;
-        assert_eq!((earlier(&first).await, earlier(&second).await), (None, Some(first.id)));
+        let earlier = async |message: &Message| bench.store.load_send(message.id.into()).await.unwrap().unwrap().earlier;
+        assert_eq!((earlier(&first).await, earlier(&second).await), (None, Some(first.id.into())));
         let attempt = bench.start(&first, 1).await;
-        assert_eq!(earlier(&second).await, Some(first.id));
+        assert_eq!(earlier(&second).await, Some(first.id.into()));
         bench.store.end_attempt(bench.yes(&attempt, "alice", "p1")).await.unwrap();
         assert_eq!(earlier(&second).await, None);
     }

@@ -189,7 +189,8 @@ impl Bench {
     pub fn attempt(&self, message: &Message, n: i64) -> NewAttempt {
         NewAttempt {
             id: self.ids.id(self.now()),
-            message_id: message.id,
+            subject: message.id.into(),
+            revision: 0,
             n,
             workspace_id: message.workspace_id,
             account_id: message.account_id,
@@ -224,7 +225,7 @@ impl Bench {
     pub fn ended(&self, attempt: &NewAttempt, chat: &str) -> Ended {
         Ended {
             attempt_id: Some(attempt.id),
-            message_id: attempt.message_id,
+            subject: attempt.subject,
             workspace_id: attempt.workspace_id,
             account_id: attempt.account_id,
             conversation_id: attempt.conversation_id,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use model::{Actor, Class, Message, MessageId, Purpose, Status};
+use model::{Actor, Class, Message, Purpose, Status, Subject};
 use store::{Ended, NewMessage};
 use tokio::task::JoinSet;
 
@@ -17,18 +17,18 @@ on_both! {
     async fn unfinished_sends_page_by_class(bench: &Bench) {
         let mut ids = Vec::new();
         for n in 0..7 {
-            ids.push(bench.accept_text(&format!("chat{}", n % 2), "x").await.id);
+            ids.push(bench.accept_text(&format!("chat{}", n % 2), "x").await.id.into());
         }
         bench.accept(&NewMessage { purpose: Purpose::Campaign, ..bench.text("chat0", "x") }).await;
         bench.sent("chat0", "done", "p1").await;
         later(bench, 60).await;
-        let mut seen: Vec<MessageId> = Vec::new();
+        let mut seen: Vec<Subject> = Vec::new();
         loop {
             let page = bench.store.unfinished_sends(Class::Normal, seen.last().copied(), 3).await.unwrap();
             if page.is_empty() {
                 break;
             }
-            seen.extend(page.iter().map(|pending| pending.message_id));
+            seen.extend(page.iter().map(|pending| pending.subject));
         }
         assert_eq!(seen, ids);
         assert_eq!(bench.store.unfinished_sends(Class::Bulk, None, 10).await.unwrap().len(), 1);
@@ -41,30 +41,30 @@ on_both! {
         let campaign = bench.accept(&NewMessage { purpose: Purpose::Campaign, ..bench.text("alice", "x") }).await;
         let heads = async |class| {
             let heads = bench.store.due_heads(class, bench.now(), None, 10).await.unwrap();
-            heads.into_iter().map(|head| head.message_id).collect::<Vec<_>>()
+            heads.into_iter().map(|head| head.subject).collect::<Vec<_>>()
         };
-        assert_eq!(heads(Class::Normal).await, [first.id]);
-        assert_eq!(heads(Class::Bulk).await, [campaign.id]);
+        assert_eq!(heads(Class::Normal).await, [first.id.into()]);
+        assert_eq!(heads(Class::Bulk).await, [campaign.id.into()]);
         // One that waits for its retry holds its key: nothing behind it is due.
         let attempt = bench.start(&first, 1).await;
         let retry = Ended { next_attempt_at: Some(bench.now() + Duration::from_mins(1)), ..bench.ended(&attempt, "alice") };
         bench.store.end_attempt(retry).await.unwrap();
         assert_eq!(heads(Class::Normal).await, []);
         bench.advance(Duration::from_mins(1));
-        assert_eq!(heads(Class::Normal).await, [first.id]);
-        let page = bench.store.due_heads(Class::Normal, bench.now(), Some(first.id), 10).await.unwrap();
+        assert_eq!(heads(Class::Normal).await, [first.id.into()]);
+        let page = bench.store.due_heads(Class::Normal, bench.now(), Some(first.id.into()), 10).await.unwrap();
         assert_eq!(page, []);
     }
 
     async fn one_pending_send_is_told_with_its_order(bench: &Bench) {
         let first = bench.accept_text("alice", "one").await;
         let second = bench.accept_text("alice", "two").await;
-        let pending = bench.store.pending_send(second.id).await.unwrap().unwrap();
+        let pending = bench.store.pending_send(second.id.into()).await.unwrap().unwrap();
         assert_eq!((pending.seq, pending.class, pending.ready_at), (2, Class::Normal, bench.now()));
         assert_eq!((pending.conversation_id, pending.channel.as_str()), (first.conversation_id, "sandbox"));
         bench.store.cancel_message(bench.workspace, second.id, &Actor::system()).await.unwrap();
-        assert_eq!(bench.store.pending_send(second.id).await.unwrap(), None);
-        assert_eq!(bench.store.pending_send(nobody()).await.unwrap(), None);
+        assert_eq!(bench.store.pending_send(second.id.into()).await.unwrap(), None);
+        assert_eq!(bench.store.pending_send(Subject::Message(nobody())).await.unwrap(), None);
     }
 
     async fn a_scheduled_message_takes_its_number_when_its_time_comes(bench: &Bench) {
