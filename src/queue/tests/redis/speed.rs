@@ -101,7 +101,7 @@ async fn speed_of_pickup() {
     let idle = Arc::new(server.ready().await);
     let front = Arc::clone(&idle);
     let (picked, mut pickups) = tokio::sync::mpsc::unbounded_channel();
-    tokio::spawn(async move {
+    let picking = tokio::spawn(async move {
         loop {
             let got = claims(&idle, worker(1), 10).await.claims;
             let at = Instant::now();
@@ -121,6 +121,7 @@ async fn speed_of_pickup() {
         one(&front, pushes(vec![push(&format!("a{}", n % 50), "k", &format!("j{n}"), n)])).await;
         times.push(pickups.recv().await.unwrap().duration_since(begun));
     }
+    picking.abort();
     times.sort();
     println!("pickup p50 {:?}, p99 {:?}", times[1000], times[1980]);
 }
