@@ -3,11 +3,12 @@
 //! It drains: batch after batch until nothing is left. A batch that breaks is tried event by event, and the one that
 //! breaks is set aside with the reason, so that one bad event stops nobody's chat.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use channel::Channel;
+use channel::{Channel, Login};
 use model::{Account, AccountId};
-use queue::{Claimed, Settle};
+use queue::{Claimed, Push, Settle};
 use store::{Ingested, PendingEvent, StoreError};
 
 use crate::{App, JobError, Policy};
@@ -18,21 +19,25 @@ pub(crate) const POLICY: Policy = Policy { timeout: Duration::from_mins(2), back
 const BATCH: u32 = 200;
 /// Batches in one go; then others get their turn.
 const BATCHES: u32 = 20;
+/// How long an acknowledgement to the provider may take.
+const ACKNOWLEDGE: Duration = Duration::from_secs(5);
 
 pub(crate) async fn run(app: &App, claimed: Claimed, id: AccountId) -> Result<(), JobError> {
-    let Some((account, _)) = app.store.login(id).await? else {
+    let Some((account, credentials)) = app.store.login(id).await? else {
         return Ok(claimed.settle(Settle::Done).await?);
     };
-    let Some(channel) = app.channels.get(&account.channel) else {
+    let Some(channel) = app.channels.get(&account.channel).cloned() else {
         let later = claimed.now() + Duration::from_mins(1);
         return Ok(claimed.settle(Settle::Later(later)).await?);
     };
+    let login = Login { account: account.clone(), credentials: credentials.into() };
     for _ in 0..BATCHES {
         let events = app.store.unprocessed_events(id, BATCH).await?;
         if events.is_empty() {
             return Ok(claimed.settle(Settle::Done).await?);
         }
-        ingest(app, channel.as_ref(), &account, events).await?;
+        ingest(app, channel.as_ref(), &account, &events).await?;
+        acknowledge(&channel, &login, events);
         app.has_news(account.workspace_id).await;
     }
     let now = claimed.now();
@@ -43,10 +48,10 @@ async fn ingest(
     app: &App,
     channel: &dyn Channel,
     account: &Account,
-    events: Vec<PendingEvent>,
+    events: &[PendingEvent],
 ) -> Result<(), StoreError> {
     let batch: Vec<Ingested> = events
-        .into_iter()
+        .iter()
         .map(|event| Ingested {
             id: event.id,
             meaning: channel.parse(account, &event.payload).map_err(|error| error.to_string()),
@@ -68,6 +73,27 @@ async fn ingest(
     }
 }
 
+/// Tells the provider that somebody's press of a button has arrived, where it waits for that. Beside the way of the events:
+/// they are committed, and a provider that does not listen only shows its spinner for longer.
+fn acknowledge(channel: &Arc<dyn Channel>, login: &Login, events: Vec<PendingEvent>) {
+    let Some(acknowledger) = channel.acknowledger() else { return };
+    let waiting: Vec<_> = events.into_iter().filter(|event| acknowledger.awaits(&event.payload)).collect();
+    if waiting.is_empty() {
+        return;
+    }
+    let (channel, login) = (Arc::clone(channel), login.clone());
+    tokio::spawn(async move {
+        let Some(acknowledger) = channel.acknowledger() else { return };
+        for event in waiting {
+            let told =
+                tokio::time::timeout(ACKNOWLEDGE, acknowledger.acknowledge(&login, &event.payload)).await;
+            if let Ok(Err(error)) = told {
+                tracing::debug!(account.id = %login.account.id, %error, "an event was not acknowledged");
+            }
+        }
+    });
+}
+
 async fn apply(app: &App, account: &Account, batch: &[Ingested]) -> Result<(), StoreError> {
     let summary = app.store.apply_inbound(account, batch).await?;
     let count = |what: &'static str, n: usize| {
@@ -78,5 +104,12 @@ async fn apply(app: &App, account: &Account, batch: &[Ingested]) -> Result<(), S
     count("receipt", summary.receipts);
     count("ignored", summary.ignored);
     count("unreadable", summary.unreadable);
+    if !summary.media.is_empty() {
+        // At once, before a provider's handles end; what does not arrive is found by the sweep.
+        let pushes = summary.media.iter().map(|media| Push::fetch_media(*media, account.id)).collect();
+        if let Err(error) = app.lanes.push(pushes).await {
+            tracing::debug!(%error, "received files were not pushed; the sweep will");
+        }
+    }
     Ok(())
 }

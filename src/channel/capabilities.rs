@@ -116,7 +116,45 @@ impl TextUnit {
     }
 }
 
+impl MediaLimit {
+    fn takes(&self, mime: &str) -> bool {
+        let essence = mime.split(';').next().unwrap_or_default().trim();
+        self.mimes.is_empty()
+            || self.mimes.iter().any(|taken| match taken.strip_suffix('*') {
+                Some(family) => essence.starts_with(family),
+                None => essence == *taken,
+            })
+    }
+}
+
 impl Capabilities {
+    /// The most bytes that a file of this kind may have, where there is a limit.
+    pub fn largest(&self, kind: ContentKind) -> Option<u64> {
+        self.media.iter().find(|limit| limit.kind == kind).map(|limit| limit.max_bytes)
+    }
+
+    /// Compares a file of ours with these capabilities, by what is known of its bytes rather than by what was told.
+    pub fn check_file(&self, kind: ContentKind, mime: &str, size: u64) -> Result<(), ContentProblem> {
+        let problem =
+            |code, message| Err(ContentProblem { field: "media.media_id".to_owned(), code, message });
+        let Some(limit) = self.media.iter().find(|limit| limit.kind == kind) else { return Ok(()) };
+        if size > limit.max_bytes {
+            let max = limit.max_bytes;
+            return problem(
+                "too_long",
+                format!("the file has {size} bytes; as {kind} this channel takes {max}"),
+            );
+        }
+        if !limit.takes(mime) {
+            let taken = limit.mimes.join(", ");
+            return problem(
+                "unsupported",
+                format!("the file is {mime}; as {kind} this channel takes {taken}"),
+            );
+        }
+        Ok(())
+    }
+
     /// Compares content with these capabilities.
     pub fn check(&self, content: &Content) -> Result<(), ContentProblem> {
         let problem =
@@ -170,5 +208,24 @@ impl Capabilities {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_takes_what_it_lists() {
+        let limit = |mimes: &[&'static str]| MediaLimit {
+            kind: ContentKind::Image,
+            max_bytes: 1,
+            mimes: mimes.to_vec(),
+        };
+        assert!(limit(&[]).takes("image/png"));
+        assert!(limit(&["image/*"]).takes("image/png"));
+        assert!(limit(&["audio/ogg"]).takes("audio/ogg; codecs=opus"));
+        assert!(!limit(&["image/*"]).takes("video/mp4"));
+        assert!(!limit(&["image/jpeg"]).takes("image/png"));
     }
 }

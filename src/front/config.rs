@@ -21,6 +21,14 @@ pub struct FrontConfig {
     pub body_limit: usize,
     /// Most bytes of a provider's webhook.
     pub webhook_body_limit: usize,
+    /// Most bytes of an uploaded file; at most [`media::LARGEST`].
+    pub upload_limit: u64,
+    /// How long an upload may take.
+    pub upload_timeout: Duration,
+    /// How long a link to a file lasts.
+    pub link_lasting: Duration,
+    /// Whether links in messages may lead into private networks.
+    pub allow_private_links: bool,
     /// How long a request may take.
     pub request_timeout: Duration,
     /// How often one API key may call; none: as often as it likes.
@@ -52,6 +60,10 @@ impl Default for FrontConfig {
             cors_origins: Vec::new(),
             body_limit: 1024 * 1024,
             webhook_body_limit: 8 * 1024 * 1024,
+            upload_limit: media::LARGEST,
+            upload_timeout: Duration::from_mins(10),
+            link_lasting: Duration::from_hours(1),
+            allow_private_links: false,
             request_timeout: Duration::from_secs(30),
             rate_per_key: None,
             rate_per_address: None,
@@ -61,6 +73,14 @@ impl Default for FrontConfig {
 }
 
 impl FrontConfig {
+    /// Refuses a link that a provider could not follow, saying why.
+    pub(crate) fn check_link(&self, url: &str) -> Result<(), String> {
+        match media::check_public(url) {
+            Err(media::LinkError::NotPublic) if self.allow_private_links => Ok(()),
+            other => other.map_err(|error| error.to_string()),
+        }
+    }
+
     /// Where the provider of `channel` delivers an account's events.
     pub fn webhook_url(&self, channel: &str, account: model::AccountId) -> Option<String> {
         let base = self.webhook_urls.get(channel).or(self.public_url.as_ref())?;
@@ -76,6 +96,9 @@ impl fmt::Debug for FrontConfig {
             .field("cors_origins", &self.cors_origins)
             .field("body_limit", &self.body_limit)
             .field("webhook_body_limit", &self.webhook_body_limit)
+            .field("upload_limit", &self.upload_limit)
+            .field("upload_timeout", &self.upload_timeout)
+            .field("link_lasting", &self.link_lasting)
             .field("request_timeout", &self.request_timeout)
             .field("rate_per_key", &self.rate_per_key)
             .field("rate_per_address", &self.rate_per_address)

@@ -4,8 +4,10 @@
 //! first; the queue is told afterwards and may be away. The front calls no provider, but for the check of credentials
 //! when an account is connected. A file a noun: its handlers, and at its end the routes they answer.
 
+mod account_connection;
 mod account_state;
 mod accounts;
+mod actions;
 mod api_keys;
 mod auth;
 mod body;
@@ -16,6 +18,7 @@ mod contacts;
 mod content;
 mod conversations;
 mod dead_jobs;
+mod files;
 mod health;
 mod idempotency;
 mod message_actions;
@@ -31,6 +34,7 @@ mod request;
 mod routes;
 pub mod schema;
 mod stream;
+mod uploads;
 mod waiting;
 mod webhooks;
 
@@ -52,6 +56,8 @@ pub struct Front {
     pub(crate) store: store::Store,
     pub(crate) lanes: queue::Lanes,
     pub(crate) channels: channel::Channels,
+    pub(crate) media: media::MediaStore,
+    pub(crate) links: media::Links,
     pub(crate) hints: events::Hints,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<Ids>,
@@ -67,15 +73,19 @@ impl Front {
         store: store::Store,
         lanes: queue::Lanes,
         channels: channel::Channels,
+        media: media::MediaStore,
         hints: events::Hints,
         clock: Arc<dyn Clock>,
         ids: Arc<Ids>,
     ) -> Self {
+        let links = media::Links::new(store.derived_keys("media links"));
         Self {
             config: Arc::new(config),
             store,
             lanes,
             channels,
+            media,
+            links,
             hints,
             clock,
             ids,

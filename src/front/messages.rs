@@ -119,7 +119,7 @@ async fn send_message(
     let Keyed { body, idempotency } = request;
     body.check()?;
     let recipient = body.to.recipient()?;
-    let said: Content = content::parse("content", &body.content)?;
+    let mut said: Content = content::parse("content", &body.content)?;
     let unknown = || Problem::field("account_id", "not_found", "there is no such account");
     if !caller.sees(body.account_id) {
         return Err(unknown());
@@ -132,6 +132,7 @@ async fn send_message(
         Problem::field("account_id", "unsupported", "its channel is switched off in this installation")
     })?;
     channel.check(&said)?;
+    front.check_media(&caller, channel.as_ref(), &mut said).await?;
     if body.reply_to.is_some() && !channel.capabilities().replies {
         return Err(Problem::field("reply_to", "unsupported", "this channel has no replies"));
     }

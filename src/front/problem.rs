@@ -34,6 +34,8 @@ kinds! {
     MethodNotAllowed = "method-not-allowed", METHOD_NOT_ALLOWED, "This address does not take that method";
     Conflict = "conflict", CONFLICT, "Its state does not allow that";
     TooLarge = "too-large", PAYLOAD_TOO_LARGE, "The body is too large";
+    Range = "range", RANGE_NOT_SATISFIABLE, "The file has no such range";
+    Link = "link", FORBIDDEN, "This link was changed or has ended";
     MediaType = "media-type", UNSUPPORTED_MEDIA_TYPE, "The body has the wrong media type";
     Validation = "validation", UNPROCESSABLE_ENTITY, "Some fields are not right";
     KeyReused = "idempotency-key-reused", UNPROCESSABLE_ENTITY, "This Idempotency-Key was used for another request";
@@ -117,6 +119,11 @@ impl Problem {
     pub(crate) const fn after(mut self, wait: Duration) -> Self {
         self.retry_after = Some(wait);
         self
+    }
+
+    /// Whether it says that there is no such thing.
+    pub(crate) fn is_not_found(&self) -> bool {
+        self.kind == Kind::NotFound
     }
 
     /// Ok when no field was found wrong.

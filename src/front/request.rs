@@ -3,13 +3,13 @@
 use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderName, HeaderValue};
+use axum::http::{HeaderName, HeaderValue, Method};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tracing::Instrument;
 
-use crate::Front;
 use crate::problem::{Kind, Problem};
+use crate::{Front, uploads};
 
 /// Names a request in answers and logs.
 pub(crate) const ID_HEADER: HeaderName = HeaderName::from_static("x-request-id");
@@ -52,7 +52,10 @@ pub(crate) async fn observe(State(front): State<Front>, request: Request, next: 
 
 /// Ends a request that takes too long. A stream counts until it begins.
 pub(crate) async fn limit_time(State(front): State<Front>, request: Request, next: Next) -> Response {
-    match tokio::time::timeout(front.config.request_timeout, next.run(request)).await {
+    // An upload is answered when its last byte is there: how soon that is depends on the sender's line.
+    let uploads = request.method() == Method::POST && request.uri().path() == uploads::PATH;
+    let most = if uploads { front.config.upload_timeout } else { front.config.request_timeout };
+    match tokio::time::timeout(most, next.run(request)).await {
         Ok(response) => response,
         Err(_) => Problem::new(Kind::Timeout).into_response(),
     }

@@ -12,8 +12,9 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::problem::{Kind, Problem};
 use crate::{
-    Front, FrontConfig, account_state, accounts, api_keys, channels, contacts, conversations, dead_jobs,
-    health, message_actions, messages, openapi, pace, queues, rate, request, stream, webhooks,
+    Front, FrontConfig, account_connection, account_state, accounts, actions, api_keys, channels, contacts,
+    conversations, dead_jobs, files, health, message_actions, messages, openapi, pace, queues, rate, request,
+    stream, uploads, webhooks,
 };
 
 /// What clients call, with a key.
@@ -21,16 +22,19 @@ fn api() -> OpenApiRouter<Front> {
     [
         accounts::router(),
         account_state::router(),
+        account_connection::router(),
         pace::router(),
         channels::router(),
         messages::router(),
         message_actions::router(),
+        actions::router(),
         conversations::router(),
         contacts::router(),
         stream::router(),
         api_keys::router(),
         queues::router(),
         dead_jobs::router(),
+        uploads::router(),
     ]
     .into_iter()
     .fold(OpenApiRouter::new(), OpenApiRouter::merge)
@@ -38,7 +42,7 @@ fn api() -> OpenApiRouter<Front> {
 
 /// What providers and machines call.
 fn machines(config: &FrontConfig) -> OpenApiRouter<Front> {
-    health::router().merge(webhooks::router(config.webhook_body_limit))
+    health::router().merge(webhooks::router(config.webhook_body_limit)).merge(files::router())
 }
 
 /// Every documented route.

@@ -12,8 +12,12 @@ mod store;
 #[cfg(test)]
 mod tests;
 
+/// The largest file that is kept, in bytes: what the largest of all channels takes, and what a worker can hold.
+pub const LARGEST: u64 = 100 * 1024 * 1024;
+
 pub use error::{MediaError, PutError};
 pub use kind::is_mime;
 pub use link::{Links, SignedLink, check_public};
+pub use outbound::Error as LinkError;
 pub use place::{MediaPlace, PlaceError};
 pub use store::{MediaStore, Reading, Stored};

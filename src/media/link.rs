@@ -24,6 +24,13 @@ pub struct SignedLink {
     pub signature: String,
 }
 
+impl SignedLink {
+    /// When it ends.
+    pub fn expires_at(&self) -> Timestamp {
+        Timestamp::from_micros(i64::try_from(self.expires).unwrap_or(i64::MAX).saturating_mul(1_000_000))
+    }
+}
+
 impl Links {
     /// Links signed with the first of `keys`. Without keys none can be checked, so none is valid.
     pub fn new(keys: Vec<[u8; 32]>) -> Self {
@@ -45,8 +52,7 @@ impl Links {
             .keys
             .iter()
             .fold(0, |found, key| found | mac(key, id, link.expires).ct_eq(&given).unwrap_u8());
-        let ends = i64::try_from(link.expires).unwrap_or(i64::MAX).saturating_mul(1_000_000);
-        made_here == 1 && now.as_micros() < ends
+        made_here == 1 && now < link.expires_at()
     }
 }
 

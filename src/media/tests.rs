@@ -32,7 +32,10 @@ impl Bench {
     }
 }
 
-fn pieces(bytes: &[u8], size: usize) -> impl futures::Stream<Item = Result<Bytes, Infallible>> + Send + use<> {
+fn pieces(
+    bytes: &[u8],
+    size: usize,
+) -> impl futures::Stream<Item = Result<Bytes, Infallible>> + Send + use<> {
     let pieces: Vec<_> = bytes.chunks(size).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
     stream::iter(pieces)
 }

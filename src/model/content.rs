@@ -144,13 +144,13 @@ pub enum Content {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Media {
-    /// Ours, once stored.
+    /// Ours; of a received file from the beginning, though it may not be fetched yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub media_id: Option<MediaId>,
     /// A link that the provider fetches by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
-    /// The provider's handle of a file that was received and is not stored yet.
+    /// The provider's handle of a file that was received.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider_ref: Option<String>,
     /// The MIME type, as told.
@@ -223,6 +223,19 @@ impl Content {
             | Self::Video { caption, .. }
             | Self::Audio { caption, .. }
             | Self::Document { caption, .. } => caption.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// The file in it, to be changed.
+    pub const fn media_mut(&mut self) -> Option<&mut Media> {
+        match self {
+            Self::Image { media, .. }
+            | Self::Video { media, .. }
+            | Self::Audio { media, .. }
+            | Self::Voice { media }
+            | Self::Document { media, .. }
+            | Self::Sticker { media, .. } => Some(media),
             _ => None,
         }
     }

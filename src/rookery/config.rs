@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use media::MediaPlace;
 use model::Queue;
 
 /// Which parts of Rookery a process runs.
@@ -83,6 +84,11 @@ pub(crate) struct Config {
     pub(crate) base_urls: BTreeMap<String, String>,
     /// `ENABLE_<CHANNEL>=false`: channels that are off.
     pub(crate) disabled: BTreeSet<String>,
+    /// `ROOKERY_MEDIA_URL`: where files lie, `file:///folder` or `s3://bucket/prefix` with the usual `AWS_…` names; else
+    /// the folder `media` within `ROOKERY_DATA`. The processes of a fleet must all have the same.
+    pub(crate) media: MediaPlace,
+    /// `ROOKERY_UPLOAD_LIMIT_MB`: the largest file that may be uploaded.
+    pub(crate) upload_limit_mb: u64,
     /// `ROOKERY_ALLOW_PRIVATE_ADDRESSES`: users' links may point into private networks.
     pub(crate) allow_private: bool,
     /// `ROOKERY_LOG` and `ROOKERY_LOG_FORMAT`.
@@ -126,6 +132,8 @@ impl Config {
             concurrency: read.within("ROOKERY_CONCURRENCY", 200, 1, 10_000),
             base_urls: read.base_urls(),
             disabled: read.disabled(),
+            media: read.media(),
+            upload_limit_mb: read.within("ROOKERY_UPLOAD_LIMIT_MB", LARGEST_MB, 1, LARGEST_MB),
             allow_private: read.flag("ROOKERY_ALLOW_PRIVATE_ADDRESSES", false),
             log: LogConfig {
                 filter: read.vars.get("ROOKERY_LOG").cloned().unwrap_or_else(|| "info".to_owned()),
@@ -147,6 +155,9 @@ impl Config {
         if read.wrong.is_empty() { Ok(config) } else { Err(ConfigError(read.wrong)) }
     }
 }
+
+/// The largest file, in megabytes.
+const LARGEST_MB: u64 = media::LARGEST / (1024 * 1024);
 
 struct Reader {
     vars: BTreeMap<String, String>,
@@ -234,6 +245,16 @@ impl Reader {
         }
     }
 
+    fn media(&mut self) -> MediaPlace {
+        let data = self.vars.get("ROOKERY_DATA").map_or_else(|| PathBuf::from("data"), PathBuf::from);
+        let folder = MediaPlace::Folder(data.join("media"));
+        let Some(text) = self.vars.get("ROOKERY_MEDIA_URL") else { return folder };
+        MediaPlace::parse(text, self.vars.clone()).unwrap_or_else(|error| {
+            self.wrong.push(format!("ROOKERY_MEDIA_URL {error}"));
+            folder
+        })
+    }
+
     fn role(&mut self) -> Role {
         match self.vars.get("DEPLOYMENT_ROLE").map(|value| value.trim()) {
             None | Some("monolith") => Role::Monolith,
@@ -265,8 +286,9 @@ impl Reader {
         let names: Vec<String> = self
             .vars
             .keys()
+            .filter(|name| !["ROOKERY_PUBLIC_URL", "ROOKERY_MEDIA_URL"].contains(&name.as_str()))
             // `ROOKERY_TEST_…` names the servers of a test run.
-            .filter(|name| name.as_str() != "ROOKERY_PUBLIC_URL" && !name.starts_with("ROOKERY_TEST_"))
+            .filter(|name| !name.starts_with("ROOKERY_TEST_"))
             .filter_map(|name| name.strip_prefix("ROOKERY_")?.strip_suffix("_URL").map(str::to_owned))
             .collect();
         names
@@ -312,6 +334,7 @@ mod tests {
         assert!(matches!(config.engines, Engines::Embedded));
         assert_eq!(config.addr.to_string(), "127.0.0.1:8080");
         assert_eq!(config.queues, Queue::ALL);
+        assert_eq!(config.media, MediaPlace::Folder("data/media".into()));
     }
 
     #[test]
@@ -323,6 +346,8 @@ mod tests {
             ("ROOKERY_QUEUES", "send,mow"),
             ("ENABLE_TELEGRAM", "perhaps"),
             ("ROOKERY_TELEGRAM_URL", "ftp://x"),
+            ("ROOKERY_MEDIA_URL", "/var/media"),
+            ("ROOKERY_UPLOAD_LIMIT_MB", "101"),
             ("ROOKERY_ENCRYPTION_KEY", "secret-but-malformed"),
         ])
         .err()
@@ -334,6 +359,8 @@ mod tests {
             "mow",
             "ENABLE_TELEGRAM",
             "ROOKERY_TELEGRAM_URL",
+            "ROOKERY_MEDIA_URL",
+            "ROOKERY_UPLOAD_LIMIT_MB",
             "ENCRYPTION",
         ] {
             assert!(error.contains(name), "{name} in {error}");

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use media::MediaStore;
 use model::{Clock, Ids, SystemClock};
 
 use crate::Failure;
 use crate::config::{Config, Engines};
 use crate::data::DataFolder;
-use crate::parts::open_store;
+use crate::parts::{self, open_store};
 
 /// Checks one thing after the other; what depends on something broken is left out.
 pub(crate) async fn run() -> Result<(), Failure> {
@@ -59,6 +60,12 @@ pub(crate) async fn run() -> Result<(), Failure> {
             Err(error) => say("database", Err(error.to_string())),
         }
     }
+    let media = parts::http(&config).and_then(|http| Ok(MediaStore::open(config.media.clone(), &http)?));
+    let media = match media {
+        Ok(media) => media.check().await.map_err(|error| error.to_string()),
+        Err(error) => Err(error.to_string()),
+    };
+    say("media files", media.map(|()| config.media.to_string()));
     for (channel, url) in &config.base_urls {
         say("provider address", Ok(format!("{channel} at {url} instead of its usual place")));
     }

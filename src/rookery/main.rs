@@ -53,12 +53,15 @@ pub(crate) enum Failure {
     /// The HTTP client could not be made.
     #[error("the HTTP client could not be made: {0}")]
     Outbound(#[from] outbound::Error),
+    /// Files cannot be kept.
+    #[error(transparent)]
+    Media(#[from] media::MediaError),
     /// The queue cannot be used.
     #[error("REDIS_URL: {0}")]
     Redis(#[from] queue::ConnectError),
     /// News cannot be told to other processes.
     #[error("REDIS_URL: {0}")]
-    Hints(#[from] events::HintsError),
+    Hints(#[from] events::BusError),
     /// The queue could not be loaded.
     #[error("the queue could not be loaded from the store: {0}")]
     Recovery(#[from] jobs::RecoveryError),

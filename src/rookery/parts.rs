@@ -7,6 +7,7 @@ use adapters::AdaptersConfig;
 use channel::Channels;
 use events::Hints;
 use jobs::{App, Timing};
+use media::{MediaPlace, MediaStore};
 use model::{Clock, Ids, SystemClock};
 use outbound::{Http, HttpConfig};
 use queue::{Lanes, MemoryEngine, RedisEngine};
@@ -82,14 +83,26 @@ impl Parts {
                 (Lanes::new(engine.clone()), Some(engine), hints)
             }
         };
-        let channels = channels(&config, &ids)?;
-        let app = App::new(store, lanes, redis, channels, hints, clock, ids, Timing::default());
+        let http = http(&config)?;
+        if matches!((&config.engines, &config.media), (Engines::Fleet { .. }, MediaPlace::Folder(_))) {
+            tracing::warn!(
+                folder = %config.media,
+                "files lie in a folder: every process of the fleet must have the same one; see ROOKERY_MEDIA_URL"
+            );
+        }
+        let media = MediaStore::open(config.media.clone(), &http)?;
+        let channels = channels(&config, http, &ids);
+        let app = App::new(store, lanes, redis, channels, media, hints, clock, ids, Timing::default());
         Ok(Self { app, folder, sandbox })
     }
 }
 
-fn channels(config: &Config, ids: &Arc<Ids>) -> Result<Channels, Failure> {
-    let http = Http::new(&HttpConfig { allow_private: config.allow_private, ..HttpConfig::default() })?;
+/// The way out.
+pub(crate) fn http(config: &Config) -> Result<Http, Failure> {
+    Ok(Http::new(&HttpConfig { allow_private: config.allow_private, ..HttpConfig::default() })?)
+}
+
+fn channels(config: &Config, http: Http, ids: &Arc<Ids>) -> Channels {
     let mut adapters = AdaptersConfig::new(http);
     adapters.base_urls.clone_from(&config.base_urls);
     adapters.ids = ids.clone();
@@ -100,5 +113,5 @@ fn channels(config: &Config, ids: &Arc<Ids>) -> Result<Channels, Failure> {
     {
         tracing::warn!(channel = %unknown, "the configuration names a channel that this release does not have");
     }
-    Ok(all.iter().filter(|channel| on(channel.name())).cloned().collect())
+    all.iter().filter(|channel| on(channel.name())).cloned().collect()
 }

@@ -95,6 +95,8 @@ impl Server {
                     None => BTreeMap::new(),
                 },
                 cors_origins: config.cors_origins.clone(),
+                upload_limit: config.upload_limit_mb * 1024 * 1024,
+                allow_private_links: config.allow_private,
                 metrics: metrics.map(|handle| Arc::new(move || handle.render()) as _),
                 ..FrontConfig::default()
             };
@@ -165,6 +167,7 @@ fn front_of(parts: &Parts, config: FrontConfig) -> axum::Router {
         app.store.clone(),
         app.lanes.clone(),
         app.channels.clone(),
+        app.media.clone(),
         app.hints.clone(),
         app.clock.clone(),
         app.ids.clone(),

@@ -7,7 +7,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
+use hmac::{Hmac, Mac};
 use model::Ids;
+use sha2::Sha256;
 
 const NONCE: usize = 24;
 
@@ -18,7 +20,11 @@ const NONCE: usize = 24;
 pub struct Sealer {
     current: u8,
     keys: BTreeMap<u8, XChaCha20Poly1305>,
+    /// What other keys are made of: in the order given, the current one first.
+    seeds: Vec<Seed>,
 }
+
+type Seed = Hmac<Sha256>;
 
 /// Why a secret could not be sealed or opened.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -46,18 +52,20 @@ impl Sealer {
     /// From `id:base64[,id:base64…]`; the first key seals.
     pub fn parse(text: &str) -> Result<Self, SealerError> {
         let mut keys = BTreeMap::new();
+        let mut seeds = Vec::new();
         let mut current = None;
         for part in text.trim().split(',') {
             let (id, key) = part.trim().split_once(':').ok_or(SealerError::Key)?;
             let id: u8 = id.parse().map_err(|_| SealerError::Key)?;
             let key = STANDARD.decode(key.trim()).map_err(|_| SealerError::Key)?;
+            seeds.push(Seed::new_from_slice(&key).map_err(|_| SealerError::Key)?);
             let key = XChaCha20Poly1305::new_from_slice(&key).map_err(|_| SealerError::Key)?;
             if keys.insert(id, key).is_some() {
                 return Err(SealerError::Key);
             }
             current.get_or_insert(id);
         }
-        Ok(Self { current: current.ok_or(SealerError::Key)?, keys })
+        Ok(Self { current: current.ok_or(SealerError::Key)?, keys, seeds })
     }
 
     /// A new key in the form that [`Sealer::parse`] reads.
@@ -65,6 +73,17 @@ impl Sealer {
         let mut key = [0; 32];
         ids.fill(&mut key);
         format!("1:{}", STANDARD.encode(key))
+    }
+
+    /// A key for `purpose` of each key at hand. One tells nothing of another, nor of what it was made of.
+    pub(crate) fn derived_keys(&self, purpose: &str) -> Vec<[u8; 32]> {
+        let derive = |seed: &Seed| {
+            let mut mac = seed.clone();
+            mac.update(b"rookery derived key: ");
+            mac.update(purpose.as_bytes());
+            mac.finalize().into_bytes().into()
+        };
+        self.seeds.iter().map(derive).collect()
     }
 
     pub(crate) fn seal(&self, ids: &Ids, row: uuid::Uuid, secret: &[u8]) -> Result<Vec<u8>, SealerError> {
@@ -103,5 +122,9 @@ mod tests {
         assert_eq!(rotated.open(other, &sealed), Err(SealerError::Damaged));
         assert_eq!(Sealer::parse(&new).unwrap().open(row, &sealed), Err(SealerError::MissingKey(1)));
         assert!(Sealer::parse("nonsense").is_err());
+
+        let derived = |keys: &str, purpose| Sealer::parse(keys).unwrap().derived_keys(purpose);
+        assert_eq!(derived(&format!("{new},{old}"), "a"), [derived(&new, "a"), derived(&old, "a")].concat());
+        assert_ne!(derived(&old, "a"), derived(&old, "b"));
     }
 }

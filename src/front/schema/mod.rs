@@ -4,6 +4,7 @@
 //! the answers of every route with the document, field by field, so that they cannot drift apart.
 
 mod content;
+mod files;
 mod operations;
 mod words;
 
@@ -13,13 +14,15 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 pub use content::{Button, ContactCard, Content, Media};
+pub use files::{LinkedMedia, MediaFile};
 pub use operations::{
-    AccountPace, AccountStatus, Attempt, Capabilities, Channel, ConnectField, ConnectStep, DeadJob,
-    LaneCount, LaneSummary, Limit, MediaLimit, NewApiKey, QueueSummary, QueuedJob, RuleView, TimelineEntry,
+    AccountOwner, AccountPace, AccountStatus, Attempt, Capabilities, Channel, ConnectField, ConnectStep,
+    DeadJob, LaneCount, LaneSummary, Limit, MediaLimit, NewApiKey, QueueSummary, QueuedJob, RuleView,
+    TimelineEntry,
 };
 pub use words::{
-    Class, Connection, ContentKind, ConversationKind, ConversationStatus, Direction, EventKind, Format,
-    Origin, Purpose, Queue, Redelivery, Scope, Sending, Status, Timestamp,
+    ActionKind, ActionStatus, Class, Connection, ContentKind, ConversationKind, ConversationStatus, Direction, EventKind, Format,
+    Intake, MediaState, Origin, Purpose, Queue, Redelivery, Scope, Sending, Status, Timestamp,
 };
 
 /// A login on a channel. Its credentials are never shown.
@@ -38,6 +41,8 @@ pub struct Account {
     /// The channel's own settings, without secrets.
     #[schema(value_type = Object)]
     pub settings: Value,
+    /// How it gets its events.
+    pub intake: Intake,
     /// Whether the provider can be reached.
     pub connection: Connection,
     /// Why the connection is in its state.
@@ -64,7 +69,7 @@ pub struct Account {
     pub created_at: Timestamp,
     /// When it last changed.
     pub updated_at: Timestamp,
-    /// Where its provider delivers events; null when this service has no address outside.
+    /// Where its provider delivers events; null when they do not come by webhook.
     pub webhook_url: Option<String>,
 }
 
@@ -125,6 +130,62 @@ pub struct Message {
     pub read_at: Option<Timestamp>,
     /// The provider's own time of it.
     pub provider_at: Option<Timestamp>,
+    /// When its content last changed.
+    pub edited_at: Option<Timestamp>,
+    /// When it was taken back.
+    pub deleted_at: Option<Timestamp>,
+    /// Who reacted to it, oldest first.
+    pub reactions: Vec<Reaction>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+}
+
+/// One reaction to a message.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct Reaction {
+    /// Who reacted: an address, or `me` for the account itself.
+    pub by: String,
+    /// With what.
+    pub emoji: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// Something that is done to a message after it was sent. It keeps order with the messages of its conversation.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct Action {
+    /// Its id.
+    pub id: Uuid,
+    /// The tenant it belongs to.
+    pub workspace_id: Uuid,
+    /// The account it passes through.
+    pub account_id: Uuid,
+    /// The chat it belongs to.
+    pub conversation_id: Uuid,
+    /// The message it is done to.
+    pub message_id: Uuid,
+    /// What is done.
+    pub kind: ActionKind,
+    /// The new content, of an edit.
+    pub content: Option<Content>,
+    /// The emoji, of a reaction that is set.
+    pub emoji: Option<String>,
+    /// Where it stands.
+    pub status: ActionStatus,
+    /// Why it failed, was canceled or is unknown: a stable word, a colon, the provider's own text.
+    pub reason: Option<String>,
+    /// Its message's class.
+    pub class: Class,
+    /// Its number in the conversation. None when the message had not left yet and was changed in its place.
+    pub seq: Option<i64>,
+    /// Who asked for it.
+    pub actor: String,
+    /// It is not tried again before then.
+    pub next_attempt_at: Option<Timestamp>,
+    /// When it was done.
+    pub done_at: Option<Timestamp>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it last changed.
@@ -189,6 +250,8 @@ pub struct Conversation {
     pub held_until: Option<Timestamp>,
     /// The rule behind `held_until`.
     pub held_rule: Option<String>,
+    /// Since when the contact takes nothing from the account: messages to it fail until it writes or lifts that.
+    pub blocked_at: Option<Timestamp>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it last changed.

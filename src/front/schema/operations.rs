@@ -5,7 +5,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{Connection, ContentKind, Queue, Sending, Timestamp, Wait};
+use super::{Connection, ContentKind, Intake, Queue, Sending, Timestamp, Wait};
 
 /// Whether an account is connected, whether it sends, and how much waits.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -14,6 +14,10 @@ pub struct AccountStatus {
     pub connection: Connection,
     /// Why the connection is in its state.
     pub connection_detail: Option<String>,
+    /// How it gets its events.
+    pub intake: Intake,
+    /// Who asks for its events or keeps its session; null: nobody (yet), or it needs nobody.
+    pub owner: Option<AccountOwner>,
     /// Whether messages leave.
     pub sending: Sending,
     /// Why sending is paused or stopped.
@@ -28,6 +32,19 @@ pub struct AccountStatus {
     pub waiting: Option<Wait>,
     /// How much is in its lane.
     pub lane: LaneCount,
+}
+
+/// The worker that sees to an account's events.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct AccountOwner {
+    /// Which it is: a boot of a process.
+    pub worker: Uuid,
+    /// How often the account has had a new owner.
+    pub generation: i64,
+    /// Since when.
+    pub since: Timestamp,
+    /// Why events do not come at the moment; null: they do.
+    pub error: Option<String>,
 }
 
 /// How much is in a lane.
@@ -94,7 +111,9 @@ pub struct TimelineEntry {
 pub struct Attempt {
     /// Its id.
     pub id: Uuid,
-    /// The how-manieth for its message.
+    /// The action it was made for; null: the message itself.
+    pub action_id: Option<Uuid>,
+    /// The how-manieth for its message or action.
     pub n: i64,
     /// Who made it.
     pub worker: Uuid,

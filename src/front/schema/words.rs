@@ -32,6 +32,10 @@ macro_rules! words {
 }
 
 words! {
+    /// What is done to a message.
+    ActionKind,
+    /// Where an action stands.
+    ActionStatus,
     /// How urgent something is.
     Class,
     /// Whether the provider can be reached.
@@ -60,6 +64,8 @@ words! {
     Redelivery,
     /// How much a wait holds.
     Scope,
+    /// Whether a file can be had.
+    MediaState,
     /// Whether messages leave.
     Sending,
     /// Where a message stands.

@@ -125,6 +125,7 @@ async fn every_route_answers_as_documented_and_tells_no_secret() {
     webhooks(t, &account).await;
     let waiting = messages(t, &account).await;
     conversations_and_contacts(t).await;
+    files(t).await;
     keys(t, &account).await;
     queues(t, &account, &waiting).await;
     machines(t).await;
@@ -168,7 +169,8 @@ async fn accounts(t: &mut Tour) -> String {
 
 /// An account with an owner, which confirms what it is told.
 async fn polled_account(t: &mut Tour) {
-    let body = json!({"channel": "fake", "credentials": {"token": format!("polled:{SECRET}")}, "intake": "poll"});
+    let body =
+        json!({"channel": "fake", "credentials": {"token": format!("polled:{SECRET}")}, "intake": "poll"});
     let account = id(&t.post("/v1/accounts", "/v1/accounts", Some(body), 201).await);
     let at = |rest: &str| format!("/v1/accounts/{account}{rest}");
     t.post("/v1/accounts/{id}/restart", &at("/restart"), None, 503).await;
@@ -296,6 +298,20 @@ async fn machines(t: &mut Tour) {
     t.get("/readyz", "/readyz").await;
     let metrics = t.call(Method::GET, "/metrics", "/metrics", None).await;
     assert_eq!(metrics.text, "up 1\n");
+}
+
+async fn files(t: &mut Tour) {
+    let request = Request::builder().method(Method::POST).uri("/v1/media?name=a.txt");
+    let request = request.header("authorization", format!("Bearer {}", t.app.key));
+    let request = request.header("content-type", "text/plain").body(Body::from("hello")).unwrap();
+    let answer = t.app.send(request).await;
+    t.take(&Method::POST, "/v1/media", &answer);
+    let path = format!("/v1/media/{}", id(&answer.ok(201)));
+    let file = t.get("/v1/media/{id}", &path).await;
+    let link = file["url"].as_str().unwrap().replace("https://rookery.example", "");
+    let shown = t.call(Method::GET, "/media/{id}", &link, None).await;
+    assert_eq!(shown.text, "hello");
+    t.call(Method::GET, "/media/{id}", &format!("{link}0"), None).await.problem(403);
 }
 
 async fn events(t: &mut Tour) {

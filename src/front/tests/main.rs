@@ -7,6 +7,8 @@ mod contract;
 #[cfg(test)]
 mod core;
 #[cfg(test)]
+mod files;
+#[cfg(test)]
 mod limits;
 #[cfg(test)]
 mod stream;

@@ -43,8 +43,10 @@ impl Document {
             return;
         };
         let media_type = answer.headers["content-type"].to_str().unwrap().split(';').next().unwrap();
-        let schema =
-            content.get(media_type).unwrap_or_else(|| panic!("{place}: {media_type} is not documented"));
+        let schema = content
+            .get(media_type)
+            .or_else(|| content.get("*/*"))
+            .unwrap_or_else(|| panic!("{place}: {media_type} is not documented"));
         if media_type.ends_with("json")
             && let Err(problem) = self.fits(&schema["schema"], &answer.json(), "")
         {

@@ -5,8 +5,8 @@ use std::sync::Mutex;
 use async_trait::async_trait;
 use channel::{
     Accepted, Capabilities, Channel, ChannelError, ConnectField, ConnectStep, Connected, Credentials,
-    ErrorClass, Limit, LimitScope, Login, Outgoing, Pacing, ParseError, Polled, Poller, TextUnit, WebhookError, WebhookEvent,
-    WebhookRequest, WebhookResponse, signature,
+    ErrorClass, Limit, LimitScope, Login, MediaLimit, Outgoing, Pacing, ParseError, Polled, Poller, TextUnit,
+    WebhookError, WebhookEvent, WebhookRequest, WebhookResponse, signature,
 };
 use model::{Account, ContentKind, Inbound};
 use serde_json::Value;
@@ -23,11 +23,15 @@ impl Default for Fake {
     fn default() -> Self {
         Self {
             capabilities: Capabilities {
-                sends: vec![ContentKind::Text, ContentKind::Location],
+                sends: vec![ContentKind::Text, ContentKind::Location, ContentKind::Image],
                 text_max: 100,
                 text_unit: TextUnit::Chars,
                 caption_max: 0,
-                media: Vec::new(),
+                media: vec![MediaLimit {
+                    kind: ContentKind::Image,
+                    max_bytes: 1_000,
+                    mimes: vec!["image/*"],
+                }],
                 buttons: false,
                 replies: true,
                 edits: false,

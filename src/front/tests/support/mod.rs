@@ -11,6 +11,7 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use channel::{Channel, Channels};
 use front::{Front, FrontConfig};
+use media::{MediaPlace, MediaStore};
 use model::{AccountId, Clock, Ids, SystemClock, WorkspaceId};
 use queue::{Lanes, MemoryEngine};
 use serde_json::{Value, json};
@@ -32,7 +33,7 @@ pub struct App {
     pub fake: Arc<Fake>,
     pub workspace: WorkspaceId,
     pub key: String,
-    _data: tempfile::TempDir,
+    data: tempfile::TempDir,
 }
 
 /// What came back.
@@ -95,7 +96,11 @@ impl App {
         let hints = events::Hints::in_process();
         let fake = Arc::new(Fake::default());
         let channels: Channels = [fake.clone() as Arc<dyn Channel>].into_iter().collect();
-        let front = Front::new(config, store.clone(), lanes.clone(), channels, hints.clone(), clock, ids);
+        let place = MediaPlace::Folder(data.path().join("media"));
+        let http = outbound::Http::new(&outbound::HttpConfig::default()).unwrap();
+        let media = MediaStore::open(place, &http).unwrap();
+        let front =
+            Front::new(config, store.clone(), lanes.clone(), channels, media, hints.clone(), clock, ids);
         let all = SCOPES.iter().map(|scope| (*scope).to_owned()).collect();
         let mut app = Self {
             router: front.clone().router(),
@@ -106,10 +111,15 @@ impl App {
             fake,
             workspace,
             key: String::new(),
-            _data: data,
+            data,
         };
         app.key = app.key_with(all, None).await;
         app
+    }
+
+    /// Where its files lie.
+    pub fn media_folder(&self) -> std::path::PathBuf {
+        self.data.path().join("media")
     }
 
     pub async fn key_with(&self, scopes: Vec<String>, accounts: Option<Vec<AccountId>>) -> String {
@@ -133,7 +143,7 @@ impl App {
         Answer {
             status: parts.status,
             headers: parts.headers,
-            text: String::from_utf8(bytes.to_vec()).unwrap(),
+            text: String::from_utf8_lossy(&bytes).into_owned(),
         }
     }
 
