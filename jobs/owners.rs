@@ -104,6 +104,9 @@ impl Holdings {
                     Order::Restart(account, receipt) => {
                         if self.restart(account).await {
                             control.confirm(receipt);
+                        } else {
+                            // Perhaps it has just begun to need an owner.
+                            next = next.min(Instant::now() + GATHER);
                         }
                     }
                 }
@@ -175,7 +178,12 @@ impl Holdings {
         self.end(vec![account]).await;
         // The renewal starts it with the cursor that is valid now.
         self.look().await;
-        self.running.contains_key(&account)
+        let goes_on = self.running.contains_key(&account);
+        if !goes_on {
+            // It needs no owner any more.
+            self.let_go(vec![account]).await;
+        }
+        goes_on
     }
 
     /// Ends polls and gives their accounts back.

@@ -1,0 +1,229 @@
+//! A Telegram conversation, the whole way in and out: real processes against a Bot API that checks every call, with
+//! events delivered by webhook and with events that are asked for.
+
+use serde_json::{Value, json};
+use tests::harness::{Api, Installation, until};
+use tests::simulators::telegram::{BotHandle, Options, Person, Telegram};
+
+use super::{BINARY, becomes, text};
+
+const JPEG: &[u8] = b"\xFF\xD8\xFF\xE0 a photo";
+const OGG: &[u8] = b"OggS a recording";
+const WEBP: &[u8] = b"RIFF\0\0\0\0WEBPVP8 a sticker";
+
+macro_rules! every_way {
+    ($($module:ident: $start:ident, $intake:literal;)+) => { $(
+        mod $module {
+            #[tokio::test(flavor = "multi_thread")]
+            async fn a_conversation_arrives() {
+                if let Some(stage) = super::Stage::$start($intake).await {
+                    super::a_conversation_arrives(&stage).await;
+                }
+            }
+
+            #[tokio::test(flavor = "multi_thread")]
+            async fn each_content_kind_goes_out() {
+                if let Some(stage) = super::Stage::$start($intake).await {
+                    super::each_content_kind_goes_out(&stage).await;
+                }
+            }
+        }
+    )+ };
+}
+
+every_way! {
+    embedded_by_webhook: embedded, "webhook";
+    embedded_by_polling: embedded, "poll";
+    fleet_by_webhook: fleet, "webhook";
+    fleet_by_polling: fleet, "poll";
+}
+
+/// An installation whose Telegram is the simulator, with one bot connected.
+struct Stage {
+    installation: Installation,
+    _telegram: Telegram,
+    bot: BotHandle,
+    account: String,
+}
+
+impl Stage {
+    async fn embedded(intake: &str) -> Option<Self> {
+        let telegram = Telegram::start(Options::default()).await;
+        let vars = [("ROOKERY_TELEGRAM_URL", telegram.base_url())];
+        let installation = Installation::embedded_with(BINARY, &vars).await;
+        Some(Self::connected(installation, telegram, intake).await)
+    }
+
+    async fn fleet(intake: &str) -> Option<Self> {
+        let telegram = Telegram::start(Options::default()).await;
+        let vars = [("ROOKERY_TELEGRAM_URL", telegram.base_url())];
+        let installation = Installation::fleet_with(BINARY, &vars).await?;
+        Some(Self::connected(installation, telegram, intake).await)
+    }
+
+    async fn connected(installation: Installation, telegram: Telegram, intake: &str) -> Self {
+        let bot = telegram.bot();
+        let body = json!({
+            "channel": "telegram", "credentials": {"bot_token": bot.token}, "intake": intake,
+        });
+        let account = installation.api().post("/v1/accounts", &body).await;
+        assert_eq!(account["intake"], intake);
+        assert_eq!(account["external_id"], bot.id().to_string());
+        if intake == "poll" {
+            assert_eq!(bot.webhook(), None);
+            until("the bot is asked for its updates", async || (bot.polling() > 0).then_some(())).await;
+        } else {
+            let (url, secret) = bot.webhook().expect("a webhook is set");
+            assert_eq!(account["webhook_url"], url);
+            assert!(secret.is_some_and(|secret| secret.len() >= 32));
+        }
+        let account = account["id"].as_str().expect("it has an id").to_owned();
+        Self { installation, _telegram: telegram, bot, account }
+    }
+
+    fn api(&self) -> &Api {
+        self.installation.api()
+    }
+
+    /// Sends content and gives the message as the Bot API has it, once it was taken.
+    async fn sent(&self, person: &Person, content: &Value) -> Value {
+        let mut body = text(&self.account, &person.chat.to_string(), "", "conversation");
+        body["content"] = content.clone();
+        let message = self.api().post("/v1/messages", &body).await;
+        let message = becomes(self.api(), message["id"].as_str().expect("an id"), &["sent", "failed"]).await;
+        assert_eq!(message["status"], "sent", "{message}");
+        let messages = self.bot.messages(person.chat);
+        let same = |there: &&Value| there["message_id"].to_string() == message["provider_id"].as_str().unwrap_or("");
+        messages.iter().find(same).unwrap_or_else(|| panic!("{message} is not in {messages:?}")).clone()
+    }
+
+    /// What came from the other side, oldest first, once `done` says so.
+    async fn heard(&self, done: impl Fn(&[Value]) -> bool) -> Vec<Value> {
+        let path = format!("/v1/messages?account_id={}", self.account);
+        let mut last = Vec::new();
+        until("everything arrived", async || {
+            last = self.api().all(&path).await;
+            last.retain(|message| message["direction"] == "inbound");
+            last.sort_by_key(|message| message["id"].as_str().map(str::to_owned));
+            done(&last).then(|| last.clone())
+        })
+        .await
+    }
+}
+
+fn of_type<'a>(messages: &'a [Value], kind: &str) -> Vec<&'a Value> {
+    messages.iter().filter(|message| message["content"]["type"] == kind).collect()
+}
+
+async fn a_conversation_arrives(stage: &Stage) {
+    let anna = stage.bot.person("Anna");
+    let first = anna.writes("Is this the shop?");
+    let question = json!({
+        "type": "text", "text": "It is. Shall we call you?", "buttons": [[{"title": "Yes", "data": "call"}]],
+    });
+    let asked = stage.sent(&anna, &question).await;
+    let asked_id = asked["message_id"].as_i64().unwrap();
+    assert_eq!(asked["reply_markup"]["inline_keyboard"][0][0]["callback_data"], "call");
+
+    anna.sends("photo", JPEG, Some("This one."));
+    anna.sends("voice", OGG, None);
+    anna.sends("sticker", WEBP, None);
+    anna.sends_location(52.52, 13.405);
+    anna.answers(asked_id, "Tomorrow, please.");
+    let pressed = anna.presses(asked_id, "call");
+    anna.edits(first, "Is this the bird shop?");
+    anna.reacts(asked_id, &["👍"]);
+
+    let heard = stage.heard(|heard| {
+        heard.len() >= 7 && heard.iter().any(|message| message["content"]["text"] == "Is this the bird shop?")
+    });
+    let heard = heard.await;
+    assert_eq!(heard.len(), 7, "{heard:#?}");
+    let one = |kind: &str| {
+        let found = of_type(&heard, kind);
+        assert_eq!(found.len(), 1, "{kind} in {heard:#?}");
+        found[0].clone()
+    };
+    let (photo, voice, sticker) = (one("image"), one("voice"), one("sticker"));
+    assert_eq!(photo["content"]["caption"], "This one.");
+    assert_eq!(sticker["content"]["emoji"], "🦊");
+    for (message, bytes) in [(&photo, JPEG), (&voice, OGG), (&sticker, WEBP)] {
+        stored(stage, message, bytes).await;
+    }
+    let place = one("location");
+    assert_eq!((&place["content"]["latitude"], &place["content"]["longitude"]), (&json!(52.52), &json!(13.405)));
+    let callback = one("callback");
+    assert_eq!((&callback["content"]["data"], &callback["content"]["title"]), (&json!("call"), &json!("Yes")));
+    until("the button spins no more", async || stage.bot.callback_answer(&pressed).map(drop)).await;
+
+    let texts = of_type(&heard, "text");
+    let edited = texts.iter().find(|message| message["content"]["text"] == "Is this the bird shop?").unwrap();
+    assert!(edited["edited_at"].is_string(), "{edited}");
+    let reply = texts.iter().find(|message| message["content"]["text"] == "Tomorrow, please.").unwrap();
+    let ours = until("the reaction arrived", async || {
+        let message = stage.api().get(&format!("/v1/messages/{}", reply["reply_to"].as_str()?)).await;
+        (message["reactions"][0]["emoji"] == "👍").then_some(message)
+    })
+    .await;
+    assert_eq!(ours["provider_id"], asked_id.to_string());
+    assert_eq!(ours["reactions"][0]["by"], anna.id.to_string());
+
+    let conversations = stage.api().all("/v1/conversations").await;
+    assert_eq!(conversations.len(), 1, "{conversations:#?}");
+    assert_eq!(conversations[0]["address"], anna.chat.to_string());
+    assert_eq!(conversations[0]["unread_count"], 7);
+    let contact = conversations[0]["contact_id"].as_str().unwrap();
+    let contact = stage.api().get(&format!("/v1/contacts/{contact}")).await;
+    assert_eq!(contact["name"], "Anna");
+    until("every update was confirmed", async || (stage.bot.pending() == 0).then_some(())).await;
+    assert_eq!(stage.bot.unknown_parameters(), Vec::<String>::new());
+}
+
+/// The file of a message was fetched and is kept.
+async fn stored(stage: &Stage, message: &Value, bytes: &[u8]) {
+    let id = message["content"]["media"]["media_id"].as_str().unwrap_or_else(|| panic!("no file in {message}"));
+    let file = until("a file is stored", async || {
+        let file = stage.api().get(&format!("/v1/media/{id}")).await;
+        assert_ne!(file["state"], "failed", "{file}");
+        (file["state"] == "stored").then_some(file)
+    })
+    .await;
+    assert_eq!((&file["size"], &file["message_id"]), (&json!(bytes.len()), &message["id"]));
+}
+
+async fn each_content_kind_goes_out(stage: &Stage) {
+    let ben = stage.bot.person("Ben");
+    let markdown = stage.sent(&ben, &json!({"type": "text", "format": "markdown", "text": "**Good** day"})).await;
+    assert_eq!((&markdown["text"], &markdown["entities"][0]["type"]), (&json!("Good day"), &json!("bold")));
+    for (kind, field) in [
+        ("image", "photo"),
+        ("video", "video"),
+        ("audio", "audio"),
+        ("voice", "voice"),
+        ("document", "document"),
+        ("sticker", "sticker"),
+    ] {
+        let url = format!("https://files.example/{kind}");
+        let sent = stage.sent(&ben, &json!({"type": kind, "media": {"url": url}})).await;
+        assert!(sent.get(field).is_some(), "{kind}: {sent}");
+    }
+    let place = json!({"type": "location", "latitude": 48.2, "longitude": 16.37, "name": "Shop", "address": "Ring 1"});
+    let venue = stage.sent(&ben, &place).await;
+    assert_eq!((&venue["venue"]["title"], &venue["location"]["latitude"]), (&json!("Shop"), &json!(48.2)));
+    let card = json!({"type": "contacts", "contacts": [{"name": "Carla", "phones": ["+43 1 2345"]}]});
+    let card = stage.sent(&ben, &card).await;
+    assert_eq!(card["contact"]["first_name"], "Carla");
+    assert_eq!(stage.bot.unknown_parameters(), Vec::<String>::new());
+
+    // Whoever takes the token back stops the account; messages say what they wait for.
+    stage.bot.revoke();
+    let waiting = text(&stage.account, &ben.chat.to_string(), "Still there?", "conversation");
+    let waiting = stage.api().post("/v1/messages", &waiting).await;
+    let id = waiting["id"].as_str().unwrap();
+    let message = until("the message says why it waits", async || {
+        let message = stage.api().get(&format!("/v1/messages/{id}")).await;
+        ["stopped", "disconnected"].contains(&message["waiting"]["rule"].as_str()?).then_some(message)
+    })
+    .await;
+    assert!(message["waiting"]["detail"].as_str().is_some_and(|why| why.contains("token_revoked")), "{message}");
+}
