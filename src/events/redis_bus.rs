@@ -50,12 +50,7 @@ impl<T: Word> RedisBus<T> {
     }
 }
 
-async fn hear<T: Word>(
-    client: Client,
-    channel: String,
-    here: broadcast::Sender<T>,
-    hears: Arc<AtomicBool>,
-) {
+async fn hear<T: Word>(client: Client, channel: String, here: broadcast::Sender<T>, hears: Arc<AtomicBool>) {
     loop {
         let hearing = async {
             let mut connection = client.get_async_pubsub().await?;

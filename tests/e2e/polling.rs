@@ -116,8 +116,7 @@ async fn a_disconnected_account_rests_until_it_is_connected_again(installation: 
     assert_eq!(refused.status, 409, "{refused:?}");
     installation.contact_writes("shop", "alice", "number 0").await;
     let waiting = api.post("/v1/messages", &text(&account, "alice", "Later.", "conversation")).await;
-    let waiting =
-        api.get(&format!("/v1/messages/{}", waiting["id"].as_str().unwrap())).await;
+    let waiting = api.get(&format!("/v1/messages/{}", waiting["id"].as_str().unwrap())).await;
     assert_eq!((&waiting["status"], &waiting["waiting"]["rule"]), (&json!("queued"), &json!("disconnected")));
     let connected = api.post(&format!("{path}/connect"), &json!({})).await;
     assert_eq!(connected["connection"], "connected");
@@ -162,7 +161,10 @@ async fn polls_go_on_when_their_owner_is_killed(installation: &mut Installation)
         let since: Timestamp =
             serde_json::from_value(owner(installation.api(), account).await["since"].clone()).unwrap();
         let bound = killed_at + Duration::from_secs(10);
-        assert!(!installation.has_other_workers() || since < bound, "taken over at {since}, killed at {killed_at}");
+        assert!(
+            !installation.has_other_workers() || since < bound,
+            "taken over at {since}, killed at {killed_at}"
+        );
     }
     // Whoever comes later gets its share.
     installation.start_killed_workers().await;
@@ -186,7 +188,10 @@ async fn a_planned_stop_moves_polls_at_once(installation: &mut Installation) {
             serde_json::from_value(owner(installation.api(), account).await["since"].clone()).unwrap();
         // Sooner than any lease ends: it was given back.
         let bound = told_at + Duration::from_secs(5);
-        assert!(!installation.has_other_workers() || since < bound, "moved at {since}, told to stop at {told_at}");
+        assert!(
+            !installation.has_other_workers() || since < bound,
+            "moved at {since}, told to stop at {told_at}"
+        );
     }
 }
 
@@ -210,7 +215,8 @@ async fn owners(installation: &Installation, accounts: &[String]) {
             owners.push(owner(installation.api(), account).await["worker"].to_string());
         }
         let distinct: BTreeSet<&String> = owners.iter().collect();
-        let even = |worker: &&String| owners.iter().filter(|owner| owner == worker).count() == ACCOUNTS / workers;
+        let even =
+            |worker: &&String| owners.iter().filter(|owner| owner == worker).count() == ACCOUNTS / workers;
         (distinct.len() == workers && distinct.iter().all(even)).then_some(())
     })
     .await;

@@ -93,7 +93,8 @@ impl Stage {
         let message = becomes(self.api(), message["id"].as_str().expect("an id"), &["sent", "failed"]).await;
         assert_eq!(message["status"], "sent", "{message}");
         let messages = self.bot.messages(person.chat);
-        let same = |there: &&Value| there["message_id"].to_string() == message["provider_id"].as_str().unwrap_or("");
+        let same =
+            |there: &&Value| there["message_id"].to_string() == message["provider_id"].as_str().unwrap_or("");
         messages.iter().find(same).unwrap_or_else(|| panic!("{message} is not in {messages:?}")).clone()
     }
 
@@ -151,9 +152,15 @@ async fn a_conversation_arrives(stage: &Stage) {
         stored(stage, message, bytes).await;
     }
     let place = one("location");
-    assert_eq!((&place["content"]["latitude"], &place["content"]["longitude"]), (&json!(52.52), &json!(13.405)));
+    assert_eq!(
+        (&place["content"]["latitude"], &place["content"]["longitude"]),
+        (&json!(52.52), &json!(13.405))
+    );
     let callback = one("callback");
-    assert_eq!((&callback["content"]["data"], &callback["content"]["title"]), (&json!("call"), &json!("Yes")));
+    assert_eq!(
+        (&callback["content"]["data"], &callback["content"]["title"]),
+        (&json!("call"), &json!("Yes"))
+    );
     until("the button spins no more", async || stage.bot.callback_answer(&pressed).map(drop)).await;
 
     let texts = of_type(&heard, "text");
@@ -181,7 +188,8 @@ async fn a_conversation_arrives(stage: &Stage) {
 
 /// The file of a message was fetched and is kept.
 async fn stored(stage: &Stage, message: &Value, bytes: &[u8]) {
-    let id = message["content"]["media"]["media_id"].as_str().unwrap_or_else(|| panic!("no file in {message}"));
+    let id =
+        message["content"]["media"]["media_id"].as_str().unwrap_or_else(|| panic!("no file in {message}"));
     let file = until("a file is stored", async || {
         let file = stage.api().get(&format!("/v1/media/{id}")).await;
         assert_ne!(file["state"], "failed", "{file}");
@@ -193,7 +201,8 @@ async fn stored(stage: &Stage, message: &Value, bytes: &[u8]) {
 
 async fn each_content_kind_goes_out(stage: &Stage) {
     let ben = stage.bot.person("Ben");
-    let markdown = stage.sent(&ben, &json!({"type": "text", "format": "markdown", "text": "**Good** day"})).await;
+    let markdown =
+        stage.sent(&ben, &json!({"type": "text", "format": "markdown", "text": "**Good** day"})).await;
     assert_eq!((&markdown["text"], &markdown["entities"][0]["type"]), (&json!("Good day"), &json!("bold")));
     for (kind, field) in [
         ("image", "photo"),
@@ -225,5 +234,8 @@ async fn each_content_kind_goes_out(stage: &Stage) {
         ["stopped", "disconnected"].contains(&message["waiting"]["rule"].as_str()?).then_some(message)
     })
     .await;
-    assert!(message["waiting"]["detail"].as_str().is_some_and(|why| why.contains("token_revoked")), "{message}");
+    assert!(
+        message["waiting"]["detail"].as_str().is_some_and(|why| why.contains("token_revoked")),
+        "{message}"
+    );
 }
