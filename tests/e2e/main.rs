@@ -3,7 +3,9 @@
 //! One suite, and each installation passes it: one process on `SQLite` and memory, and a fleet on Postgres and Redis.
 
 mod crash;
+mod polling;
 mod suite;
+mod telegram;
 
 use serde_json::{Value, json};
 use tests::harness::{Api, Installation, until};
