@@ -67,6 +67,24 @@ impl Api {
         self.answer(request).await.expect("an answer")
     }
 
+    /// POST of a file.
+    ///
+    /// # Panics
+    /// When there is no answer.
+    pub async fn post_bytes(&self, path: &str, mime: &str, body: Vec<u8>) -> Answer {
+        let request = self.http.provider().post(&format!("{}{path}", self.base), TIMEOUT);
+        self.answer(request.header("content-type", mime).body(body)).await.expect("an answer")
+    }
+
+    /// GET of a file, whatever the answer.
+    ///
+    /// # Panics
+    /// When there is no answer.
+    pub async fn get_bytes(&self, path: &str) -> outbound::Answer {
+        let request = self.http.provider().get(&format!("{}{path}", self.base), TIMEOUT);
+        request.bearer(&self.key).answer(LARGEST).await.expect("an answer")
+    }
+
     /// Any method with a JSON body.
     ///
     /// # Panics

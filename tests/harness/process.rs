@@ -31,6 +31,7 @@ impl Process {
             "REDIS_URL",
             "PORT",
             "ROOKERY_DATA",
+            "ROOKERY_MEDIA_URL",
             "ROOKERY_ENCRYPTION_KEY",
             "ROOKERY_SANDBOX_URL",
         ] {
