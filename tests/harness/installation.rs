@@ -21,13 +21,14 @@ struct Member {
 #[derive(Debug)]
 pub struct Installation {
     binary: String,
-    folder: TempDir,
     _sandbox: Process,
     sandbox_url: String,
     members: Vec<Member>,
     api: Api,
     ports: Vec<u16>,
     shared: Vec<(&'static str, String)>,
+    // Last, so that the logs are there while the processes end.
+    folder: TempDir,
 }
 
 impl Installation {
@@ -74,7 +75,10 @@ impl Installation {
         let mut installation = Self::prepare(binary, vars);
         let port = installation.free_port();
         let name = unique_name();
+        // One place of files for all processes, as a fleet needs it.
+        let media = format!("file://{}", installation.folder.path().join("media").display());
         installation.shared.extend([
+            ("ROOKERY_MEDIA_URL", media),
             ("DATABASE_URL", servers.database(&name).await),
             ("REDIS_URL", servers.redis.clone()),
             ("ROOKERY_REDIS_PREFIX", name),
