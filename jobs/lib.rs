@@ -71,9 +71,24 @@ pub(crate) async fn handle(app: &App, claimed: Claimed) -> Result<(), JobError> 
         app.bury(&claimed, "this release does not know such a job").await?;
         return Ok(claimed.settle(Settle::Fail).await?);
     };
-    if claimed.claim().lost > 0 && !app.survives(&claimed).await? {
-        return Ok(claimed.settle(Settle::Fail).await?);
+    if claimed.claim().lost == 0 {
+        return run(app, claimed, job).await;
     }
+    if !app.survives(&claimed).await? {
+        return match job {
+            Job::SendMessage(message) => outgoing::give_up_on(app, claimed, message.into()).await,
+            Job::PerformAction(action) => outgoing::give_up_on(app, claimed, action.into()).await,
+            // A drain takes whatever rows there are: it is never given up, and the sweep would push it again.
+            Job::IngestEvents(_) | Job::RelayEvents(_) => run(app, claimed, job).await,
+            _ => Ok(claimed.settle(Settle::Fail).await?),
+        };
+    }
+    run(app, claimed, job).await?;
+    // It ended, one way or another: what took workers down before was not this job.
+    Ok(app.store.forget_losses(&id.0).await?)
+}
+
+async fn run(app: &App, claimed: Claimed, job: Job) -> Result<(), JobError> {
     match job {
         Job::SendMessage(message) => outgoing::run(app, claimed, message.into()).await,
         Job::PerformAction(action) => outgoing::run(app, claimed, action.into()).await,

@@ -104,6 +104,17 @@ fn hopeless(view: &SendView) -> Option<String> {
     }
 }
 
+/// Ends what took too many workers down with it.
+pub(crate) async fn give_up_on(app: &App, claimed: Claimed, subject: Subject) -> Result<(), JobError> {
+    match app.store.load_send(subject).await? {
+        Some(view) if view.is_unfinished() => {
+            let reason = "worker_lost: the workers that had it were lost, again and again".to_owned();
+            give_up(app, claimed, &view, Status::Failed, reason).await
+        }
+        _ => Ok(claimed.settle(Settle::Done).await?),
+    }
+}
+
 /// Ends it without a call.
 async fn give_up(
     app: &App,

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// Longer than this no server takes to start, on the slowest machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Whether this run has servers; says what is left out when it has not.
 pub fn present(suite: &str) -> bool {
@@ -53,6 +53,18 @@ impl Redis {
     /// Its process, for signals.
     pub fn pid(&self) -> u32 {
         self.process.id()
+    }
+
+    /// Sends a command of plain words, for example `FLUSHALL`, and waits for the answer.
+    ///
+    /// # Panics
+    /// When it does not answer.
+    pub fn command(&self, words: &[&str]) {
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).expect("it listens");
+        stream.write_all(format!("{}\r\n", words.join(" ")).as_bytes()).expect("it takes a command");
+        let mut answer = [0; 1];
+        stream.read_exact(&mut answer).expect("it answers");
+        assert_ne!(answer[0], b'-', "{words:?} was refused");
     }
 
     /// Kills it, as a crash would.

@@ -226,7 +226,7 @@ impl Reader {
                 if !database_url.starts_with("postgres://") && !database_url.starts_with("postgresql://") {
                     self.wrong.push("DATABASE_URL must begin with postgres://".to_owned());
                 }
-                if !redis_url.starts_with("redis://") && !redis_url.starts_with("rediss://") {
+                if !redis_url.starts_with("redis://") {
                     self.wrong.push("REDIS_URL must begin with redis://".to_owned());
                 }
                 Engines::Fleet { database_url, redis_url }

@@ -1,13 +1,13 @@
 //! The data folder of an embedded installation: database, key file, first API key, and the lock that keeps it to one
 //! process.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use model::Ids;
-use store::Sealer;
+use store::{DataLock, Sealer, StoreError};
 
 /// Why a data folder cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -20,35 +20,23 @@ pub(crate) enum DataError {
         /// Why.
         error: io::Error,
     },
-    /// Somebody else is using it.
-    #[error("{0} is in use by another Rookery process: stop that one, or set ROOKERY_DATA to another folder")]
-    Locked(String),
+    /// Somebody else is using it, or it cannot be locked.
+    #[error("{0}; stop that process, or set ROOKERY_DATA to another folder")]
+    Locked(#[from] StoreError),
 }
 
 /// A data folder, kept to this process for as long as this lives.
 #[derive(Debug)]
 pub(crate) struct DataFolder {
     path: PathBuf,
-    _lock: Option<File>,
+    _lock: Option<DataLock>,
 }
 
 impl DataFolder {
     /// Makes the folder if it is not there, and locks it.
     pub(crate) fn open(path: &Path) -> Result<Self, DataError> {
         let mut folder = Self::visit(path)?;
-        let lock = path.join("lock");
-        let file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .mode(0o600)
-            .open(&lock)
-            .map_err(|error| io_error(&lock, error))?;
-        match file.try_lock() {
-            Ok(()) => folder._lock = Some(file),
-            Err(fs::TryLockError::WouldBlock) => return Err(DataError::Locked(path.display().to_string())),
-            Err(fs::TryLockError::Error(error)) => return Err(io_error(&lock, error)),
-        }
+        folder._lock = Some(DataLock::take(path)?);
         Ok(folder)
     }
 

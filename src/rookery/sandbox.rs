@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use ::sandbox::{AccountSettings, Sandbox, SandboxConfig, WebhookSettings};
-use model::{AccountId, WorkspaceId};
+use model::{Account, AccountId, Intake, WorkspaceId};
 use store::{PageRequest, Store};
 
 use crate::{Failure, serve};
@@ -36,7 +36,8 @@ pub(crate) async fn point_here(
     let mut page = PageRequest { cursor: None, limit: 200 };
     loop {
         let accounts = store.accounts(workspace, page).await?;
-        for account in accounts.data.iter().filter(|account| account.channel == "sandbox") {
+        let told = |account: &&Account| account.channel == "sandbox" && account.intake == Intake::Webhook;
+        for account in accounts.data.iter().filter(told) {
             let Some((_, secrets)) = store.login(account.id).await? else { continue };
             let Some(token) = secrets.get("token") else { continue };
             let webhook = WebhookSettings {

@@ -29,6 +29,7 @@ pub(crate) struct Server {
     pub(crate) welcome: Option<Welcome>,
     crew: Option<Crew>,
     leader: Option<Leader>,
+    front: Option<Front>,
     listening: Option<JoinHandle<()>>,
     stop: CancellationToken,
 }
@@ -86,8 +87,9 @@ impl Server {
         });
         let leader = role.schedules().then(|| Leader::start(parts.app.clone()));
         let stop = CancellationToken::new();
-        let listening = listener.map(|listener| {
-            let front = FrontConfig {
+        let (mut front, mut listening) = (None, None);
+        if let Some(listener) = listener {
+            let settings = FrontConfig {
                 public_url: config.public_url.clone(),
                 // A single process has the sandbox beside it, whatever address others use.
                 webhook_urls: match &parts.folder {
@@ -100,9 +102,11 @@ impl Server {
                 metrics: metrics.map(|handle| Arc::new(move || handle.render()) as _),
                 ..FrontConfig::default()
             };
-            tokio::spawn(listen(listener, front_of(&parts, front), stop.clone()))
-        });
-        Ok(Self { parts, addr, welcome, crew, leader, listening, stop })
+            let here = front_of(&parts, settings);
+            listening = Some(tokio::spawn(listen(listener, here.clone().router(), stop.clone())));
+            front = Some(here);
+        }
+        Ok(Self { parts, addr, welcome, crew, leader, front, listening, stop })
     }
 
     /// Says where things are.
@@ -134,7 +138,10 @@ impl Server {
     pub(crate) async fn stop(self) {
         self.stop.cancel();
         if let Some(listening) = self.listening {
-            // Streams of events never end by themselves: they are cut after a while.
+            if let Some(front) = &self.front {
+                // Streams of events never end by themselves.
+                front.close();
+            }
             drop(tokio::time::timeout(DRAIN, listening).await);
         }
         if let Some(leader) = self.leader {
@@ -160,7 +167,7 @@ pub(crate) fn curl(addr: SocketAddr, key_file: &str, account: AccountId) -> Stri
     )
 }
 
-fn front_of(parts: &Parts, config: FrontConfig) -> axum::Router {
+fn front_of(parts: &Parts, config: FrontConfig) -> Front {
     let app = &parts.app;
     Front::new(
         config,
@@ -172,7 +179,6 @@ fn front_of(parts: &Parts, config: FrontConfig) -> axum::Router {
         app.clock.clone(),
         app.ids.clone(),
     )
-    .router()
 }
 
 async fn listen(listener: TcpListener, router: axum::Router, stop: CancellationToken) {

@@ -2,8 +2,12 @@
 //!
 //! One suite, and each installation passes it: one process on `SQLite` and memory, and a fleet on Postgres and Redis.
 
+mod actions;
 mod crash;
+mod loss;
+mod media;
 mod polling;
+mod secrets;
 mod suite;
 mod telegram;
 

@@ -209,6 +209,14 @@ impl Installation {
         self.a_worker().process.stop().await
     }
 
+    /// Sends a signal to one process that works, for example `STOP` or `CONT`.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn signal_a_worker(&mut self, name: &str) {
+        self.a_worker().process.signal(name);
+    }
+
     /// Starts the processes that work and were killed or stopped, as they were started before.
     pub async fn start_killed_workers(&mut self) {
         for role in ["worker", "serve"] {

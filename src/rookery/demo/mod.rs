@@ -9,7 +9,6 @@ mod client;
 mod tally;
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -302,13 +301,13 @@ fn explain(message: &Value) -> String {
     let mut text =
         format!("why is message {} not out yet? rule {}", word(&message["id"]), word(&waiting["rule"]));
     if !waiting["until"].is_null() {
-        drop(write!(text, ", until {}", word(&waiting["until"])));
+        text += &format!(", until {}", word(&waiting["until"]));
     }
     if !waiting["detail"].is_null() {
-        drop(write!(text, ": {}", word(&waiting["detail"])));
+        text += &format!(": {}", word(&waiting["detail"]));
     }
     if !message["expected_at"].is_null() {
-        drop(write!(text, " Expected at {}.", word(&message["expected_at"])));
+        text += &format!(" Expected at {}.", word(&message["expected_at"]));
     }
     text
 }
