@@ -3,7 +3,8 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use model::{AccountId, ContactId, Conversation, ConversationId, ConversationStatus};
+use model::{AccountId, ContactId, Conversation, ConversationId, ConversationStatus, Job};
+use queue::Push;
 use serde::Deserialize;
 use store::{ConversationFilter, PageRequest};
 use utoipa::{IntoParams, ToSchema};
@@ -66,7 +67,24 @@ pub(crate) struct ChangeConversation {
     assignee: Option<String>,
 }
 
+/// Whether somebody types.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Typing {
+    /// Whether it is shown.
+    on: bool,
+}
+
 impl Front {
+    /// Has a sign shown to the other side. It has no row: should the queue be away, it is not shown.
+    async fn push_sign(&self, sign: Job, conversation: &Conversation) {
+        let order = self.clock.now().as_micros() / 1_000;
+        let push = Push::sign(sign, conversation.account_id, conversation.id, order);
+        if let Err(error) = self.lanes.push(vec![push]).await {
+            tracing::debug!(%error, "a sign did not reach the queue");
+        }
+    }
+
     async fn seen_conversation(&self, caller: &Caller, id: ConversationId) -> Result<Conversation, Problem> {
         let conversation = self.store.conversation(caller.workspace, id).await?;
         caller.must_see(conversation.account_id, "conversation")?;
@@ -150,7 +168,7 @@ async fn change_conversation(
     Ok(axum::Json(changed))
 }
 
-/// Sets a conversation's unread count to zero.
+/// Sets a conversation's unread count to zero, and shows the other side that it was read, where its channel can.
 #[utoipa::path(post, path = "/v1/conversations/{id}/read", tag = "conversations", params(("id" = Uuid, Path)),
     responses((status = 204, description = "Read")))]
 async fn read_conversation(
@@ -159,8 +177,35 @@ async fn read_conversation(
     Id(id): Id<ConversationId>,
 ) -> Result<StatusCode, Problem> {
     caller.needs(Scope::MessagesWrite)?;
-    front.seen_conversation(&caller, id).await?;
+    let conversation = front.seen_conversation(&caller, id).await?;
     front.store.mark_read(caller.workspace, id).await?;
+    let account = front.store.account(caller.workspace, conversation.account_id).await;
+    let channel = account.ok().and_then(|account| front.channels.get(&account.channel));
+    if channel.is_some_and(|channel| channel.reader().is_some()) {
+        front.push_sign(Job::MarkRead(id), &conversation).await;
+    }
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Shows the other side that somebody types, or does not any more. It is shown within five seconds or not at all, and
+/// each network takes it back by itself after a while.
+#[utoipa::path(post, path = "/v1/conversations/{id}/typing", tag = "conversations", params(("id" = Uuid, Path)),
+    request_body = Typing, responses((status = 204, description = "Told")))]
+async fn type_in_conversation(
+    State(front): State<Front>,
+    caller: Caller,
+    Id(id): Id<ConversationId>,
+    Json(body): Json<Typing>,
+) -> Result<StatusCode, Problem> {
+    caller.needs(Scope::MessagesWrite)?;
+    let conversation = front.seen_conversation(&caller, id).await?;
+    let account = front.store.account(caller.workspace, conversation.account_id).await?;
+    let channel = front.channels.get(&account.channel);
+    if !channel.is_some_and(|channel| channel.capabilities().typing) {
+        return Err(Problem::field("id", "unsupported", "this channel cannot show typing"));
+    }
+    let sign = if body.on { Job::ShowTyping(id) } else { Job::HideTyping(id) };
+    front.push_sign(sign, &conversation).await;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -171,4 +216,5 @@ pub(crate) fn router() -> OpenApiRouter<Front> {
         .routes(routes!(get_conversation, change_conversation))
         .routes(routes!(conversation_messages))
         .routes(routes!(read_conversation))
+        .routes(routes!(type_in_conversation))
 }

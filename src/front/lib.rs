@@ -68,6 +68,7 @@ pub struct Front {
 
 impl Front {
     /// A front over these parts. Does no I/O.
+    #[expect(clippy::too_many_arguments, reason = "a record of parts, named at the only place that calls it")]
     pub fn new(
         config: FrontConfig,
         store: store::Store,

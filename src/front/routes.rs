@@ -19,25 +19,24 @@ use crate::{
 
 /// What clients call, with a key.
 fn api() -> OpenApiRouter<Front> {
-    [
-        accounts::router(),
-        account_state::router(),
-        account_connection::router(),
-        pace::router(),
-        channels::router(),
-        messages::router(),
-        message_actions::router(),
-        actions::router(),
-        conversations::router(),
-        contacts::router(),
-        stream::router(),
-        api_keys::router(),
-        queues::router(),
-        dead_jobs::router(),
-        uploads::router(),
-    ]
-    .into_iter()
-    .fold(OpenApiRouter::new(), OpenApiRouter::merge)
+    let routers: &[fn() -> OpenApiRouter<Front>] = &[
+        accounts::router,
+        account_state::router,
+        account_connection::router,
+        pace::router,
+        channels::router,
+        messages::router,
+        message_actions::router,
+        actions::router,
+        conversations::router,
+        contacts::router,
+        stream::router,
+        api_keys::router,
+        queues::router,
+        dead_jobs::router,
+        uploads::router,
+    ];
+    routers.iter().fold(OpenApiRouter::new(), |all, router| all.merge(router()))
 }
 
 /// What providers and machines call.

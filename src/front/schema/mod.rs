@@ -21,8 +21,9 @@ pub use operations::{
     TimelineEntry,
 };
 pub use words::{
-    ActionKind, ActionStatus, Class, Connection, ContentKind, ConversationKind, ConversationStatus, Direction, EventKind, Format,
-    Intake, MediaState, Origin, Purpose, Queue, Redelivery, Scope, Sending, Status, Timestamp,
+    ActionKind, ActionStatus, Class, Connection, ContentKind, ConversationKind, ConversationStatus,
+    Direction, EventKind, Format, Intake, MediaState, Origin, Purpose, Queue, Redelivery, Scope, Sending,
+    Status, Timestamp,
 };
 
 /// A login on a channel. Its credentials are never shown.

@@ -233,11 +233,43 @@ async fn messages(t: &mut Tour, account: &str) -> Value {
     t.post("/v1/messages/{id}/retry", &message(&first, "/retry"), None, 200).await;
     t.post("/v1/messages/{id}/cancel", &message(&later, "/cancel"), None, 200).await;
     t.post("/v1/messages/{id}/cancel", &message(&later, "/cancel"), None, 409).await;
+    actions(t, account, &second).await;
     second
 }
 
+/// On a message that waits.
+async fn actions(t: &mut Tour, account: &str, waiting: &Value) {
+    let at = format!("/v1/messages/{}", id(waiting));
+    let edit = |text: &str| Some(json!({"content": {"type": "text", "text": text}}));
+    let edited = t.call(Method::PATCH, "/v1/messages/{id}", &at, edit("zwei")).await.ok(202);
+    assert_eq!((&edited["status"], &edited["seq"]), (&json!("done"), &Value::Null), "it had not left");
+    let shown = t.get("/v1/messages/{id}", &at).await;
+    assert_eq!((&shown["content"]["text"], &shown["edited_at"]), (&json!("zwei"), &edited["done_at"]));
+    t.call(Method::PATCH, "/v1/messages/{id}", &at, edit(&"x".repeat(101))).await.problem(422);
+    let emoji = |emoji: Value| Some(json!({"emoji": emoji}));
+    let pattern = "/v1/messages/{id}/reaction";
+    t.call(Method::PUT, pattern, &format!("{at}/reaction"), emoji(json!("🙂"))).await.problem(409);
+    t.call(Method::PUT, pattern, &format!("{at}/reaction"), emoji(json!(""))).await.problem(422);
+    let received = t.get("/v1/messages", &format!("/v1/messages?account_id={account}&status=received")).await;
+    let received = format!("/v1/messages/{}", id(&received["data"][0]));
+    let reaction = t.call(Method::PUT, pattern, &format!("{received}/reaction"), emoji(json!("🙂"))).await;
+    assert_eq!(reaction.ok(202)["status"], "queued");
+    t.call(Method::PATCH, "/v1/messages/{id}", &received, edit("mine")).await.problem(409);
+    let body =
+        json!({"account_id": account, "to": {"address": "ben"}, "content": {"type": "text", "text": "x"}});
+    let unsent = t.post("/v1/messages", "/v1/messages", Some(body), 202).await;
+    let at = format!("/v1/messages/{}", id(&unsent));
+    t.call(Method::DELETE, "/v1/messages/{id}", &at, None).await.ok(202);
+    assert_eq!(t.get("/v1/messages/{id}", &at).await["status"], "canceled");
+    t.call(Method::DELETE, "/v1/messages/{id}", &at, None).await.problem(409);
+    let nowhere = format!("/v1/messages/{}", uuid::Uuid::nil());
+    t.call(Method::DELETE, "/v1/messages/{id}", &nowhere, None).await.problem(404);
+}
+
 async fn conversations_and_contacts(t: &mut Tour) {
-    let conversation = t.get("/v1/conversations", "/v1/conversations").await["data"][0].clone();
+    let listed = t.get("/v1/conversations", "/v1/conversations").await["data"].clone();
+    let anna = |conversation: &&Value| conversation["address"] == "anna";
+    let conversation = listed.as_array().unwrap().iter().find(anna).unwrap().clone();
     assert_eq!(conversation["unread_count"], 1);
     let at = |rest: &str| format!("/v1/conversations/{}{rest}", id(&conversation));
     t.get("/v1/conversations/{id}", &at("")).await;
@@ -249,6 +281,7 @@ async fn conversations_and_contacts(t: &mut Tour) {
     let change = json!({"status": "closed", "assignee": "ben"});
     t.call(Method::PATCH, "/v1/conversations/{id}", &at(""), Some(change)).await.ok(200);
     t.post("/v1/conversations/{id}/read", &at("/read"), None, 204).await;
+    t.post("/v1/conversations/{id}/typing", &at("/typing"), Some(json!({"on": true})), 204).await;
     assert_eq!(t.get("/v1/conversations/{id}", &at("")).await["unread_count"], 0);
     let contact = t.get("/v1/contacts", "/v1/contacts?name=ann").await["data"][0].clone();
     let at = |rest: &str| format!("/v1/contacts/{}{rest}", id(&contact));

@@ -182,3 +182,22 @@ async fn a_webhook_is_verified_committed_once_and_pushed() {
     let wrong_channel = Request::builder().method(Method::POST).uri(format!("/webhooks/other/{account}"));
     app.send(wrong_channel.body(Body::empty()).unwrap()).await.problem(404);
 }
+
+#[tokio::test]
+async fn what_a_channel_cannot_do_is_not_accepted() {
+    let app = App::new().await;
+    let body = json!({"channel": "plain", "credentials": {"token": "one:x"}});
+    let account = app.post("/v1/accounts", body).await.ok(201)["id"].clone();
+    let body =
+        json!({"account_id": account, "to": {"address": "anna"}, "content": {"type": "text", "text": "hi"}});
+    let message = app.post("/v1/messages", body).await.ok(202);
+    let at = format!("/v1/messages/{}", message["id"].as_str().unwrap());
+    let edit = json!({"content": {"type": "text", "text": "ho"}});
+    app.call(Method::PATCH, &at, Some(edit), &[]).await.problem(422);
+    app.call(Method::DELETE, &at, None, &[]).await.problem(422);
+    let react = json!({"emoji": "🙂"});
+    app.call(Method::PUT, &format!("{at}/reaction"), Some(react), &[]).await.problem(422);
+    let chat = format!("/v1/conversations/{}/typing", message["conversation_id"].as_str().unwrap());
+    app.post(&chat, json!({"on": true})).await.problem(422);
+    assert_eq!(app.get(&at).await.ok(200)["status"], "queued");
+}

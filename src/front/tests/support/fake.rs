@@ -14,6 +14,7 @@ use serde_json::Value;
 /// Accepts tokens of the form `login:secret`; the part before the colon is who it is, some words misbehave.
 #[derive(Debug)]
 pub struct Fake {
+    name: &'static str,
     capabilities: Capabilities,
     /// What `connect` was told to deliver to, in order.
     pub delivers_to: Mutex<Vec<String>>,
@@ -22,6 +23,7 @@ pub struct Fake {
 impl Default for Fake {
     fn default() -> Self {
         Self {
+            name: "fake",
             capabilities: Capabilities {
                 sends: vec![ContentKind::Text, ContentKind::Location, ContentKind::Image],
                 text_max: 100,
@@ -34,10 +36,10 @@ impl Default for Fake {
                 }],
                 buttons: false,
                 replies: true,
-                edits: false,
-                deletes: false,
-                reactions: false,
-                typing: false,
+                edits: true,
+                deletes: true,
+                reactions: true,
+                typing: true,
                 receipts: true,
                 deduplicates: false,
                 width: 1,
@@ -56,10 +58,20 @@ impl Default for Fake {
     }
 }
 
+impl Fake {
+    /// One that can send and nothing else.
+    pub fn plain() -> Self {
+        let mut plain = Self { name: "plain", ..Self::default() };
+        let can = &mut plain.capabilities;
+        (can.edits, can.deletes, can.reactions, can.typing) = (false, false, false, false);
+        plain
+    }
+}
+
 #[async_trait]
 impl Channel for Fake {
     fn name(&self) -> &'static str {
-        "fake"
+        self.name
     }
 
     fn capabilities(&self) -> &Capabilities {

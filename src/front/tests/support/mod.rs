@@ -95,7 +95,8 @@ impl App {
         let lanes = Lanes::on_clock(Arc::new(MemoryEngine::new(clock.clone())), clock.clone());
         let hints = events::Hints::in_process();
         let fake = Arc::new(Fake::default());
-        let channels: Channels = [fake.clone() as Arc<dyn Channel>].into_iter().collect();
+        let channels: Channels =
+            [fake.clone() as Arc<dyn Channel>, Arc::new(Fake::plain())].into_iter().collect();
         let place = MediaPlace::Folder(data.path().join("media"));
         let http = outbound::Http::new(&outbound::HttpConfig::default()).unwrap();
         let media = MediaStore::open(place, &http).unwrap();
