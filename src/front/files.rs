@@ -125,12 +125,17 @@ fn disposition(file: &MediaFile) -> String {
                 if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
                     encoded.push(char::from(byte));
                 } else {
-                    encoded.push_str(&format!("%{byte:02X}"));
+                    encoded.push('%');
+                    encoded.extend(hex_digits(byte));
                 }
             }
             format!("{how}; filename=\"{plain}\"; filename*=UTF-8''{encoded}")
         }
     }
+}
+
+fn hex_digits(byte: u8) -> [char; 2] {
+    [byte >> 4, byte & 15].map(|digit| char::from(b"0123456789ABCDEF"[usize::from(digit)]))
 }
 
 /// A range that begins behind the end.

@@ -254,9 +254,12 @@ impl Front {
             return Err(wrong("url", "invalid", error));
         }
         let Some(id) = given.media_id else { return Ok(()) };
-        let file = self.seen_media(caller, id).await.map_err(|problem| match problem.is_not_found() {
-            true => wrong("media_id", "not_found", "there is no such file".to_owned()),
-            false => problem,
+        let file = self.seen_media(caller, id).await.map_err(|problem| {
+            if problem.is_not_found() {
+                wrong("media_id", "not_found", "there is no such file".to_owned())
+            } else {
+                problem
+            }
         })?;
         match file.state {
             MediaState::Stored => {}

@@ -1,4 +1,4 @@
-//! The way to a bucket: object_store's requests over our own HTTP client, with its pool, its timeouts and its TLS.
+//! The way to a bucket: `object_store`'s requests over our own HTTP client, with its pool, its timeouts and its TLS.
 
 use std::fmt;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use outbound::{Error, Failure, Http, Outcome};
 /// A part of a file in either direction, on a slow line.
 const TIMEOUT: Duration = Duration::from_mins(2);
 
-/// Connects object_store through [`Http`].
+/// Connects `object_store` through [`Http`].
 pub(crate) struct Connector(pub(crate) Http);
 
 #[derive(Debug)]
@@ -75,7 +75,7 @@ async fn whole(mut body: object_store::client::HttpRequestBody) -> Result<Bytes,
     Ok(all.freeze())
 }
 
-/// What object_store may do about an error: it repeats by itself what certainly was not done, or may be done twice.
+/// What `object_store` may do about an error: it repeats by itself what certainly was not done, or may be done twice.
 fn failed(error: Error) -> HttpError {
     let kind = match error {
         Error::NoAnswer(Failure::Timeout) => HttpErrorKind::Timeout,

@@ -151,7 +151,7 @@ impl MediaStore {
     }
 
     fn path(&self, key: &str) -> Path {
-        Path::from_iter(self.prefix.parts().chain(Path::from(key).parts()))
+        self.prefix.parts().chain(Path::from(key).parts()).collect()
     }
 }
 

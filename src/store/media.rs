@@ -141,8 +141,8 @@ pub(crate) fn attach<'a>(
     now: Timestamp,
     content: &'a Content,
 ) -> (Cow<'a, Content>, Option<Uuid>) {
-    let lies_there = |media: &&Media| media.provider_ref.is_some() && media.media_id.is_none();
-    if content.media().filter(lies_there).is_none() {
+    let lies_there = |media: &Media| media.provider_ref.is_some() && media.media_id.is_none();
+    if !content.media().is_some_and(lies_there) {
         return (Cow::Borrowed(content), None);
     }
     let id = ids.uuid(now);
