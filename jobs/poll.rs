@@ -79,8 +79,8 @@ impl Poll {
         let Some(poller) = channel.poller() else { return Ok(Next::Pause(LOOK_AGAIN)) };
         let login = Login { account, credentials: credentials.into() };
         let asked = Instant::now();
-        let polled = poller.poll(&login, self.owned.cursor.as_deref());
-        match stop.run_until_cancelled(polled).await {
+        let answer = poller.poll(&login, self.owned.cursor.as_deref());
+        match stop.run_until_cancelled(answer).await {
             None => Ok(Next::End),
             Some(Ok(polled)) => self.take(&login.account.channel, polled, asked.elapsed()).await,
             Some(Err(error)) => self.failed(&channel, &login, error).await,

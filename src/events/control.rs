@@ -136,7 +136,7 @@ mod tests {
             control.confirm(Receipt(Some(8)));
             control.confirm(receipt);
         };
-        let asked = control.restart_confirmed(account, 7, Duration::from_secs(60));
+        let asked = control.restart_confirmed(account, 7, Duration::from_mins(1));
         let (asked, ()) = tokio::join!(asked, owner);
         assert_eq!(asked, Ok(()));
     }

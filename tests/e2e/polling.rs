@@ -32,6 +32,7 @@ every_installation! {
     a_disconnected_account_rests_until_it_is_connected_again,
     polls_go_on_when_their_owner_is_killed,
     a_planned_stop_moves_polls_at_once,
+    an_owner_that_was_frozen_doubles_nothing,
 }
 
 /// Accounts that are spread over the workers of a fleet.
@@ -192,6 +193,23 @@ async fn a_planned_stop_moves_polls_at_once(installation: &mut Installation) {
             !installation.has_other_workers() || since < bound,
             "moved at {since}, told to stop at {told_at}"
         );
+    }
+}
+
+async fn an_owner_that_was_frozen_doubles_nothing(installation: &mut Installation) {
+    let (names, accounts) = spread(installation).await;
+    disturbed(installation, &names, async |installation| installation.signal_a_worker("STOP")).await;
+    if installation.has_other_workers() {
+        // The fleet goes on without it, long past its lease.
+        for account in &accounts {
+            assert_eq!(heard(installation.api(), account, TOLD).await, numbered(TOLD));
+        }
+    }
+    installation.signal_a_worker("CONT");
+    owners(installation, &accounts).await;
+    for (name, account) in names.iter().zip(&accounts) {
+        installation.contact_writes(name, "alice", &format!("number {TOLD}")).await;
+        assert_eq!(heard(installation.api(), account, TOLD + 1).await, numbered(TOLD + 1));
     }
 }
 

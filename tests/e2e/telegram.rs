@@ -31,6 +31,29 @@ macro_rules! every_way {
     )+ };
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_webhook_that_somebody_else_set_is_taken_away_where_updates_are_asked_for() {
+    let Some(stage) = Stage::embedded("poll").await else { return };
+    let anna = stage.bot.person("Anna");
+    let elsewhere = Api::new(stage.telegram.base_url(), "");
+    let hook = json!({"url": "http://127.0.0.1:9/nobody"});
+    let set = elsewhere.call("POST", &format!("/bot{}/setWebhook", stage.bot.token), &hook).await;
+    assert_eq!(set.status, 200, "{set:?}");
+    anna.writes("Anybody there?");
+    until("people see what is wrong", async || {
+        let status = stage.api().get(&format!("/v1/accounts/{}/status", stage.account)).await;
+        status["owner"]["error"].as_str().filter(|error| error.contains("webhook is active")).map(drop)
+    })
+    .await;
+    assert_eq!(stage.heard(|heard| !heard.is_empty()).await[0]["content"]["text"], "Anybody there?");
+    assert_eq!(stage.bot.webhook(), None);
+    until("nothing is wrong any more", async || {
+        let status = stage.api().get(&format!("/v1/accounts/{}/status", stage.account)).await;
+        status["owner"]["error"].is_null().then_some(())
+    })
+    .await;
+}
+
 every_way! {
     embedded_by_webhook: embedded, "webhook";
     embedded_by_polling: embedded, "poll";
@@ -41,7 +64,7 @@ every_way! {
 /// An installation whose Telegram is the simulator, with one bot connected.
 struct Stage {
     installation: Installation,
-    _telegram: Telegram,
+    telegram: Telegram,
     bot: BotHandle,
     account: String,
 }
@@ -78,7 +101,7 @@ impl Stage {
             assert!(secret.is_some_and(|secret| secret.len() >= 32));
         }
         let account = account["id"].as_str().expect("it has an id").to_owned();
-        Self { installation, _telegram: telegram, bot, account }
+        Self { installation, telegram, bot, account }
     }
 
     fn api(&self) -> &Api {
@@ -226,6 +249,13 @@ async fn each_content_kind_goes_out(stage: &Stage) {
 
     // Whoever takes the token back stops the account; messages say what they wait for.
     stage.bot.revoke();
+    let path = format!("/v1/accounts/{}", stage.account);
+    if stage.api().get(&path).await["intake"] == "poll" {
+        until("the owner found out", async || {
+            (stage.api().get(&path).await["connection"] == "error").then_some(())
+        })
+        .await;
+    }
     let waiting = text(&stage.account, &ben.chat.to_string(), "Still there?", "conversation");
     let waiting = stage.api().post("/v1/messages", &waiting).await;
     let id = waiting["id"].as_str().unwrap();
