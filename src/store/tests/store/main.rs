@@ -4,8 +4,10 @@
 
 mod accept;
 mod accounts;
+mod actions;
 mod attempts;
 mod bench;
+mod changes;
 mod echoes;
 mod events;
 mod inbound;
