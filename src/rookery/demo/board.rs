@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::Counts;
+use super::scene::DemoAccount;
 use super::tally::Tally;
-use super::{Counts, DemoAccount};
 
 pub(super) struct Board {
     all: MultiProgress,

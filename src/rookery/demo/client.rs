@@ -34,6 +34,23 @@ impl Client {
         self.answer(path, self.http.provider().post(&url, TIMEOUT).json(body)).await
     }
 
+    pub(super) async fn call(&self, method: &str, path: &str, body: &Value) -> Result<Value, Failure> {
+        let method = method.parse().map_err(|_| Failure::Other(format!("{method} is no HTTP method")))?;
+        let url = format!("{}{path}", self.base);
+        self.answer(path, self.http.provider().request(method, &url, TIMEOUT).json(body)).await
+    }
+
+    pub(super) async fn upload(
+        &self,
+        path: &str,
+        mime: &str,
+        bytes: &'static [u8],
+    ) -> Result<Value, Failure> {
+        let url = format!("{}{path}", self.base);
+        let request = self.http.provider().post(&url, TIMEOUT).header("Content-Type", mime).body(bytes);
+        self.answer(path, request).await
+    }
+
     pub(super) async fn post_once(&self, path: &str, body: &Value, key: &str) -> Result<Value, Failure> {
         let url = format!("{}{path}", self.base);
         let request = self.http.provider().post(&url, TIMEOUT).header("Idempotency-Key", key).json(body);

@@ -1,18 +1,19 @@
 //! `rookery demo`: the real server on a temporary folder, driven over its own API as a business would drive it.
 //!
 //! Three accounts send a broadcast under the pacing rules of a person at a phone (with their times divided by
-//! [`SCALE`]); meanwhile contacts write and are answered ahead of it, one recipient fails, one is rate limited. The
-//! sandbox provider counts by itself whether a limit, an order or a message was broken.
+//! [`scene::SCALE`]); meanwhile contacts write, are answered ahead of it with a quote and a reaction, a picture is sent, a
+//! typo is mended, one recipient fails, one is rate limited. The sandbox provider counts by itself whether a limit, an
+//! order or a message was broken.
 
 mod board;
 mod client;
+mod scene;
 mod tally;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use ::sandbox::{AccountSettings, InboundEvent, Limit, Scope};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -21,19 +22,13 @@ use crate::serve::{self, Server};
 use crate::{Failure, telemetry};
 use board::Board;
 use client::Client;
-use tally::Tally;
+use scene::Showcase;
+use tally::{Received, Tally};
 
-/// What every time of the pacing rules is divided by, so that minutes pass in seconds.
-const SCALE: f64 = 20.0;
-const ACCOUNTS: usize = 3;
-/// Recipients of the broadcast, an account.
-const RECIPIENTS: usize = 40;
-/// Messages of the broadcast to each recipient.
-const ROUNDS: usize = 3;
-/// Contacts that write while the broadcast runs.
-const CHATS: usize = 9;
 /// Longer than this it never takes; what is not done by then is shown as it is.
 const LONGEST: Duration = Duration::from_secs(120);
+/// How often somebody writes.
+const BETWEEN_CHATS: Duration = Duration::from_secs(2);
 
 /// What the demo can be asked for.
 #[derive(Debug, clap::Args)]
@@ -100,57 +95,47 @@ async fn play(options: &Options, folder: &std::path::Path) -> Result<(), Failure
 
 async fn act(options: &Options, server: &Server, client: &Client) -> Result<Value, Failure> {
     let tally: Shared = Arc::default();
-    let accounts = connect(server, client).await?;
+    let accounts = scene::connect(server, client).await?;
     let listener = tokio::spawn(listen(client.clone(), tally.clone()));
     let started = Instant::now();
-    let expected = ACCOUNTS * RECIPIENTS * ROUNDS + CHATS + 2;
-    let board = Board::new(options.json, expected, &accounts);
-
-    let broadcast = tokio::spawn(broadcast(client.clone(), accounts.clone()));
-    odd_recipients(client, &accounts[0].id).await?;
+    let board = Board::new(options.json, scene::MESSAGES, &accounts);
+    let broadcast = tokio::spawn(scene::broadcast(client.clone(), accounts.clone()));
+    scene::odd_recipients(client, &accounts[0].id).await?;
+    let mut showcase = Showcase::open(client, &accounts[1].id).await?;
     let mut chats = 0;
-    let mut answered = std::collections::BTreeSet::new();
-    let mut next_chat = Instant::now() + Duration::from_secs(2);
-    let mut held = None;
+    let mut answered = BTreeSet::new();
+    let mut next_chat = Instant::now() + BETWEEN_CHATS;
+    let mut explained = false;
     while started.elapsed() < LONGEST {
-        if chats < CHATS && Instant::now() >= next_chat {
-            let account = &accounts[chats % ACCOUNTS];
-            contact_writes(server, &account.token, &format!("contact-{chats}"), "is my order on its way?")?;
-            (chats, next_chat) = (chats + 1, Instant::now() + Duration::from_secs(2));
+        if chats < scene::CHATS && Instant::now() >= next_chat {
+            let account = &accounts[chats % accounts.len()];
+            scene::contact_writes(server, &account.token, &format!("contact-{chats}"))?;
+            (chats, next_chat) = (chats + 1, Instant::now() + BETWEEN_CHATS);
         }
-        let (unanswered, newest, done) = {
+        let (unanswered, newest, ended) = {
             let tally = lock(&tally);
-            let unanswered: Vec<_> =
-                tally.received.iter().filter(|inbound| !answered.contains(&inbound.id)).cloned().collect();
             board.show(&tally);
-            (unanswered, tally.newest_queued(), tally.is_done(expected))
+            let new = |inbound: &&Received| !answered.contains(&inbound.id);
+            let unanswered: Vec<_> = tally.received.iter().filter(new).cloned().collect();
+            showcase.look(&tally);
+            (unanswered, tally.newest_queued(), tally.is_done(scene::MESSAGES))
         };
+        showcase.go_on(client).await?;
         for inbound in unanswered {
             answered.insert(inbound.id.clone());
-            client
-                .post(
-                    "/v1/messages",
-                    &json!({
-                        "account_id": inbound.account_id,
-                        "to": {"conversation_id": inbound.conversation_id},
-                        "content": {"type": "text", "text": "It is: you have it tomorrow."},
-                        "purpose": "conversation",
-                        "reply_to": inbound.id,
-                    }),
-                )
-                .await?;
+            scene::answer(client, &inbound).await?;
         }
-        if held.is_none()
+        if !explained
             && started.elapsed() > Duration::from_secs(4)
             && let Some(id) = newest
         {
             let message = client.get(&format!("/v1/messages/{id}")).await?;
             if message["waiting"].is_object() {
                 board.say(&explain(&message));
-                held = Some(message);
+                explained = true;
             }
         }
-        if done && chats == CHATS {
+        if ended && chats == scene::CHATS && scene::actions(server) == (1, scene::CHATS) {
             break;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -159,108 +144,11 @@ async fn act(options: &Options, server: &Server, client: &Client) -> Result<Valu
     let seconds = started.elapsed().as_secs_f64();
     listener.abort();
     board.finish();
+    let (edits, reactions) = scene::actions(server);
+    board
+        .say(&format!("Besides: a picture, {edits} edit, {reactions} reactions, {} quotes.", answered.len()));
     let tally = lock(&tally).clone();
     Ok(summary(server, &tally, seconds))
-}
-
-#[derive(Debug, Clone)]
-pub(super) struct DemoAccount {
-    id: String,
-    name: String,
-    token: String,
-}
-
-/// Connects the accounts, and tells the sandbox what to count: the rules of the table, with their times divided.
-async fn connect(server: &Server, client: &Client) -> Result<Vec<DemoAccount>, Failure> {
-    let Some(sandbox) = server.sandbox() else {
-        return Err(Failure::Other("the demo needs its own sandbox: unset ROOKERY_SANDBOX_URL".to_owned()));
-    };
-    let mut accounts = Vec::new();
-    for (n, name) in ["Bakery", "Garage", "Clinic"].iter().enumerate().take(ACCOUNTS) {
-        let token = format!("sandbox-auto-demo-{n}");
-        let limit = |name: &str, scope, count: Option<usize>, window: Option<f64>, gap: Option<f64>| Limit {
-            name: Some(name.to_owned()),
-            scope,
-            count,
-            window_ms: window.map(scaled_ms),
-            min_gap_ms: gap.map(scaled_ms),
-            tolerance_us: 0,
-        };
-        let limits = vec![
-            limit("per minute", Scope::Account, Some(15), Some(60_000.0), None),
-            limit("same recipient", Scope::Chat, None, None, Some(6_000.0)),
-            limit("gap", Scope::Account, None, None, Some(300.0)),
-        ];
-        let settings =
-            AccountSettings { limits: Some(limits), reply: Some(false), ..AccountSettings::default() };
-        sandbox.set_account(&token, settings).map_err(Failure::Other)?;
-        let made = client
-            .post(
-                "/v1/accounts",
-                &json!({
-                    "channel": "sandbox", "name": name, "credentials": {"token": token}, "pace_scale": SCALE,
-                }),
-            )
-            .await?;
-        let id = made["id"].as_str().unwrap_or_default().to_owned();
-        accounts.push(DemoAccount { id, name: (*name).to_owned(), token });
-    }
-    Ok(accounts)
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a few thousand positive milliseconds"
-)]
-fn scaled_ms(ms: f64) -> u64 {
-    (ms / SCALE) as u64
-}
-
-/// Hands over the whole broadcast at once, as callers do; each message with a key, so that a repeated call is harmless.
-async fn broadcast(client: Client, accounts: Vec<DemoAccount>) -> Result<(), Failure> {
-    for round in 0..ROUNDS {
-        for recipient in 0..RECIPIENTS {
-            for account in &accounts {
-                let body = json!({
-                    "account_id": account.id,
-                    "to": {"address": format!("customer-{recipient}")},
-                    "content": {"type": "text", "text": format!("Offer {} of the week. #offers:{round}", round + 1)},
-                    "purpose": "campaign",
-                });
-                let key = format!("offer-{round}-{recipient}-{}", account.id);
-                client.post_once("/v1/messages", &body, &key).await?;
-            }
-        }
-    }
-    Ok(())
-}
-
-/// One recipient that cannot be reached and one that the provider holds back for a moment.
-async fn odd_recipients(client: &Client, account: &str) -> Result<(), Failure> {
-    for address in ["fail-permanent", "rate-limited-1500"] {
-        let body = json!({
-            "account_id": account,
-            "to": {"address": address},
-            "content": {"type": "text", "text": "Your parcel has arrived."},
-            "purpose": "transactional",
-        });
-        client.post("/v1/messages", &body).await?;
-    }
-    Ok(())
-}
-
-fn contact_writes(server: &Server, token: &str, contact: &str, text: &str) -> Result<(), Failure> {
-    let fields = json!({"content": {"type": "text", "text": text}});
-    let event = InboundEvent {
-        token: token.to_owned(),
-        chat: contact.to_owned(),
-        from: Some(json!({"id": contact, "name": contact})),
-        kind: Some("message".to_owned()),
-        fields: fields.as_object().cloned().unwrap_or_default(),
-    };
-    let sandbox = server.sandbox().ok_or_else(|| Failure::Other("the sandbox is gone".to_owned()))?;
-    sandbox.inbound(event).map(drop).map_err(Failure::Other)
 }
 
 /// Follows the workspace's events, resuming where it was whenever the stream breaks.
