@@ -14,7 +14,7 @@ use crate::{Store, StoreError};
 statements! {
     INSERT = "INSERT INTO events (id, workspace_id, kind, account_id, conversation_id, message_id, actor, client_id,
         connection, data, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
-    UNNUMBERED = "SELECT id FROM events WHERE workspace_id = $1 AND seq IS NULL ORDER BY id LIMIT $2";
+    UNNUMBERED = "SELECT id FROM events WHERE workspace_id = $1 AND seq IS NULL ORDER BY n LIMIT $2";
     TAKE_NUMBERS = "UPDATE workspaces SET next_event_seq = next_event_seq + $2 WHERE id = $1
         RETURNING next_event_seq";
     AFTER = "SELECT id, workspace_id, seq, kind, account_id, conversation_id, message_id, actor, client_id, connection,
