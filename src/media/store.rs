@@ -3,6 +3,7 @@
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures::stream::BoxStream;
@@ -10,7 +11,7 @@ use futures::{Stream, StreamExt, TryStreamExt};
 use object_store::aws::AmazonS3Builder;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
-use object_store::{GetOptions, MultipartUpload, ObjectStore, ObjectStoreExt};
+use object_store::{GetOptions, MultipartUpload, ObjectStore, ObjectStoreExt, RetryConfig};
 use outbound::Http;
 use sha2::{Digest, Sha256};
 
@@ -20,6 +21,9 @@ use crate::{MediaError, MediaPlace, PutError, kind};
 
 /// Bytes written at once: what a bucket takes as one part of many, and what a file costs in memory.
 const PART: usize = 8 * 1024 * 1024;
+/// How often and for how long a bucket's bad moment is sat out here; a job that needs it longer comes again later.
+const RETRIES: usize = 3;
+const RETRYING: Duration = Duration::from_secs(10);
 
 /// Keeps files. Cheap to clone.
 #[derive(Clone)]
@@ -71,6 +75,11 @@ impl MediaStore {
                 }
                 let bucket = builder
                     .with_bucket_name(name)
+                    .with_retry(RetryConfig {
+                        max_retries: RETRIES,
+                        retry_timeout: RETRYING,
+                        ..RetryConfig::default()
+                    })
                     .with_http_connector(Connector(http.clone()))
                     .build()
                     .map_err(|error| unusable(&error))?;
