@@ -12,9 +12,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use channel::{Accepted, Channel, ChannelError, Login};
-use model::{Connection, ConversationKind, Redelivery, Scope, Sending, Status, Subject, Timestamp};
+use model::{Account, Connection, ConversationKind, Redelivery, Scope, Sending, Status, Subject, Timestamp};
 use pacing::{Ask, Decision, Grant, Profile, State};
-use queue::{Claimed, Grant as Granted, LaneError, Settle, StateGuard};
+use queue::{Claimed, Grant as Granted, HoldTarget, LaneError, LaneId, Settle, StateGuard};
 use store::{Ended, NewAttempt, OutcomeKind, SendView, StoreError};
 
 use crate::attachment::{Attachment, AttachmentError};
@@ -45,7 +45,9 @@ pub(crate) async fn run(app: &App, claimed: Claimed, subject: Subject) -> Result
         return Ok(claimed.park(until, "channel_off", Scope::Lane).await?);
     };
     if let Some((until, rule, scope)) = held_by_rows(&view, claimed.now()) {
-        return Ok(claimed.park(until, &rule, scope).await?);
+        let (lane, now) = (claimed.claim().ticket.lane.clone(), claimed.now());
+        claimed.park(until, &rule, scope).await?;
+        return lift_if_crossed(app, &view.account, lane, now).await;
     }
     if let Some(open) = view.open {
         let over = app.call_is_over(open.worker, open.started_at);
@@ -73,20 +75,7 @@ pub(crate) async fn run(app: &App, claimed: Claimed, subject: Subject) -> Result
 
 /// What the rows say about waiting: they outlive the queue, so they are read at each look.
 fn held_by_rows(view: &SendView, now: Timestamp) -> Option<(Timestamp, String, Scope)> {
-    let account = &view.account;
-    let at_most =
-        |until: Option<Timestamp>| until.map_or(now + LOOK_AGAIN, |until| until.min(now + LOOK_AGAIN));
-    if account.sending == Sending::Paused {
-        return Some((now + LOOK_AGAIN, "paused".to_owned(), Scope::Lane));
-    }
-    if account.sending == Sending::Stopped && account.sending_until.is_none_or(|until| until > now) {
-        return Some((at_most(account.sending_until), "stopped".to_owned(), Scope::Lane));
-    }
-    if account.connection != Connection::Connected {
-        return Some((now + LOOK_AGAIN, "disconnected".to_owned(), Scope::Lane));
-    }
-    if let Some(until) = account.held_until.filter(|until| *until > now) {
-        let rule = account.held_rule.clone().unwrap_or_else(|| "provider".to_owned());
+    if let Some((until, rule)) = account_holds(&view.account, now) {
         return Some((until, rule, Scope::Lane));
     }
     if let Some((until, rule)) = view.held.as_ref().filter(|(until, _)| *until > now) {
@@ -94,6 +83,34 @@ fn held_by_rows(view: &SendView, now: Timestamp) -> Option<(Timestamp, String, S
     }
     let next = view.next_attempt_at().filter(|next| *next > now)?;
     Some((next, "retry".to_owned(), Scope::Job))
+}
+
+fn account_holds(account: &Account, now: Timestamp) -> Option<(Timestamp, String)> {
+    let at_most =
+        |until: Option<Timestamp>| until.map_or(now + LOOK_AGAIN, |until| until.min(now + LOOK_AGAIN));
+    if account.sending == Sending::Paused {
+        return Some((now + LOOK_AGAIN, "paused".to_owned()));
+    }
+    if account.sending == Sending::Stopped && account.sending_until.is_none_or(|until| until > now) {
+        return Some((at_most(account.sending_until), "stopped".to_owned()));
+    }
+    if account.connection != Connection::Connected {
+        return Some((now + LOOK_AGAIN, "disconnected".to_owned()));
+    }
+    let until = account.held_until.filter(|until| *until > now)?;
+    Some((until, account.held_rule.clone().unwrap_or_else(|| "provider".to_owned())))
+}
+
+/// Whoever lifts a hold changes the row and then the lane. If we read the row before and parked the lane after that,
+/// nobody else would lift the park: so the row is read once more.
+async fn lift_if_crossed(app: &App, before: &Account, lane: LaneId, now: Timestamp) -> Result<(), JobError> {
+    if account_holds(before, now).is_some()
+        && let Some((account, _)) = app.store.login(before.id).await?
+        && account_holds(&account, now).is_none()
+    {
+        app.lanes.resume(HoldTarget::Lane(lane)).await?;
+    }
+    Ok(())
 }
 
 /// Why the provider need not be asked at all.

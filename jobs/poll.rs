@@ -82,7 +82,7 @@ impl Poll {
         let answer = poller.poll(&login, self.owned.cursor.as_deref());
         match stop.run_until_cancelled(answer).await {
             None => Ok(Next::End),
-            Some(Ok(polled)) => self.take(&login.account.channel, polled, asked.elapsed()).await,
+            Some(Ok(batch)) => self.take(&login.account.channel, batch, asked.elapsed()).await,
             Some(Err(error)) => self.failed(&channel, &login, error).await,
         }
     }
