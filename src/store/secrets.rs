@@ -44,7 +44,10 @@ pub enum SealerError {
 
 impl fmt::Debug for Sealer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sealer").field("current", &self.current).field("keys", &self.keys.keys()).finish_non_exhaustive()
+        f.debug_struct("Sealer")
+            .field("current", &self.current)
+            .field("keys", &self.keys.keys())
+            .finish_non_exhaustive()
     }
 }
 

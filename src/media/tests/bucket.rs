@@ -94,12 +94,13 @@ async fn answer(
         (Method::POST, None) => {
             let text = String::from_utf8(body.to_vec()).unwrap();
             let keys = text.split("<Key>").skip(1).map(|rest| rest.split('<').next().unwrap().to_owned());
-            let mut deleted = String::new();
-            for key in keys {
-                objects.whole.remove(&key);
-                deleted += &format!("<Deleted><Key>{key}</Key></Deleted>");
-            }
-            format!("<DeleteResult>{deleted}</DeleteResult>").into_response()
+            let deleted: Vec<String> = keys
+                .map(|key| {
+                    objects.whole.remove(&key);
+                    format!("<Deleted><Key>{key}</Key></Deleted>")
+                })
+                .collect();
+            format!("<DeleteResult>{}</DeleteResult>", deleted.concat()).into_response()
         }
         (Method::POST, Some(upload)) => {
             let of_upload: Vec<_> = objects.parts.keys().filter(|(of, _)| *of == upload).cloned().collect();
