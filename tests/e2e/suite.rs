@@ -24,6 +24,7 @@ macro_rules! every_installation {
         )+ }
     };
 }
+pub(crate) use every_installation;
 
 every_installation! {
     a_message_travels_both_ways,
