@@ -43,11 +43,8 @@ async fn account_status(
     let waiting: Option<Wait> = waiting::stopped(&account, front.clock.now());
     let jobs = front.lanes.jobs(LaneId::send(id), LOOKED_AT).await?;
     let claimed = jobs.iter().filter(|(_, place)| matches!(place, JobPlace::Claimed { .. })).count();
-    let owner = if account.intake.is_owned() {
-        front.store.account_owner(caller.workspace, id).await?
-    } else {
-        None
-    };
+    let owner =
+        if account.intake.is_owned() { front.store.account_owner(caller.workspace, id).await? } else { None };
     let owner = owner.map(|owner| {
         json!({
             "worker": owner.worker, "generation": owner.generation, "since": owner.since, "error": owner.error,

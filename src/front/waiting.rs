@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use model::{Account, Job, Message, MessageId, Scope, Sending, Status, Timestamp, Wait};
+use model::{Account, Connection, Job, Message, MessageId, Scope, Sending, Status, Timestamp, Wait};
 use queue::{JobPlace, LaneId};
 use store::StoreError;
 
@@ -128,6 +128,10 @@ pub(crate) fn stopped(account: &Account, now: Timestamp) -> Option<Wait> {
         }
         Sending::Stopped if account.sending_until.is_none_or(|until| until > now) => {
             Some(wait("stopped", Scope::Lane, account.sending_until, reason))
+        }
+        Sending::Stopped | Sending::Active if account.connection != Connection::Connected => {
+            let detail = account.connection_detail.clone();
+            Some(wait("disconnected", Scope::Lane, None, detail))
         }
         Sending::Stopped | Sending::Active => {
             let until = account.held_until.filter(|until| *until > now)?;
