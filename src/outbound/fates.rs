@@ -1,6 +1,7 @@
 //! Each way in which a request can end, against a server that behaves that way.
 
 use std::future::Future;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::{Error, Failure, Http, HttpConfig, Method, Outcome};
@@ -170,6 +171,32 @@ async fn a_full_host_lets_requests_wait_and_then_says_not_sent() {
     );
     assert_eq!(first.unwrap_err(), Error::NoAnswer(Failure::Timeout));
     assert_eq!(second.unwrap_err(), Error::Busy);
+}
+
+#[tokio::test]
+async fn requests_that_wait_for_news_take_nobodys_place() {
+    static POLLS: AtomicUsize = AtomicUsize::new(0);
+    let url = server(|stream, asked| async move {
+        if asked.contains("/news") {
+            POLLS.fetch_add(1, Ordering::Relaxed);
+            std::future::pending::<()>().await;
+        }
+        write(stream, "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+    })
+    .await;
+    let one = Http::new(&HttpConfig { max_per_host: 1, ..HttpConfig::default() }).unwrap();
+    let news = format!("{url}/news");
+    let polls = [(); 3].map(|()| tokio::spawn(one.provider().get(&news, LONG).waiting().send()));
+    let all_wait = async {
+        while POLLS.load(Ordering::Relaxed) < 3 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(LONG, all_wait).await.expect("three polls wait at once");
+    assert_eq!(one.provider().get(&url, LONG).send().await.unwrap().status(), 200);
+    for poll in polls {
+        poll.abort();
+    }
 }
 
 #[tokio::test]
