@@ -244,6 +244,7 @@ CREATE TABLE media (
     stored_at TIMESTAMPTZ
 );
 CREATE INDEX media_pending ON media (id) WHERE state = 'pending';
+CREATE INDEX media_of_message ON media (message_id) WHERE message_id IS NOT NULL;
 
 CREATE TABLE receipts (
     account_id UUID NOT NULL REFERENCES accounts (id),

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use model::{EventKind, Ids, Reaction, Timestamp};
+use model::{Content, EventKind, Ids, Reaction, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sqlx::types::Json;
@@ -16,6 +16,7 @@ use uuid::Uuid;
 use crate::StoreError;
 use crate::db::statements;
 use crate::events::INSERT_EVENT;
+use crate::media;
 
 statements! {
     FIND = "SELECT id, workspace_id, account_id, conversation_id, client_id FROM messages
@@ -181,9 +182,26 @@ macro_rules! changes_on {
                 let at = Timestamp::from(told.at);
                 let (kind, changed, data) = match &told.what {
                     What::Edited(content) => {
-                        let query = sqlx::query(EDIT).bind(message.id).bind(Json(content));
+                        // A file that the message had stays the same file; another one is to be fetched.
+                        let (mut content, mut new) = (content.clone(), None);
+                        if let Some(handle) = media::handle(&content).map(str::to_owned) {
+                            let known: Option<Uuid> = sqlx::query_scalar(media::OF_MESSAGE)
+                                .bind(message.id)
+                                .bind(&handle)
+                                .fetch_optional(&mut *self)
+                                .await?;
+                            let file = known.unwrap_or_else(|| *new.insert(ids.uuid(told.now.into())));
+                            content["media"]["media_id"] = json!(file);
+                        }
+                        let query = sqlx::query(EDIT).bind(message.id).bind(Json(&content));
                         let query = query.bind(told.at).bind(told.now);
                         let changed = query.execute(&mut *self).await?.rows_affected();
+                        if let Some(file) = new.filter(|_| changed > 0) {
+                            let said: Content = serde_json::from_value(content.clone())
+                                .map_err(|error| StoreError::Unreadable(format!("an edit: {error}")))?;
+                            let (workspace, account) = (message.workspace_id, message.account_id);
+                            media::receive!(self, file, workspace, account, message.id, said, told.now);
+                        }
                         (EventKind::MessageEdited, changed, json!({"content": content, "edited_at": at}))
                     }
                     What::Deleted => {

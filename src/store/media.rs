@@ -34,6 +34,7 @@ statements! {
     SHARED = concat!("SELECT ", columns!(), " FROM media f WHERE f.id = $1 AND f.state = 'stored'");
     TO_FETCH = concat!("SELECT ", columns!(), ", f.provider_ref, f.tries, f.next_try_at, m.conversation_id
         FROM media f JOIN messages m ON m.id = f.message_id WHERE f.id = $1 AND f.state = 'pending'");
+    OF_MESSAGE = "SELECT id FROM media WHERE message_id = $1 AND provider_ref = $2";
     DUE = "SELECT id, account_id FROM media WHERE state = 'pending' AND account_id IS NOT NULL
         AND id > $1 AND COALESCE(next_try_at, created_at) <= $2 ORDER BY id LIMIT $3";
     BEGIN = "UPDATE media SET tries = tries + 1, updated_at = $2 WHERE id = $1 AND state = 'pending'";
@@ -151,6 +152,12 @@ pub(crate) fn attach<'a>(
         media.media_id = Some(id.into());
     }
     (Cow::Owned(content), Some(id))
+}
+
+/// The provider's handle of the file in changed content, if it has one that is not ours yet.
+pub(crate) fn handle(content: &Value) -> Option<&str> {
+    let media = &content["media"];
+    media["provider_ref"].as_str().filter(|_| media["media_id"].is_null())
 }
 
 /// Writes the row of a file that [`attach`] put into a message, within a transaction.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use model::{Content, Media, MediaFile, MediaId, MediaState};
+use model::{Content, Inbound, InboundKind, Media, MediaFile, MediaId, MediaState};
 use serde_json::json;
 use store::{Created, FileFacts, Idempotency, StoreError};
 
@@ -84,6 +84,22 @@ on_both! {
         let again = ingest(bench, vec![from("alice", "i1", picture(Some("theirs"))), from("alice", "i2", picture(None))]).await;
         assert_eq!(again.media, [], "a repetition brings no file, and a message without a handle none either");
         assert_eq!(bench.count("SELECT count(*) FROM media").await, 1);
+    }
+
+    async fn an_edited_message_keeps_its_file_or_gets_another(bench: &Bench) {
+        let id = received(bench).await;
+        let edited = async |handle: &str| {
+            let kind = InboundKind::Edited { provider_id: "i1".to_owned(), content: picture(Some(handle)) };
+            bench.advance(Duration::from_hours(1));
+            let item = Inbound { kind, at: bench.now(), ..from("alice", "i1", picture(None)) };
+            ingest(bench, vec![item]).await;
+            all_messages(bench).await[0].content.media().unwrap().media_id.unwrap()
+        };
+        assert_eq!(edited("theirs").await, id);
+        assert_eq!(due(bench).await, [id]);
+        let other = edited("another").await;
+        assert_eq!(due(bench).await, [id, other]);
+        assert_eq!(bench.store.load_fetch(other).await.unwrap().unwrap().media.provider_ref.as_deref(), Some("another"));
     }
 
     async fn a_fetched_file_is_told_once(bench: &Bench) {
