@@ -8,6 +8,8 @@ mod app;
 mod attachment;
 mod crew;
 mod fetch_media;
+mod granting;
+mod holds;
 mod ingest_events;
 mod lane_pace;
 mod leader;

@@ -12,13 +12,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use channel::{Accepted, Channel, ChannelError, Login};
-use model::{Account, Connection, ConversationKind, Redelivery, Scope, Sending, Status, Subject, Timestamp};
-use pacing::{Ask, Decision, Grant, Profile, State};
-use queue::{Claimed, Grant as Granted, HoldTarget, LaneError, LaneId, Settle, StateGuard};
+use model::{Redelivery, Scope, Sending, Status, Subject, Timestamp};
+use pacing::{Grant, Profile, State};
+use queue::{Claimed, Settle};
 use store::{Ended, NewAttempt, OutcomeKind, SendView, StoreError};
 
 use crate::attachment::{Attachment, AttachmentError};
-use crate::lane_pace::StateUnknown;
+use crate::granting::{self, Admitted, give_back};
+use crate::holds::{held_by_rows, lift_if_crossed};
 use crate::outcome::{self, LOOK_AGAIN, Verdict};
 use crate::{App, JobError, Policy, attachment, lane_pace, perform_action, send_message};
 
@@ -71,46 +72,6 @@ pub(crate) async fn run(app: &App, claimed: Claimed, subject: Subject) -> Result
         app.has_news(account.workspace_id).await;
     }
     send(app, claimed, view, channel).await
-}
-
-/// What the rows say about waiting: they outlive the queue, so they are read at each look.
-fn held_by_rows(view: &SendView, now: Timestamp) -> Option<(Timestamp, String, Scope)> {
-    if let Some((until, rule)) = account_holds(&view.account, now) {
-        return Some((until, rule, Scope::Lane));
-    }
-    if let Some((until, rule)) = view.held.as_ref().filter(|(until, _)| *until > now) {
-        return Some((*until, rule.clone(), Scope::Recipient));
-    }
-    let next = view.next_attempt_at().filter(|next| *next > now)?;
-    Some((next, "retry".to_owned(), Scope::Job))
-}
-
-fn account_holds(account: &Account, now: Timestamp) -> Option<(Timestamp, String)> {
-    let at_most =
-        |until: Option<Timestamp>| until.map_or(now + LOOK_AGAIN, |until| until.min(now + LOOK_AGAIN));
-    if account.sending == Sending::Paused {
-        return Some((now + LOOK_AGAIN, "paused".to_owned()));
-    }
-    if account.sending == Sending::Stopped && account.sending_until.is_none_or(|until| until > now) {
-        return Some((at_most(account.sending_until), "stopped".to_owned()));
-    }
-    if account.connection != Connection::Connected {
-        return Some((now + LOOK_AGAIN, "disconnected".to_owned()));
-    }
-    let until = account.held_until.filter(|until| *until > now)?;
-    Some((until, account.held_rule.clone().unwrap_or_else(|| "provider".to_owned())))
-}
-
-/// Whoever lifts a hold changes the row and then the lane. If we read the row before and parked the lane after that,
-/// nobody else would lift the park: so the row is read once more.
-async fn lift_if_crossed(app: &App, before: &Account, lane: LaneId, now: Timestamp) -> Result<(), JobError> {
-    if account_holds(before, now).is_some()
-        && let Some((account, _)) = app.store.login(before.id).await?
-        && account_holds(&account, now).is_none()
-    {
-        app.lanes.resume(HoldTarget::Lane(lane)).await?;
-    }
-    Ok(())
 }
 
 /// Why the provider need not be asked at all.
@@ -201,7 +162,7 @@ async fn send(
             return Ok(claimed.park(until, "pacing_settings", Scope::Lane).await?);
         }
     };
-    let grant = match admit(app, &claimed, &view, &profile, width).await? {
+    let grant = match granting::admit(app, &claimed, &view, &profile, width).await? {
         Admitted::Go(grant) => grant,
         Admitted::Park { until, rule, scope } => {
             metrics::counter!("rookery_pacing_waits_total", "rule" => rule.clone()).increment(1);
@@ -266,69 +227,6 @@ async fn attachment(
         return Ok(None);
     }
     app.attachment(channel, view.message.workspace_id, &view.message.content).await
-}
-
-enum Admitted {
-    Go(Box<Grant>),
-    Park { until: Timestamp, rule: String, scope: Scope },
-    Refused(String),
-}
-
-/// Asks pacing, and commits its yes with the lane.
-async fn admit(
-    app: &App,
-    claimed: &Claimed,
-    view: &SendView,
-    profile: &Profile,
-    width: u32,
-) -> Result<Admitted, JobError> {
-    let message = &view.message;
-    let chat = message.conversation_id.to_string();
-    // Nobody types before an action.
-    let words = if view.action.is_none() { message.content.words() } else { None };
-    let chars = words.map_or(0, |words| words.chars().count());
-    let mut guard = claimed.state().await;
-    loop {
-        let now = claimed.now();
-        let state = match lane_pace::state(app, profile, &view.account, width, &guard, now).await {
-            Ok(state) => state,
-            Err(StateUnknown::OpenCall { until }) => {
-                return Ok(Admitted::Park { until, rule: "open_attempt".to_owned(), scope: Scope::Lane });
-            }
-            Err(StateUnknown::Store(error)) => return Err(error.into()),
-        };
-        let ask = Ask {
-            id: view.subject().id(),
-            chat: &chat,
-            is_group: view.chat_kind != ConversationKind::Direct,
-            pace: message.purpose.pace(view.last_inbound_at, now),
-            class: message.class,
-            chars: u32::try_from(chars).unwrap_or(u32::MAX),
-            width,
-        };
-        let grant = match pacing::admit(profile, &state, &ask, now, &mut || app.ids.number()) {
-            Decision::Go(grant) => grant,
-            Decision::Wait(wait) => {
-                let until = wait.until.unwrap_or(now + LOOK_AGAIN);
-                return Ok(Admitted::Park { until, rule: wait.rule, scope: wait.scope });
-            }
-            Decision::Refuse { reason } => return Ok(Admitted::Refused(reason)),
-        };
-        let binds_until = grant.state.binds_until(profile);
-        match claimed.grant(&mut guard, grant.state.to_bytes(), binds_until).await {
-            Ok(Granted::Granted) => {
-                app.hold_grant(grant.token);
-                return Ok(Admitted::Go(Box::new(grant)));
-            }
-            Ok(Granted::Held(wait)) => {
-                let until = wait.until.unwrap_or(now + LOOK_AGAIN);
-                return Ok(Admitted::Park { until, rule: wait.rule, scope: wait.scope });
-            }
-            Ok(Granted::Stale(_)) => {}
-            Err(LaneError::Lost) => return Err(queue::Lost.into()),
-            Err(LaneError::Queue(error)) => return Err(error.into()),
-        }
-    }
 }
 
 /// Typing is shown beside the way of the message: that it cannot be shown stops nothing.
@@ -412,49 +310,7 @@ async fn conclude(
     commit(app, verdict.ended).await;
     app.has_news(view.message.workspace_id).await;
     let date = |state: &mut State| state.settle(profile, grant.token, started_at, ended_at);
-    end_grant(app, claimed, profile, grant, verdict.settle, date).await
-}
-
-/// Ends a claim whose call was certainly not made: its grant counts for nothing.
-async fn give_back(
-    app: &App,
-    claimed: Claimed,
-    profile: &Profile,
-    grant: &Grant,
-    settle: Settle,
-) -> Result<(), JobError> {
-    let withdraw = |state: &mut State| state.withdraw(grant.token);
-    end_grant(app, claimed, profile, grant, settle, withdraw).await
-}
-
-/// Ends a claim and, in the lane's state, its grant.
-async fn end_grant(
-    app: &App,
-    claimed: Claimed,
-    profile: &Profile,
-    grant: &Grant,
-    settle: Settle,
-    end: impl FnOnce(&mut State) -> bool + Send,
-) -> Result<(), JobError> {
-    let guard = claimed.state().await;
-    let mut state = known_state(profile, &guard);
-    app.drop_grant(grant.token);
-    let changed = state.as_mut().is_some_and(end);
-    match state.filter(|_| changed) {
-        Some(state) => {
-            let binds_until = state.binds_until(profile);
-            Ok(claimed.settle_with(settle, guard, state.to_bytes(), binds_until).await?)
-        }
-        None => {
-            drop(guard);
-            Ok(claimed.settle(settle).await?)
-        }
-    }
-}
-
-/// The lane's state, if it is one of these rules; else the next claim makes it from the ledger, which knows this call.
-fn known_state(profile: &Profile, guard: &StateGuard) -> Option<State> {
-    guard.state().bytes.as_deref().and_then(|bytes| State::from_bytes(profile, bytes).ok())
+    granting::end_grant(app, claimed, profile, grant, verdict.settle, date).await
 }
 
 /// Commits an outcome, however long that takes: the provider's answer is not to be had twice.

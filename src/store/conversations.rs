@@ -8,13 +8,41 @@ use uuid::Uuid;
 use crate::db::{read, statements, write};
 use crate::{Cursor, Page, PageRequest, Store, StoreError};
 
+/// Since when the other side takes nothing from the account: it said so after it last wrote or said otherwise.
+macro_rules! blocked_at {
+    ($of:literal) => {
+        concat!(
+            "CASE WHEN (",
+            $of,
+            ".unblocked_at IS NULL OR ",
+            $of,
+            ".unblocked_at < ",
+            $of,
+            ".blocked_at)
+            AND (",
+            $of,
+            ".last_inbound_at IS NULL OR ",
+            $of,
+            ".last_inbound_at < ",
+            $of,
+            ".blocked_at)
+            THEN ",
+            $of,
+            ".blocked_at END AS blocked_at"
+        )
+    };
+}
+pub(crate) use blocked_at;
+
 macro_rules! columns {
     () => {
-        "id, workspace_id, account_id, contact_id, kind, address, title, unread_count, last_message_id,
+        concat!(
+            "id, workspace_id, account_id, contact_id, kind, address, title, unread_count, last_message_id,
         last_message_at, last_inbound_at, assignee, status, held_until, held_rule,
-        CASE WHEN (unblocked_at IS NULL OR unblocked_at < blocked_at)
-            AND (last_inbound_at IS NULL OR last_inbound_at < blocked_at) THEN blocked_at END AS blocked_at,
-        created_at, updated_at"
+        ",
+            blocked_at!("conversations"),
+            ", created_at, updated_at"
+        )
     };
 }
 

@@ -22,8 +22,7 @@ macro_rules! load {
             "SELECT ", crate::messages::columns!("m"), ", m.revision,
             c.address AS chat, c.kind AS chat_kind, c.last_inbound_at AS chat_inbound_at,
             c.held_until AS chat_held_until, c.held_rule AS chat_held_rule,
-            CASE WHEN (c.unblocked_at IS NULL OR c.unblocked_at < c.blocked_at)
-                AND (c.last_inbound_at IS NULL OR c.last_inbound_at < c.blocked_at) THEN c.blocked_at END AS blocked_at,
+            ", crate::conversations::blocked_at!("c"), ",
             (SELECT q.provider_id FROM messages q WHERE q.id = m.reply_to) AS quoted,
             (SELECT e.id FROM messages e WHERE e.conversation_id = ", $subject, ".conversation_id AND e.class = ",
             $subject, ".class AND e.status IN ('queued', 'sending') AND e.seq < ", $subject,

@@ -98,7 +98,7 @@ on_both! {
         ingest(bench, vec![from("group", "i1", Content::text("x"))]).await;
         for (n, who) in ["one", "alice", "bob"].into_iter().enumerate() {
             let mut item = react("group", "i1", &["🙂"], 70 + n as u64);
-            item.from.as_mut().unwrap().address = who.to_owned();
+            who.clone_into(&mut item.from.as_mut().unwrap().address);
             ingest(bench, vec![item]).await;
         }
         let by: Vec<_> = only(bench).await.reactions.into_iter().map(|reaction| reaction.by).collect();
