@@ -11,7 +11,7 @@ use sqlx::FromRow;
 use sqlx::types::Json;
 use uuid::Uuid;
 
-use crate::acceptance::{Acceptance, Write as _};
+use crate::acceptance::{Acceptance, Answer, Write as _};
 use crate::db::{Db, statements};
 use crate::{Store, StoreError, nul};
 
@@ -95,6 +95,19 @@ struct Kept {
     answer: Json<Value>,
 }
 
+/// Refuses what no engine keeps.
+pub(crate) fn check(new: &NewMessage) -> Result<(), StoreError> {
+    nul::refuse("client_id", new.client_id.as_deref())?;
+    nul::refuse("thread", new.thread.as_deref())?;
+    if let Recipient::Address(address) = &new.recipient {
+        nul::refuse("to.address", Some(address))?;
+    }
+    if nul::within(&json!(new.content)) {
+        return Err(StoreError::invalid("content", "must not contain the character U+0000"));
+    }
+    Ok(())
+}
+
 impl Store {
     /// Accepts a message: idempotency key with its answer, contact, conversation, number, message and event are
     /// committed together. `answer` renders what the caller is told, and will be told again for the same key.
@@ -108,30 +121,14 @@ impl Store {
         idempotency: Option<&Idempotency>,
         answer: impl Fn(&Message) -> Value + Send + Sync + 'static,
     ) -> Result<Accepted, StoreError> {
-        nul::refuse("client_id", new.client_id.as_deref())?;
-        nul::refuse("thread", new.thread.as_deref())?;
-        if let Recipient::Address(address) = &new.recipient {
-            nul::refuse("to.address", Some(address))?;
-        }
-        if nul::within(&json!(new.content)) {
-            return Err(StoreError::invalid("content", "must not contain the character U+0000"));
-        }
+        check(new)?;
         if let Some(idempotency) = idempotency
             && let Some(before) = self.answered_before(workspace, idempotency).await?
         {
             return Ok(before);
         }
         let now = self.now();
-        let work = Acceptance {
-            workspace,
-            new: new.clone(),
-            idempotency: idempotency.cloned(),
-            message: self.unaccepted(workspace, new, now),
-            event: self.ids.uuid(now),
-            conversation: self.ids.uuid(now),
-            ids: Arc::clone(&self.ids),
-            answer: Box::new(answer),
-        };
+        let work = self.acceptance(workspace, new.clone(), idempotency.cloned(), now, Box::new(answer));
         let written = match &self.db {
             // Many connections commit at once, and Postgres brings their commits together by itself.
             Db::Postgres(pool) => {
@@ -179,6 +176,27 @@ impl Store {
                 answer: kept.answer.0,
             })),
             Some(_) => Err(StoreError::KeyReused),
+        }
+    }
+
+    /// All that one message needs to be written.
+    pub(crate) fn acceptance(
+        &self,
+        workspace: WorkspaceId,
+        new: NewMessage,
+        idempotency: Option<Idempotency>,
+        now: Timestamp,
+        answer: Answer,
+    ) -> Acceptance {
+        Acceptance {
+            workspace,
+            message: self.unaccepted(workspace, &new, now),
+            new,
+            idempotency,
+            event: self.ids.uuid(now),
+            conversation: self.ids.uuid(now),
+            ids: Arc::clone(&self.ids),
+            answer,
         }
     }
 

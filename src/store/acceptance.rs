@@ -47,6 +47,12 @@ statements! {
         0, 0)";
 }
 
+/// Renders what the caller is told.
+pub(crate) type Answer = Box<dyn Fn(&Message) -> Value + Send + Sync>;
+
+/// The message as it was written; none when its idempotency key is taken.
+pub(crate) type Written = Result<Option<Message>, StoreError>;
+
 /// A message about to be accepted, with everything that it needs to be written.
 pub(crate) struct Acceptance {
     pub(crate) workspace: WorkspaceId,
@@ -58,8 +64,7 @@ pub(crate) struct Acceptance {
     /// The conversation's id, should it be a new one.
     pub(crate) conversation: Uuid,
     pub(crate) ids: Arc<Ids>,
-    /// Renders what the caller is told.
-    pub(crate) answer: Box<dyn Fn(&Message) -> Value + Send + Sync>,
+    pub(crate) answer: Answer,
 }
 
 impl fmt::Debug for Acceptance {
@@ -79,7 +84,7 @@ pub(crate) struct Taken {
 /// The steps, on a connection of either engine.
 pub(crate) trait Write {
     /// Writes everything; none when the idempotency key is taken. Then, as after an error, it must be rolled back.
-    async fn write(&mut self, work: &Acceptance) -> Result<Option<Message>, StoreError>;
+    async fn write(&mut self, work: &Acceptance) -> Written;
     /// Finds or makes the conversation, and takes the message's number in it, if it has one yet.
     async fn place(&mut self, work: &Acceptance, count: i64) -> Result<Taken, StoreError>;
 }
@@ -87,7 +92,7 @@ pub(crate) trait Write {
 macro_rules! write_on {
     ($connection:ty) => {
         impl Write for $connection {
-            async fn write(&mut self, work: &Acceptance) -> Result<Option<Message>, StoreError> {
+            async fn write(&mut self, work: &Acceptance) -> Written {
                 let mut message = work.message.clone();
                 let now = message.created_at;
                 let count = i64::from(message.status == Status::Queued);

@@ -5,19 +5,17 @@
 
 use std::time::Duration;
 
-use model::Message;
 use sqlx::sqlite::SqlitePool;
 use sqlx::{Connection as _, Sqlite, Transaction};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::StoreError;
-use crate::acceptance::{Acceptance, Write as _};
+use crate::acceptance::{Acceptance, Write as _, Written};
 use crate::writer::unavailable;
 
 const MOST: usize = 64;
 const GATHER: Duration = Duration::from_millis(2);
 
-type Written = Result<Option<Message>, StoreError>;
 type Waiting = (Box<Acceptance>, oneshot::Sender<Written>);
 
 #[derive(Clone, Debug)]
@@ -40,6 +38,23 @@ impl Joint {
         let closed = || StoreError::Unavailable(sqlx::Error::PoolClosed);
         self.0.send((Box::new(work), answer)).await.map_err(|_| closed())?;
         answered.await.map_err(|_| closed())?
+    }
+
+    /// Several of one caller's: they are committed in their order.
+    pub(crate) async fn accept_all(&self, works: Vec<Acceptance>) -> Vec<Written> {
+        let mut answers = Vec::with_capacity(works.len());
+        for work in works {
+            let (answer, answered) = oneshot::channel();
+            // What is not taken any more drops its answer, and that is seen below.
+            drop(self.0.send((Box::new(work), answer)).await);
+            answers.push(answered);
+        }
+        let mut all = Vec::with_capacity(answers.len());
+        for answered in answers {
+            let closed = || StoreError::Unavailable(sqlx::Error::PoolClosed);
+            all.push(answered.await.unwrap_or_else(|_| Err(closed())));
+        }
+        all
     }
 }
 

@@ -10,6 +10,7 @@ mod accounts;
 mod actions;
 mod api_keys;
 mod attempts;
+mod batch;
 mod changes;
 mod contacts;
 mod conversations;
@@ -46,6 +47,7 @@ pub use accounts::{AccountChange, NewAccount};
 pub use actions::NewAction;
 pub use api_keys::{ApiKey, NewApiKey, SCOPES};
 pub use attempts::{Attempt, Ended, NewAttempt, OutcomeKind};
+pub use batch::NewItem;
 pub use contacts::ContactFilter;
 pub use conversations::ConversationFilter;
 pub use db::StoreConfig;
@@ -126,6 +128,7 @@ pub fn statements() -> Vec<(&'static str, &'static str)> {
         accounts::STATEMENTS,
         actions::STATEMENTS,
         api_keys::STATEMENTS,
+        batch::STATEMENTS,
         changes::STATEMENTS,
         contacts::STATEMENTS,
         conversations::STATEMENTS,

@@ -6,6 +6,7 @@ mod accept;
 mod accounts;
 mod actions;
 mod attempts;
+mod batch;
 mod bench;
 mod changes;
 mod echoes;
