@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use store::{Created, FileFacts, Idempotency, StoreError};
-use utoipa::IntoParams;
+use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -40,11 +40,21 @@ struct About {
     name: Option<String>,
 }
 
+/// A form with a file.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "it is read piece by piece; this is how the document shows it")]
+struct UploadForm {
+    /// The file; its name and type are taken from here.
+    #[schema(value_type = String, format = Binary)]
+    file: Vec<u8>,
+}
+
 /// Stores a file, so that messages can carry it. Send its bytes as the body with their `Content-Type`, or a form
 /// (`multipart/form-data`) with a field `file`. What it is is seen from its bytes.
 #[utoipa::path(post, path = "/v1/media", tag = "media",
     params(About, ("Idempotency-Key" = Option<String>, Header, description = "Equal uploads with one key are one upload.")),
-    request_body(content = Vec<u8>, description = "The file", content_type = "application/octet-stream"),
+    request_body(content((Vec<u8> = "application/octet-stream"), (UploadForm = "multipart/form-data")),
+        description = "The file, or a form with it"),
     responses((status = 201, description = "Stored", body = schema::MediaFile)))]
 async fn upload_media(
     State(front): State<Front>,

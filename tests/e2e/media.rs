@@ -32,6 +32,7 @@ every_installation! {
     a_received_file_is_fetched_and_its_link_shows_it("worker"),
     a_received_file_survives_the_death_of_whoever_was_to_fetch_it("worker"),
     a_file_that_the_provider_lost_says_so("worker"),
+    a_message_whose_file_is_gone_fails_and_holds_nobody("worker"),
     what_the_channel_does_not_take_is_refused_at_once("worker"),
 }
 
@@ -196,6 +197,33 @@ async fn a_file_that_the_provider_lost_says_so(installation: Installation, _: &s
         (422, &json!("not_stored")),
         "{refused:?}"
     );
+}
+
+/// The stored bytes of a file, wherever the installation keeps them.
+fn lies_at(folder: &std::path::Path, id: &str) -> Option<std::path::PathBuf> {
+    let entries = std::fs::read_dir(folder).ok()?.map(|entry| entry.unwrap().path());
+    entries
+        .into_iter()
+        .find_map(|path| if path.is_dir() { lies_at(&path, id) } else { path.ends_with(id).then_some(path) })
+}
+
+async fn a_message_whose_file_is_gone_fails_and_holds_nobody(installation: Installation, _: &str) {
+    let api = installation.api();
+    let account = installation.connect("shop", 50.0, json!({})).await;
+    let uploaded = upload(&installation, "application/pdf", b"%PDF-1.7").await;
+    api.post(&format!("/v1/accounts/{account}/pause"), &json!({})).await;
+    let content = json!({"type": "document", "media": {"media_id": uploaded["id"]}});
+    let lost = api.post("/v1/messages", &message(&account, &content)).await;
+    let content = json!({"type": "text", "text": "Still here."});
+    let behind = api.post("/v1/messages", &message(&account, &content)).await;
+    let path =
+        lies_at(&installation.folder(), uploaded["id"].as_str().unwrap()).expect("its bytes are stored");
+    std::fs::remove_file(path).unwrap();
+    api.post(&format!("/v1/accounts/{account}/resume"), &json!({})).await;
+    let failed = becomes(api, lost["id"].as_str().unwrap(), &["failed"]).await;
+    assert!(failed["reason"].as_str().is_some_and(|reason| reason.starts_with("media_lost")), "{failed}");
+    becomes(api, behind["id"].as_str().unwrap(), &["sent", "delivered", "read"]).await;
+    assert_eq!(installation.report().await["accepted"], 1);
 }
 
 async fn what_the_channel_does_not_take_is_refused_at_once(installation: Installation, _: &str) {
