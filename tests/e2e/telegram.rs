@@ -1,8 +1,11 @@
 //! A Telegram conversation, the whole way in and out: real processes against a Bot API that checks every call, with
 //! events delivered by webhook and with events that are asked for.
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 use tests::harness::{Api, Installation, until};
+use tests::servers::{self, Postgres};
 use tests::simulators::telegram::{BotHandle, Options, Person, Telegram};
 
 use super::{BINARY, becomes, text};
@@ -52,6 +55,27 @@ async fn a_webhook_that_somebody_else_set_is_taken_away_where_updates_are_asked_
         status["owner"]["error"].is_null().then_some(())
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_owner_that_cannot_renew_stops_asking_and_goes_on_once_it_can() {
+    if !servers::present("a store that is away") {
+        return;
+    }
+    let mut postgres = Postgres::start();
+    let telegram = Telegram::start(Options::default()).await;
+    let vars = [("ROOKERY_TELEGRAM_URL", telegram.base_url()), ("DATABASE_URL", postgres.url())];
+    let Some(installation) = Installation::fleet_with(BINARY, &vars).await else { return };
+    let stage = Stage::connected(installation, telegram, "poll").await;
+    let anna = stage.bot.person("Anna");
+    postgres.kill();
+    let away = Instant::now();
+    until("nobody asks any more", async || (stage.bot.polling() == 0).then_some(())).await;
+    assert!(away.elapsed() < Duration::from_secs(30), "the poll ended by itself, after {:?}", away.elapsed());
+    anna.writes("Are you there?");
+    postgres.restart();
+    assert_eq!(stage.heard(|heard| !heard.is_empty()).await[0]["content"]["text"], "Are you there?");
+    until("it was confirmed", async || (stage.bot.pending() == 0).then_some(())).await;
 }
 
 every_way! {
@@ -123,10 +147,11 @@ impl Stage {
 
     /// What came from the other side, oldest first, once `done` says so.
     async fn heard(&self, done: impl Fn(&[Value]) -> bool) -> Vec<Value> {
-        let path = format!("/v1/messages?account_id={}", self.account);
+        // The API may be away for a while.
+        let path = format!("/v1/messages?account_id={}&limit=200", self.account);
         let mut last = Vec::new();
         until("everything arrived", async || {
-            last = self.api().all(&path).await;
+            last = self.api().try_get(&path).await?.body["data"].as_array()?.clone();
             last.retain(|message| message["direction"] == "inbound");
             last.sort_by_key(|message| message["id"].as_str().map(str::to_owned));
             done(&last).then(|| last.clone())
