@@ -21,16 +21,21 @@ pub(crate) const LOOK_AGAIN: Duration = Duration::from_mins(1);
 pub(crate) struct Verdict {
     pub(crate) ended: Ended,
     pub(crate) settle: Settle,
-    /// What else is held, by the provider's word.
+    /// What else follows from the provider's word.
     pub(crate) hold: Option<ProviderHold>,
 }
 
-/// More than the message has to wait.
+/// The provider's word is about more than the message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum ProviderHold {
+    /// The chat has another id now: nothing waits, but what follows goes there.
+    Moved(String),
     Recipient(Timestamp),
     Account(Timestamp),
-    Stop { reason: &'static str, until: Option<Timestamp> },
+    Stop {
+        reason: &'static str,
+        until: Option<Timestamp>,
+    },
 }
 
 /// The end of a call as a row, before it is known how it ended.
@@ -71,13 +76,10 @@ pub(crate) fn judge(
     let ended = blank(view, Some(attempt), at);
     let error = match answer {
         Ok(accepted) => {
-            let ended = Ended {
-                outcome: OutcomeKind::Accepted,
-                provider_id: accepted.map(|accepted| accepted.provider_id),
-                status: Status::Sent,
-                ..ended
-            };
-            return Verdict { ended, settle: Settle::Done, hold: None };
+            let (provider_id, moved_to) =
+                accepted.map_or((None, None), |accepted| (Some(accepted.provider_id), accepted.moved_to));
+            let ended = Ended { outcome: OutcomeKind::Accepted, provider_id, status: Status::Sent, ..ended };
+            return Verdict { ended, settle: Settle::Done, hold: moved_to.map(ProviderHold::Moved) };
         }
         Err(error) => error,
     };
@@ -105,6 +107,9 @@ pub(crate) fn judge(
         hold: None,
     };
     let later = at + backoff(view.failures, jitter);
+    if let Some(chat) = error.moved_to {
+        return held(ended, ProviderHold::Moved(chat));
+    }
     match error.class {
         ErrorClass::Permanent => fail(ended, OutcomeKind::Refused),
         ErrorClass::Retry if view.failures + 1 >= FAILURES => fail(ended, OutcomeKind::Retry),
@@ -116,10 +121,8 @@ pub(crate) fn judge(
         }
         ErrorClass::Ambiguous => match redelivery(view) {
             Redelivery::AtMostOnce => unknown(ended),
-            Redelivery::AtLeastOnce if view.failures + 1 >= FAILURES && view.action.is_some() => {
-                unknown(ended)
-            }
-            Redelivery::AtLeastOnce if view.failures + 1 >= FAILURES => fail(ended, OutcomeKind::Ambiguous),
+            // However often it was tried, each of the calls may have been carried out.
+            Redelivery::AtLeastOnce if view.failures + 1 >= FAILURES => unknown(ended),
             Redelivery::AtLeastOnce => again(ended, OutcomeKind::Ambiguous, later),
         },
     }
@@ -141,6 +144,9 @@ pub(crate) async fn put_hold(
 ) -> Result<(), StoreError> {
     let lane = LaneId::send(view.account.id);
     let (target, until, rule) = match hold {
+        ProviderHold::Moved(chat) => {
+            return app.store.move_chat(view.account.id, &view.chat, chat).await;
+        }
         ProviderHold::Recipient(until) => {
             app.store.hold_recipient(view.message.conversation_id, *until, "provider").await?;
             (HoldTarget::Key(lane, ticket.key.clone()), *until, "provider")

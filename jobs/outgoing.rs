@@ -235,9 +235,10 @@ fn show_typing(channel: &Arc<dyn Channel>, login: &Login, view: &SendView, grant
         return;
     }
     let (channel, login, chat) = (Arc::clone(channel), login.clone(), view.chat.clone());
+    let kind = view.message.content.kind();
     tokio::spawn(async move {
         if let Some(typist) = channel.typist() {
-            let shown = tokio::time::timeout(TYPING, typist.typing(&login, &chat, true)).await;
+            let shown = tokio::time::timeout(TYPING, typist.preparing(&login, &chat, kind)).await;
             if let Ok(Err(error)) = shown {
                 tracing::debug!(%error, "typing was not shown");
             }

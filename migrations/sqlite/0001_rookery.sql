@@ -81,6 +81,8 @@ CREATE TABLE conversations (
     contact_id BLOB REFERENCES contacts (id),
     kind TEXT NOT NULL,
     address TEXT NOT NULL,
+    -- The chat's new id at the provider, where another conversation has it for an address.
+    moved_to TEXT,
     title TEXT,
     -- The number of the newest message that was queued: the order that lanes keep.
     next_seq INTEGER NOT NULL,

@@ -5,7 +5,7 @@ use sqlx::FromRow;
 use sqlx::types::chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use crate::db::{read, statements, write};
+use crate::db::{read, statements, transaction, write};
 use crate::{Cursor, Page, PageRequest, Store, StoreError};
 
 /// Since when the other side takes nothing from the account: it said so after it last wrote or said otherwise.
@@ -55,9 +55,17 @@ statements! {
     CHANGE = concat!("UPDATE conversations SET status = COALESCE($3, status), assignee = COALESCE($4, assignee),
         updated_at = $5 WHERE workspace_id = $1 AND id = $2 RETURNING ", columns!());
     MARK_READ = "UPDATE conversations SET unread_count = 0, updated_at = $3 WHERE workspace_id = $1 AND id = $2";
+    RENAME = "UPDATE conversations SET address = $3, updated_at = $4 WHERE account_id = $1 AND address = $2
+        AND NOT EXISTS (SELECT 1 FROM conversations x WHERE x.account_id = $1 AND x.address = $3)";
+    REDIRECT = "UPDATE conversations SET moved_to = $3, updated_at = $4 WHERE account_id = $1
+        AND (address = $2 OR moved_to = $2) AND address <> $3";
     HOLD = "UPDATE conversations SET held_until = $2, held_rule = $3, updated_at = $4
         WHERE id = $1 AND (held_until IS NULL OR held_until < $2)";
 }
+
+/// One after the other: the conversation takes the new address, or, where another one has it already (the other side wrote
+/// there first), sends there from now on.
+pub(crate) const MOVE_CHAT: [&str; 2] = [RENAME, REDIRECT];
 
 /// Which conversations.
 #[derive(Debug, Clone, Default)]
@@ -180,6 +188,17 @@ impl Store {
         let changed = write!(self.db, conn => sqlx::query(MARK_READ)
             .bind(workspace.0).bind(id.0).bind(now).execute(conn).await.map(|done| done.rows_affected()))?;
         if changed == 0 { Err(StoreError::NotFound("conversation")) } else { Ok(()) }
+    }
+
+    /// The provider gave a chat another id: what is sent to it goes there from now on.
+    pub async fn move_chat(&self, account: AccountId, from: &str, to: &str) -> Result<(), StoreError> {
+        let now = self.now().to_datetime();
+        transaction!(self.db, tx => {
+            for sql in MOVE_CHAT {
+                sqlx::query(sql).bind(account.0).bind(from).bind(to).bind(now).execute(&mut *tx).await?;
+            }
+        });
+        Ok(())
     }
 
     /// Records that the provider takes nothing for this recipient for a while; a later hold than this one stays.

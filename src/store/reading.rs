@@ -13,6 +13,7 @@ use sqlx::{FromRow, PgConnection, SqliteConnection};
 use uuid::Uuid;
 
 use crate::changes::{Changes as _, Known, What};
+use crate::conversations::MOVE_CHAT;
 use crate::db::statements;
 use crate::ensure::{self, ensure_contact};
 use crate::events::INSERT_EVENT;
@@ -38,8 +39,6 @@ statements! {
         last_message_id = CASE WHEN last_message_at IS NULL OR last_message_at <= $3 THEN $4 ELSE last_message_id END,
         last_message_at = CASE WHEN last_message_at IS NULL OR last_message_at <= $3 THEN $3 ELSE last_message_at END,
         status = CASE WHEN $2 > 0 THEN 'open' ELSE status END, updated_at = $5 WHERE id = $1";
-    MOVE_CHAT = "UPDATE conversations SET address = $3, updated_at = $4 WHERE account_id = $1 AND address = $2
-        AND NOT EXISTS (SELECT 1 FROM conversations x WHERE x.account_id = $1 AND x.address = $3)";
     /// The newest of both words stands, in whatever order they come.
     BLOCK = "UPDATE conversations SET blocked_at = $3, updated_at = $4 WHERE account_id = $1 AND address = $2
         AND (blocked_at IS NULL OR blocked_at < $3) RETURNING id";
@@ -197,13 +196,15 @@ macro_rules! read_on {
                         self.receipt(reading, item, receipt, at).await?;
                     }
                     InboundKind::ChatMoved { to } => {
-                        sqlx::query(MOVE_CHAT)
-                            .bind(reading.account.id.0)
-                            .bind(&item.chat)
-                            .bind(to)
-                            .bind(reading.now.to_datetime())
-                            .execute(&mut *self)
-                            .await?;
+                        for sql in MOVE_CHAT {
+                            sqlx::query(sql)
+                                .bind(reading.account.id.0)
+                                .bind(&item.chat)
+                                .bind(to)
+                                .bind(reading.now.to_datetime())
+                                .execute(&mut *self)
+                                .await?;
+                        }
                     }
                     InboundKind::Edited { provider_id, content } => {
                         self.change(reading, item, provider_id, What::Edited(json!(content)), at).await?;

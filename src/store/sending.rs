@@ -20,7 +20,7 @@ macro_rules! load {
     ($from:literal, $subject:literal, $forgiven:literal) => {
         concat!(
             "SELECT ", crate::messages::columns!("m"), ", m.revision,
-            c.address AS chat, c.kind AS chat_kind, c.last_inbound_at AS chat_inbound_at,
+            COALESCE(c.moved_to, c.address) AS chat, c.kind AS chat_kind, c.last_inbound_at AS chat_inbound_at,
             c.held_until AS chat_held_until, c.held_rule AS chat_held_rule,
             ", crate::conversations::blocked_at!("c"), ",
             (SELECT q.provider_id FROM messages q WHERE q.id = m.reply_to) AS quoted,
@@ -47,7 +47,7 @@ macro_rules! load {
 statements! {
     LOAD = load!("messages m", "m", "m.forgiven");
     LOAD_ACTION = load!("actions s JOIN messages m ON m.id = s.message_id", "s", "0");
-    SIGN = "SELECT c.account_id, c.address AS chat, (SELECT m.provider_id FROM messages m
+    SIGN = "SELECT c.account_id, COALESCE(c.moved_to, c.address) AS chat, (SELECT m.provider_id FROM messages m
             WHERE m.conversation_id = c.id AND m.direction = 'inbound' AND m.provider_id IS NOT NULL
             ORDER BY m.shown_at DESC, m.id DESC LIMIT 1) AS last_inbound
         FROM conversations c WHERE c.id = $1";
