@@ -104,12 +104,8 @@ impl App {
     }
 
     /// An open call is left alone until then: its worker may be alive, and the provider may still answer it.
-    pub(crate) fn call_is_over(&self, worker: WorkerId, started_at: Timestamp) -> Timestamp {
-        if self.alone && worker != self.worker {
-            Timestamp::ZERO
-        } else {
-            started_at + self.timing.call + LEASE
-        }
+    pub(crate) fn call_is_over(&self, worker: WorkerId, started_at: Timestamp, call: Duration) -> Timestamp {
+        if self.alone && worker != self.worker { Timestamp::ZERO } else { started_at + call + LEASE }
     }
 
     /// Sleeps until lane time reaches `until`.

@@ -95,7 +95,8 @@ async fn rebuild(
     let past = app.store.past_attempts(account.id, now - reach).await?;
     // In a lane of width 1 a call counts from its answer, and the answer of this one is still to come.
     let open = past.iter().filter(|attempt| width == 1 && attempt.ended_at.is_none());
-    let over = open.map(|attempt| app.call_is_over(attempt.worker, attempt.started_at)).max();
+    let over =
+        open.map(|attempt| app.call_is_over(attempt.worker, attempt.started_at, app.timing.call)).max();
     if let Some(over) = over.filter(|over| *over > now) {
         return Err(StateUnknown::OpenCall { until: over.min(now + LOOK_AGAIN) });
     }

@@ -51,7 +51,7 @@ pub(crate) async fn run(app: &App, claimed: Claimed, subject: Subject) -> Result
         return lift_if_crossed(app, &view.account, lane, now).await;
     }
     if let Some(open) = view.open {
-        let over = app.call_is_over(open.worker, open.started_at);
+        let over = app.call_is_over(open.worker, open.started_at, call_time(app, &view));
         if over > claimed.now() {
             return Ok(claimed.park(over, "open_attempt", Scope::Job).await?);
         }
@@ -271,6 +271,13 @@ fn attempt(
     }
 }
 
+/// How long a call may take: a file takes its time on the way, on a slow line a second for each megabyte.
+fn call_time(app: &App, view: &SendView) -> Duration {
+    let file = view.message.content.media().filter(|media| view.action.is_none() && media.media_id.is_some());
+    let size = file.and_then(|media| media.size).unwrap_or(0).min(media::LARGEST);
+    app.timing.call + Duration::from_secs(size / 1_000_000)
+}
+
 /// Asks the provider; a message gets the provider's id of it.
 async fn call(
     app: &App,
@@ -285,7 +292,7 @@ async fn call(
             Some(action) => perform_action::call(channel, login, view, action).await.map(|()| None),
         }
     };
-    tokio::time::timeout(app.timing.call, asked)
+    tokio::time::timeout(call_time(app, view), asked)
         .await
         .unwrap_or_else(|_| Err(ChannelError::ambiguous("timeout", "the provider did not answer in time")))
 }
