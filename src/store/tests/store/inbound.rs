@@ -230,6 +230,19 @@ on_both! {
         assert_eq!(all_messages(bench).await.len(), 2);
     }
 
+    async fn a_chat_that_moved_to_where_somebody_wrote_already_is_sent_to_there(bench: &Bench) {
+        let queued = bench.accept_text("old", "hello").await;
+        ingest(bench, vec![from("new", "2", Content::text("b"))]).await;
+        for _ in 0..2 {
+            bench.store.move_chat(bench.account.id, "old", "new").await.unwrap();
+        }
+        let view = bench.store.load_send(queued.id.into()).await.unwrap().unwrap();
+        assert_eq!((view.chat.as_str(), view.message.conversation_id), ("new", queued.conversation_id));
+        bench.store.move_chat(bench.account.id, "new", "newest").await.unwrap();
+        let view = bench.store.load_send(queued.id.into()).await.unwrap().unwrap();
+        assert_eq!(view.chat, "newest");
+    }
+
     async fn without_a_time_of_the_provider_ours_stands_in(bench: &Bench) {
         bench.store.record_inbound(Some(bench.account.id), "sandbox", &[event("1")]).await.unwrap();
         let received = bench.now();
