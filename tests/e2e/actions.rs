@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use tests::harness::{Answer, Api, Installation, until};
+use tests::servers::{self, Redis};
 
 use super::suite::every_installation;
 use super::{BINARY, becomes, drained, text, unbroken};
@@ -275,8 +276,8 @@ async fn reading_and_typing_are_shown(installation: &Installation) {
     call("typing").await;
 }
 
-/// Accepts edits of sent messages and more messages, kills `role` in the middle, and sees that all of it was done in order.
-async fn killed_with_actions_queued(mut installation: Installation, role: &str) {
+/// Has many edits and reactions wait, disturbs the installation while they go out, and sees that each was done.
+async fn all_done(installation: &mut Installation, disturb: impl AsyncFnOnce(&mut Installation)) {
     const MESSAGES: usize = 20;
     let account = installation.connect("shop", 100.0, json!({})).await;
     let api = installation.api().clone();
@@ -299,8 +300,7 @@ async fn killed_with_actions_queued(mut installation: Installation, role: &str) 
         (installation.report().await["other_calls"].as_u64()? >= 8).then_some(())
     })
     .await;
-    installation.kill(role);
-    installation.restart(role).await;
+    disturb(installation).await;
     for action in &actions {
         assert_eq!(ended(&api, action).await["status"], "done");
     }
@@ -309,17 +309,37 @@ async fn killed_with_actions_queued(mut installation: Installation, role: &str) 
         assert_eq!(shown["content"]["text"], json!(format!("{message} edited")));
         assert_eq!(shown["reactions"].as_array().map(Vec::len), Some(1), "{shown}");
     }
-    unbroken(&installation).await;
+    unbroken(installation).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_process_leaves_no_action_undone() {
-    killed_with_actions_queued(Installation::embedded(BINARY).await, "serve").await;
+    let mut installation = Installation::embedded(BINARY).await;
+    let kill = async |installation: &mut Installation| {
+        installation.kill("serve");
+        installation.restart("serve").await;
+    };
+    all_done(&mut installation, kill).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_workers_leave_no_action_undone() {
-    if let Some(installation) = Installation::fleet(BINARY).await {
-        killed_with_actions_queued(installation, "worker").await;
+    let Some(mut installation) = Installation::fleet(BINARY).await else { return };
+    let kill = async |installation: &mut Installation| {
+        installation.kill("worker");
+        installation.restart("worker").await;
+    };
+    all_done(&mut installation, kill).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flushed_queue_loses_no_action() {
+    if !servers::present("a queue that is lost") {
+        return;
     }
+    let redis = Redis::start();
+    let Some(mut installation) = Installation::fleet_with(BINARY, &[("REDIS_URL", redis.url())]).await else {
+        return;
+    };
+    all_done(&mut installation, async |_| redis.command(&["FLUSHALL"])).await;
 }
