@@ -18,8 +18,8 @@ use crate::Front;
 use crate::accounts::replay;
 use crate::auth::{Caller, Scope};
 use crate::body::Id;
+use crate::compose::connection;
 use crate::idempotency::Keyed;
-use crate::messages::connection;
 use crate::problem::{Kind, Problem};
 use crate::{content, schema};
 

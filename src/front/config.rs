@@ -51,6 +51,13 @@ pub struct RateLimit {
     pub burst: u32,
 }
 
+impl RateLimit {
+    /// So many requests a second, and twice as many at once.
+    pub const fn per_second(per_second: u32) -> Self {
+        Self { per_second, burst: per_second.saturating_mul(2) }
+    }
+}
+
 impl Default for FrontConfig {
     fn default() -> Self {
         Self {

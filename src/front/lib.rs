@@ -12,6 +12,7 @@ mod api_keys;
 mod auth;
 mod body;
 mod channels;
+mod compose;
 mod config;
 mod connect;
 mod contacts;
@@ -22,6 +23,7 @@ mod files;
 mod health;
 mod idempotency;
 mod message_actions;
+mod message_batch;
 mod messages;
 mod openapi;
 mod pace;
@@ -41,7 +43,7 @@ mod webhooks;
 use std::sync::Arc;
 
 use model::{Clock, Ids};
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 
 pub use config::{FrontConfig, RateLimit, Render};
 pub use health::Health;
@@ -63,6 +65,7 @@ pub struct Front {
     pub(crate) ids: Arc<Ids>,
     pub(crate) keys: Arc<auth::KeyCache>,
     pub(crate) turns: Arc<connect::Turns>,
+    pub(crate) retrying: Arc<Mutex<()>>,
     pub(crate) closing: watch::Sender<bool>,
 }
 
@@ -92,6 +95,7 @@ impl Front {
             ids,
             keys: Arc::default(),
             turns: Arc::default(),
+            retrying: Arc::default(),
             closing: watch::Sender::new(false),
         }
     }

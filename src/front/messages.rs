@@ -3,12 +3,11 @@
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use channel::ContentProblem;
-use model::{AccountId, ContactId, Content, ConversationId, MessageId, Origin, Purpose, Status, Timestamp};
+use model::{AccountId, ContactId, ConversationId, MessageId, Status};
 use serde::Deserialize;
-use serde_json::{Value, json};
-use store::{Accepted, MessageFilter, NewMessage, Recipient, StoreError};
-use utoipa::{IntoParams, ToSchema};
+use serde_json::json;
+use store::{Accepted, MessageFilter};
+use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -16,91 +15,11 @@ use crate::Front;
 use crate::accounts::replay;
 use crate::auth::{Caller, Scope};
 use crate::body::{Id, Query};
+use crate::compose::{self, SendMessage, Senders};
 use crate::idempotency::Keyed;
 use crate::page::{self, Listing};
-use crate::problem::{Kind, Problem};
-use crate::{content, schema};
-
-/// The realtime connection that a request comes from.
-pub(crate) const CONNECTION_HEADER: &str = "x-socket-id";
-/// Longest `client_id`, `thread` and address.
-const WORD_MAX: usize = 255;
-
-/// A message to send.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct SendMessage {
-    /// The account to send from.
-    #[schema(value_type = Uuid)]
-    account_id: AccountId,
-    /// Who it is for.
-    to: To,
-    /// What it says.
-    #[schema(value_type = schema::Content)]
-    content: Value,
-    /// What it is for; `transactional` if not given.
-    #[schema(value_type = Option<schema::Purpose>)]
-    purpose: Option<Purpose>,
-    /// The message it answers; of the same conversation.
-    #[schema(value_type = Option<Uuid>)]
-    reply_to: Option<MessageId>,
-    /// Your own id of it, given back in answers and events; at most 255 characters.
-    client_id: Option<String>,
-    /// When to send it; at once if not given or past.
-    #[schema(value_type = Option<schema::Timestamp>)]
-    send_at: Option<Timestamp>,
-}
-
-/// Who a message is for: exactly one of `conversation_id`, `contact_id` and `address`.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct To {
-    /// A conversation of the account.
-    #[schema(value_type = Option<Uuid>)]
-    conversation_id: Option<ConversationId>,
-    /// A contact that the account knows.
-    #[schema(value_type = Option<Uuid>)]
-    contact_id: Option<ContactId>,
-    /// An address at the provider; contact and conversation are made if need be.
-    address: Option<String>,
-    /// A thread or topic within the chat.
-    thread: Option<String>,
-}
-
-impl To {
-    fn recipient(&self) -> Result<Recipient, Problem> {
-        match (self.conversation_id, self.contact_id, &self.address) {
-            (Some(id), None, None) => Ok(Recipient::Conversation(id)),
-            (None, Some(id), None) => Ok(Recipient::Contact(id)),
-            (None, None, Some(address)) => Ok(Recipient::Address(address.trim().to_owned())),
-            _ => Err(Problem::field(
-                "to",
-                "invalid",
-                "give exactly one of `conversation_id`, `contact_id` and `address`",
-            )),
-        }
-    }
-}
-
-impl SendMessage {
-    fn check(&self) -> Result<(), Problem> {
-        let mut problem = Problem::new(Kind::Validation);
-        for (field, word) in
-            [("to.address", &self.to.address), ("to.thread", &self.to.thread), ("client_id", &self.client_id)]
-        {
-            if word.as_ref().is_some_and(|word| word.trim().is_empty() || word.chars().count() > WORD_MAX) {
-                problem = problem.and(field, "invalid", format!("1 to {WORD_MAX} characters"));
-            }
-        }
-        problem.or_ok()
-    }
-}
-
-impl From<ContentProblem> for Problem {
-    fn from(problem: ContentProblem) -> Self {
-        Self::field(format!("content.{}", problem.field), problem.code, problem.message)
-    }
-}
+use crate::problem::Problem;
+use crate::schema;
 
 /// Accepts a message. It is committed when this answers; it leaves when the account's pace allows.
 #[utoipa::path(post, path = "/v1/messages", tag = "messages", request_body = SendMessage,
@@ -117,39 +36,7 @@ async fn send_message(
 ) -> Result<Response, Problem> {
     caller.needs(Scope::MessagesWrite)?;
     let Keyed { body, idempotency } = request;
-    body.check()?;
-    let recipient = body.to.recipient()?;
-    let mut said: Content = content::parse("content", &body.content)?;
-    let unknown = || Problem::field("account_id", "not_found", "there is no such account");
-    if !caller.sees(body.account_id) {
-        return Err(unknown());
-    }
-    let account = match front.store.account(caller.workspace, body.account_id).await {
-        Err(StoreError::NotFound(_)) => return Err(unknown()),
-        account => account?,
-    };
-    let channel = front.channels.get(&account.channel).ok_or_else(|| {
-        Problem::field("account_id", "unsupported", "its channel is switched off in this installation")
-    })?;
-    channel.check(&said)?;
-    front.check_media(&caller, channel.as_ref(), &mut said).await?;
-    if body.reply_to.is_some() && !channel.capabilities().replies {
-        return Err(Problem::field("reply_to", "unsupported", "this channel has no replies"));
-    }
-    let new = NewMessage {
-        account_id: account.id,
-        channel: account.channel,
-        recipient,
-        content: said,
-        purpose: body.purpose.unwrap_or(Purpose::Transactional),
-        origin: Origin::Api,
-        actor: caller.actor(),
-        client_id: body.client_id,
-        connection: connection(&headers),
-        thread: body.to.thread,
-        reply_to: body.reply_to,
-        send_at: body.send_at,
-    };
+    let new = front.compose(&caller, &mut Senders::default(), body, compose::connection(&headers)).await?;
     let accepted = front
         .store
         .accept_message(caller.workspace, &new, idempotency.as_ref(), |message| json!(message))
@@ -163,12 +50,6 @@ async fn send_message(
         }
         Accepted::Before { status, answer } => Ok(replay(status, answer)),
     }
-}
-
-/// The realtime connection that a request names.
-pub(crate) fn connection(headers: &HeaderMap) -> Option<String> {
-    let value = headers.get(CONNECTION_HEADER)?.to_str().ok()?;
-    (1..=WORD_MAX).contains(&value.len()).then(|| value.to_owned())
 }
 
 /// Which messages.

@@ -132,23 +132,30 @@ impl Problem {
     }
 }
 
-impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
-        let (r#type, status, title) = self.kind.describe();
-        let body = ProblemDetails {
+impl From<Problem> for ProblemDetails {
+    fn from(problem: Problem) -> Self {
+        let (r#type, status, title) = problem.kind.describe();
+        Self {
             r#type: r#type.to_owned(),
             title: title.to_owned(),
             status: status.as_u16(),
-            detail: self.detail,
-            errors: self.errors,
-        };
-        let mut response = (status, axum::Json(body)).into_response();
+            detail: problem.detail,
+            errors: problem.errors,
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let (_, status, _) = self.kind.describe();
+        let retry_after = self.retry_after;
+        let mut response = (status, axum::Json(ProblemDetails::from(self))).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        if let Some(wait) = self.retry_after {
+        if let Some(wait) = retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs().saturating_add(1)));
         }
         response

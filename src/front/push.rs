@@ -54,9 +54,14 @@ impl Front {
 
     /// Pushes a message that was accepted or is to be tried again, and the events told with it.
     pub(crate) async fn push_message(&self, message: &Message, channel: &str, now: Timestamp) {
-        let mut pushes = vec![Push::relay_events(message.workspace_id)];
+        let job = self.job_of(message, channel, now);
+        self.push([Push::relay_events(message.workspace_id)].into_iter().chain(job).collect()).await;
+    }
+
+    /// The job of a message that was accepted; none when its time is far.
+    pub(crate) fn job_of(&self, message: &Message, channel: &str, now: Timestamp) -> Option<Push> {
         match (message.status, message.seq, message.send_at) {
-            (Status::Queued, Some(seq), _) => pushes.push(Push::send(
+            (Status::Queued, Some(seq), _) => Some(Push::send(
                 message.id.into(),
                 message.account_id,
                 message.conversation_id,
@@ -66,11 +71,10 @@ impl Front {
                 self.channels.width(channel),
             )),
             (Status::Scheduled, _, Some(at)) if at < now + NEAR => {
-                pushes.push(Push::release_message(message.id, message.account_id, at));
+                Some(Push::release_message(message.id, message.account_id, at))
             }
-            _ => {}
+            _ => None,
         }
-        self.push(pushes).await;
     }
 
     /// The job of a message or an action; none when it does not wait any more.

@@ -12,9 +12,9 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::problem::{Kind, Problem};
 use crate::{
-    Front, FrontConfig, account_connection, account_state, accounts, actions, api_keys, channels, contacts,
-    conversations, dead_jobs, files, health, message_actions, messages, openapi, pace, queues, rate, request,
-    stream, uploads, webhooks,
+    Front, FrontConfig, account_connection, account_state, accounts, actions, api_keys, channels, compose,
+    contacts, conversations, dead_jobs, files, health, message_actions, message_batch, messages, openapi,
+    pace, queues, rate, request, stream, uploads, webhooks,
 };
 
 /// What clients call, with a key.
@@ -26,6 +26,7 @@ fn api() -> OpenApiRouter<Front> {
         pace::router,
         channels::router,
         messages::router,
+        message_batch::router,
         message_actions::router,
         actions::router,
         conversations::router,
@@ -86,7 +87,7 @@ fn cors(origins: &[String]) -> CorsLayer {
             HeaderName::from_static("idempotency-key"),
             HeaderName::from_static("last-event-id"),
             request::ID_HEADER,
-            HeaderName::from_static(messages::CONNECTION_HEADER),
+            HeaderName::from_static(compose::CONNECTION_HEADER),
         ])
         .expose_headers([request::ID_HEADER, header::RETRY_AFTER])
 }

@@ -20,7 +20,7 @@ use utoipa_axum::routes;
 use crate::Front;
 use crate::auth::{Caller, Scope, bearer};
 use crate::body::Query;
-use crate::messages;
+use crate::compose;
 use crate::problem::Problem;
 use crate::schema;
 
@@ -139,7 +139,7 @@ async fn stream_events(
     };
     let reader = Reader {
         closing: front.closing.subscribe(),
-        connection: which.connection.or_else(|| messages::connection(&headers)),
+        connection: which.connection.or_else(|| compose::connection(&headers)),
         front,
         caller,
         secret,

@@ -89,6 +89,10 @@ pub(crate) struct Config {
     pub(crate) media: MediaPlace,
     /// `ROOKERY_UPLOAD_LIMIT_MB`: the largest file that may be uploaded.
     pub(crate) upload_limit_mb: u64,
+    /// `ROOKERY_RATE_PER_KEY`: requests a second that an API key may make; none: as many as it likes.
+    pub(crate) rate_per_key: Option<u32>,
+    /// `ROOKERY_RATE_PER_ADDRESS`: requests a second that an address may make; none: as many as it likes.
+    pub(crate) rate_per_address: Option<u32>,
     /// `ROOKERY_ALLOW_PRIVATE_ADDRESSES`: users' links may point into private networks.
     pub(crate) allow_private: bool,
     /// `ROOKERY_LOG` and `ROOKERY_LOG_FORMAT`.
@@ -134,6 +138,8 @@ impl Config {
             disabled: read.disabled(),
             media: read.media(),
             upload_limit_mb: read.within("ROOKERY_UPLOAD_LIMIT_MB", LARGEST_MB, 1, LARGEST_MB),
+            rate_per_key: read.rate("ROOKERY_RATE_PER_KEY"),
+            rate_per_address: read.rate("ROOKERY_RATE_PER_ADDRESS"),
             allow_private: read.flag("ROOKERY_ALLOW_PRIVATE_ADDRESSES", false),
             log: LogConfig {
                 filter: read.vars.get("ROOKERY_LOG").cloned().unwrap_or_else(|| "info".to_owned()),
@@ -190,6 +196,11 @@ impl Reader {
             return otherwise;
         }
         value
+    }
+
+    /// Requests a second, if there is a limit.
+    fn rate(&mut self, name: &str) -> Option<u32> {
+        self.vars.contains_key(name).then(|| self.within(name, 1, 1, 1_000_000))
     }
 
     fn flag(&mut self, name: &str, otherwise: bool) -> bool {
@@ -348,6 +359,8 @@ mod tests {
             ("ROOKERY_TELEGRAM_URL", "ftp://x"),
             ("ROOKERY_MEDIA_URL", "/var/media"),
             ("ROOKERY_UPLOAD_LIMIT_MB", "101"),
+            ("ROOKERY_RATE_PER_KEY", "0"),
+            ("ROOKERY_RATE_PER_ADDRESS", "many"),
             ("ROOKERY_ENCRYPTION_KEY", "secret-but-malformed"),
         ])
         .err()
@@ -361,11 +374,19 @@ mod tests {
             "ROOKERY_TELEGRAM_URL",
             "ROOKERY_MEDIA_URL",
             "ROOKERY_UPLOAD_LIMIT_MB",
+            "ROOKERY_RATE_PER_KEY",
+            "ROOKERY_RATE_PER_ADDRESS",
             "ENCRYPTION",
         ] {
             assert!(error.contains(name), "{name} in {error}");
         }
         assert!(!error.contains("secret-but"), "{error}");
+    }
+
+    #[test]
+    fn calls_are_limited_only_where_somebody_says_so() {
+        let config = read(&[("ROOKERY_RATE_PER_KEY", "50")]).unwrap();
+        assert_eq!((config.rate_per_key, config.rate_per_address), (Some(50), None));
     }
 
     #[test]

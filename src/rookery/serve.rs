@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use front::{Front, FrontConfig};
+use front::{Front, FrontConfig, RateLimit};
 use jobs::{Crew, CrewConfig, Leader};
 use model::AccountId;
 use tokio::net::TcpListener;
@@ -99,6 +99,8 @@ impl Server {
                 cors_origins: config.cors_origins.clone(),
                 upload_limit: config.upload_limit_mb * 1024 * 1024,
                 allow_private_links: config.allow_private,
+                rate_per_key: config.rate_per_key.map(RateLimit::per_second),
+                rate_per_address: config.rate_per_address.map(RateLimit::per_second),
                 metrics: metrics.map(|handle| Arc::new(move || handle.render()) as _),
                 ..FrontConfig::default()
             };

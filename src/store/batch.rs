@@ -224,13 +224,11 @@ async fn all(pool: &PgPool, works: &[Place]) -> Result<Option<Vec<Message>>, Sto
     let mut tx = pool.begin().await?;
     let mut messages = Vec::with_capacity(works.len());
     for (_, work) in works {
-        match (*tx).write(work).await {
-            Ok(Some(message)) => messages.push(message),
-            Ok(None) | Err(_) => {
-                tx.rollback().await?;
-                return Ok(None);
-            }
-        }
+        let Ok(Some(message)) = (*tx).write(work).await else {
+            tx.rollback().await?;
+            return Ok(None);
+        };
+        messages.push(message);
     }
     tx.commit().await?;
     Ok(Some(messages))

@@ -1,10 +1,11 @@
 //! Dead jobs: what was given up on, kept as rows until a person retries or discards it; and the count that gets a job
 //! there when it takes its workers down with it.
 
-use model::{Timestamp, WorkspaceId};
+use model::{MessageId, Status, Timestamp, WorkspaceId};
 use serde::Serialize;
 use sqlx::FromRow;
 use sqlx::types::chrono::{DateTime, Utc};
+use uuid::Uuid;
 
 use crate::db::{read, statements, write};
 use crate::{Store, StoreError};
@@ -12,11 +13,13 @@ use crate::{Store, StoreError};
 statements! {
     INSERT = "INSERT INTO dead_jobs (job, workspace_id, queue, lane, reason, died_at) VALUES ($1, $2, $3, $4, $5, $6)
         ON CONFLICT (job) DO UPDATE SET reason = excluded.reason, died_at = excluded.died_at";
-    LIST = "SELECT job, queue, lane, reason, died_at FROM dead_jobs WHERE job > $1 ORDER BY job LIMIT $2";
+    LIST = "SELECT job, queue, lane, reason, died_at FROM dead_jobs WHERE job > $1
+        AND (queue = $2 OR $2 IS NULL) AND (lane = $3 OR $3 IS NULL) ORDER BY job LIMIT $4";
     ONE = "SELECT job, queue, lane, reason, died_at FROM dead_jobs WHERE job = $1";
     DELETE = "DELETE FROM dead_jobs WHERE job = $1";
     LOSS = "INSERT INTO job_losses (job, losses, last_at) VALUES ($1, 1, $2)
         ON CONFLICT (job) DO UPDATE SET losses = job_losses.losses + 1, last_at = excluded.last_at RETURNING losses";
+    FATE = "SELECT workspace_id, status, reason FROM messages WHERE id = $1";
     FORGET = "DELETE FROM job_losses WHERE job = $1";
 }
 
@@ -33,6 +36,26 @@ pub struct DeadJob {
     pub reason: String,
     /// When.
     pub died_at: Timestamp,
+}
+
+/// Which dead jobs.
+#[derive(Debug, Clone, Default)]
+pub struct DeadJobFilter {
+    /// Of this queue.
+    pub queue: Option<String>,
+    /// Of this lane.
+    pub lane: Option<String>,
+}
+
+/// What became of a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fate {
+    /// Its tenant.
+    pub workspace_id: WorkspaceId,
+    /// Where it stands.
+    pub status: Status,
+    /// Why: a stable word, a colon, more words.
+    pub reason: Option<String>,
 }
 
 #[derive(FromRow)]
@@ -79,9 +102,18 @@ impl Store {
     }
 
     /// The dead jobs in order of their ids, after `after`.
-    pub async fn dead_jobs(&self, after: &str, most: u32) -> Result<Vec<DeadJob>, StoreError> {
+    pub async fn dead_jobs(
+        &self,
+        filter: &DeadJobFilter,
+        after: &str,
+        most: u32,
+    ) -> Result<Vec<DeadJob>, StoreError> {
         let rows: Vec<Row> = read!(self.db, conn => sqlx::query_as(LIST)
-            .bind(after).bind(i64::from(most)).fetch_all(conn).await)?;
+            .bind(after)
+            .bind(&filter.queue)
+            .bind(&filter.lane)
+            .bind(i64::from(most))
+            .fetch_all(conn).await)?;
         Ok(rows.into_iter().map(DeadJob::from).collect())
     }
 
@@ -90,6 +122,16 @@ impl Store {
         let row: Option<Row> =
             read!(self.db, conn => sqlx::query_as(ONE).bind(job).fetch_optional(conn).await)?;
         Ok(row.map(DeadJob::from))
+    }
+
+    /// What became of the message that a job was for, whatever its workspace.
+    pub async fn fate_of_message(&self, id: MessageId) -> Result<Option<Fate>, StoreError> {
+        let row: Option<(Uuid, String, Option<String>)> =
+            read!(self.db, conn => sqlx::query_as(FATE).bind(id.0).fetch_optional(conn).await)?;
+        row.map(|(workspace, status, reason)| {
+            Ok(Fate { workspace_id: workspace.into(), status: status.parse()?, reason })
+        })
+        .transpose()
     }
 
     /// Forgets a dead job and its losses; false if there was none.

@@ -51,7 +51,7 @@ pub use batch::NewItem;
 pub use contacts::ContactFilter;
 pub use conversations::ConversationFilter;
 pub use db::StoreConfig;
-pub use dead_jobs::DeadJob;
+pub use dead_jobs::{DeadJob, DeadJobFilter, Fate};
 pub use error::StoreError;
 pub use events::Relayed;
 pub use inbound::{IngestSummary, Ingested, NewInboundEvent, PendingEvent};

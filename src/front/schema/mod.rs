@@ -3,6 +3,7 @@
 //! Answers are the model's own types, which know nothing of OpenAPI; these are their twins for readers. A test compares
 //! the answers of every route with the document, field by field, so that they cannot drift apart.
 
+mod batch;
 mod content;
 mod files;
 mod operations;
@@ -13,6 +14,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+pub use batch::{AcceptedMessage, BatchResult, BatchResults, KeptJob, RefusedMessage, RetriedJobs};
 pub use content::{Button, ContactCard, Content, Media};
 pub use files::{LinkedMedia, MediaFile};
 pub use operations::{

@@ -214,6 +214,7 @@ async fn messages(t: &mut Tour, account: &str) -> Value {
     let first = t.post("/v1/messages", "/v1/messages", Some(body("one")), 202).await;
     let second = t.post("/v1/messages", "/v1/messages", Some(body("two")), 202).await;
     t.post("/v1/messages", "/v1/messages", Some(json!({})), 422).await;
+    batch(t, account).await;
     let mut later = body("three");
     later["send_at"] = json!("2099-01-01T00:00:00Z");
     let later = t.post("/v1/messages", "/v1/messages", Some(later), 202).await;
@@ -235,6 +236,21 @@ async fn messages(t: &mut Tour, account: &str) -> Value {
     t.post("/v1/messages/{id}/cancel", &message(&later, "/cancel"), None, 409).await;
     actions(t, account, &second).await;
     second
+}
+
+async fn batch(t: &mut Tour, account: &str) {
+    let body = |text: &str| json!({"account_id": account, "to": {"address": "carl"}, "content": {"type": "text", "text": text}});
+    let pattern = "/v1/messages/batch";
+    let mixed = json!({"messages": [body("one"), {"to": 5}, body("two"), body(&"x".repeat(101))]});
+    let answer = t.post(pattern, pattern, Some(mixed.clone()), 200).await;
+    let statuses: Vec<_> = (0..4).map(|n| answer["results"][n]["status"].clone()).collect();
+    assert_eq!(json!(statuses), json!([202, 422, 202, 422]));
+    t.post(pattern, pattern, Some(json!({"messages": []})), 422).await;
+    let keyed = t.app.post_keyed("tour", pattern, mixed).await;
+    t.take(&Method::POST, pattern, &keyed);
+    let other = t.app.post_keyed("tour", pattern, json!({"messages": [body("three")]})).await;
+    t.take(&Method::POST, pattern, &other);
+    other.problem(422);
 }
 
 /// On a message that waits.
@@ -321,6 +337,18 @@ async fn queues(t: &mut Tour, account: &str, waiting: &Value) {
         t.get("/v1/dead_jobs", "/v1/dead_jobs?limit=1").await;
         t.post("/v1/dead_jobs/{job}/retry", &format!("/v1/dead_jobs/{job}/retry"), None, 204).await;
     }
+    t.app.store.bury_job(None, &job, "send", account, "it broke").await.unwrap();
+    t.app.store.bury_job(None, "mow-lawn:7", "send", account, "it is unknown").await.unwrap();
+    let pattern = "/v1/dead_jobs/retry";
+    let matching = json!({"queue": "send", "lane": account, "limit": 1});
+    let answer = t.post(pattern, pattern, Some(matching), 200).await;
+    assert_eq!(answer["kept"][0]["job"], "mow-lawn:7");
+    let answer = t.post(pattern, pattern, Some(json!({"cursor": answer["next_cursor"]})), 200).await;
+    assert_eq!(answer["retried"], json!([job]));
+    t.post(pattern, pattern, Some(json!({"limit": 201})), 422).await;
+    t.call(Method::POST, "/v1/dead_jobs/{job}/retry", "/v1/dead_jobs/mow-lawn:7/retry", None)
+        .await
+        .problem(409);
     t.app.store.bury_job(None, &job, "send", account, "it broke").await.unwrap();
     t.delete("/v1/dead_jobs/{job}", &format!("/v1/dead_jobs/{job}")).await;
     t.call(Method::DELETE, "/v1/dead_jobs/{job}", &format!("/v1/dead_jobs/{job}"), None).await.problem(404);

@@ -3,9 +3,13 @@
 #[cfg(test)]
 mod accounts;
 #[cfg(test)]
+mod batch;
+#[cfg(test)]
 mod contract;
 #[cfg(test)]
 mod core;
+#[cfg(test)]
+mod dead_jobs;
 #[cfg(test)]
 mod files;
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use store::{Idempotency, Ingested, NewInboundEvent, Purged};
+use store::{DeadJobFilter, Idempotency, Ingested, NewInboundEvent, Purged};
 
 use crate::bench::{Bench, on_both};
 
@@ -57,10 +57,15 @@ on_both! {
             bench.store.count_loss(&job).await.unwrap();
         }
         bench.store.bury_job(None, "send-message:2", "send", "lane", "second").await.unwrap();
-        let dead = bench.store.dead_jobs("", 2).await.unwrap();
+        let dead = bench.store.dead_jobs(&DeadJobFilter::default(), "", 2).await.unwrap();
         assert_eq!(dead.iter().map(|dead| (dead.job.as_str(), dead.reason.as_str())).collect::<Vec<_>>(),
             [("send-message:1", "first"), ("send-message:2", "second")]);
-        assert_eq!(bench.store.dead_jobs(&dead[1].job, 2).await.unwrap().len(), 1);
+        let of = |queue: &str, lane: &str| {
+            DeadJobFilter { queue: Some(queue.to_owned()), lane: Some(lane.to_owned()) }
+        };
+        assert_eq!(bench.store.dead_jobs(&of("send", "lane"), &dead[1].job, 2).await.unwrap().len(), 1);
+        assert_eq!(bench.store.dead_jobs(&of("send", "other"), "", 2).await.unwrap(), []);
+        assert_eq!(bench.store.dead_jobs(&of("media", "lane"), "", 2).await.unwrap(), []);
         assert!(bench.store.unbury_job("send-message:2").await.unwrap());
         assert!(!bench.store.unbury_job("send-message:2").await.unwrap());
         assert_eq!(bench.store.count_loss("send-message:2").await.unwrap(), 1);
