@@ -29,6 +29,7 @@ pub(crate) use every_installation;
 every_installation! {
     a_message_travels_both_ways,
     one_key_is_one_message,
+    a_batch_is_sent_in_order_whatever_is_refused_in_it,
     repeated_and_shuffled_webhooks_are_messages_once_and_in_order,
     a_webhook_that_is_not_the_providers_leaves_nothing,
     a_recipient_who_must_wait_holds_nobody_else,
@@ -87,6 +88,56 @@ async fn one_key_is_one_message(installation: &Installation) {
     assert_eq!(refused.status, 422, "{refused:?}");
     assert_eq!(drained(&api, &account).await.len(), 1);
     assert_eq!(installation.report().await["accepted"], 1);
+}
+
+async fn a_batch_is_sent_in_order_whatever_is_refused_in_it(installation: &Installation) {
+    let api = installation.api();
+    let account = installation.connect("shop", 500.0, json!({})).await;
+    let mut messages: Vec<_> = (0..200)
+        .map(|n| {
+            let words = format!("Text. #transactional:{n}");
+            text(&account, &format!("customer-{}", n % 7), &words, "transactional")
+        })
+        .collect();
+    messages[20]["content"]["text"] = json!(5);
+    messages[100]["account_id"] = json!("00000000-0000-0000-0000-000000000000");
+    messages[199]["to"] = json!({});
+    let body = json!({"messages": messages});
+    let key = [("Idempotency-Key", "newsletter-1")];
+    let calls = (0..5).map(|_| {
+        let (api, body) = (api.clone(), body.clone());
+        async move { api.try_post("/v1/messages/batch", &body, &key).await.unwrap() }
+    });
+    let answers = at_once(5, calls).await;
+    for answer in &answers {
+        assert_eq!((answer.status, answer), (200, &answers[0]));
+    }
+    let results = answers[0].body["results"].as_array().unwrap();
+    assert_eq!(results.len(), 200);
+    let mut newest = BTreeMap::new();
+    for (n, result) in results.iter().enumerate() {
+        let field = match n {
+            20 => "content.text",
+            100 => "account_id",
+            199 => "to",
+            _ => {
+                assert_eq!(result["status"], 202, "{result}");
+                let message = &result["message"];
+                assert_eq!(message["content"], messages[n]["content"]);
+                let before = newest.insert(message["conversation_id"].to_string(), message["seq"].as_i64());
+                assert!(before.unwrap_or_default() < message["seq"].as_i64(), "{result}");
+                continue;
+            }
+        };
+        assert_eq!(result["status"], 422, "{result}");
+        assert_eq!(result["problem"]["errors"][0]["field"], field, "{result}");
+    }
+    let sent = drained(api, &account).await;
+    assert_eq!(sent.len(), 197);
+    assert!(sent.iter().all(|message| message["sent_at"].is_string()), "all were sent");
+    unbroken(installation).await;
+    let report = installation.report().await;
+    assert_eq!((&report["accepted"], &report["duplicates"]), (&json!(197), &json!(0)));
 }
 
 fn webhook(n: usize) -> Vec<u8> {
