@@ -83,6 +83,9 @@ impl Db {
                         "DATABASE_URL is not of the form postgres://user:password@host/database",
                     )
                 })?;
+                // A process that is frozen in the middle of a transaction keeps its rows from everybody else: the
+                // server ends such a session before anybody's lease ends.
+                let options = options.options([("idle_in_transaction_session_timeout", "5s")]);
                 let pool = PgPoolOptions::new()
                     .max_connections(*max_connections)
                     .acquire_timeout(Duration::from_secs(5))

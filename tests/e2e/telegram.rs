@@ -12,6 +12,8 @@ use super::{BINARY, becomes, text};
 
 const JPEG: &[u8] = b"\xFF\xD8\xFF\xE0 a photo";
 const OGG: &[u8] = b"OggS a recording";
+const MP4: &[u8] = b"\0\0\0\x18ftypmp42 a film";
+const MP3: &[u8] = b"ID3 a song";
 const WEBP: &[u8] = b"RIFF\0\0\0\0WEBPVP8 a sticker";
 
 macro_rules! every_way {
@@ -252,17 +254,24 @@ async fn each_content_kind_goes_out(stage: &Stage) {
     let markdown =
         stage.sent(&ben, &json!({"type": "text", "format": "markdown", "text": "**Good** day"})).await;
     assert_eq!((&markdown["text"], &markdown["entities"][0]["type"]), (&json!("Good day"), &json!("bold")));
-    for (kind, field) in [
-        ("image", "photo"),
-        ("video", "video"),
-        ("audio", "audio"),
-        ("voice", "voice"),
-        ("document", "document"),
-        ("sticker", "sticker"),
+    for (kind, field, mime, bytes) in [
+        ("image", "photo", "image/jpeg", JPEG),
+        ("video", "video", "video/mp4", MP4),
+        ("audio", "audio", "audio/mpeg", MP3),
+        ("voice", "voice", "audio/ogg", OGG),
+        ("document", "document", "text/plain", b"a file"),
+        ("sticker", "sticker", "image/webp", WEBP),
     ] {
         let url = format!("https://files.example/{kind}");
         let sent = stage.sent(&ben, &json!({"type": kind, "media": {"url": url}})).await;
         assert!(sent.get(field).is_some(), "{kind}: {sent}");
+
+        let file = stage.api().post_bytes("/v1/media?name=file", mime, bytes.to_vec()).await;
+        assert_eq!(file.status, 201, "{file:?}");
+        let sent = stage.sent(&ben, &json!({"type": kind, "media": {"media_id": file.body["id"]}})).await;
+        let file = if field == "photo" { &sent["photo"][1] } else { &sent[field] };
+        let there = file["file_id"].as_str().and_then(|id| stage.bot.file(id));
+        assert_eq!(there.as_deref(), Some(bytes), "{kind}: {sent}");
     }
     let place = json!({"type": "location", "latitude": 48.2, "longitude": 16.37, "name": "Shop", "address": "Ring 1"});
     let venue = stage.sent(&ben, &place).await;
@@ -276,6 +285,8 @@ async fn each_content_kind_goes_out(stage: &Stage) {
     stage.bot.revoke();
     let path = format!("/v1/accounts/{}", stage.account);
     if stage.api().get(&path).await["intake"] == "poll" {
+        // A poll that waits is answered once something happens.
+        ben.writes("Who are you?");
         until("the owner found out", async || {
             (stage.api().get(&path).await["connection"] == "error").then_some(())
         })
