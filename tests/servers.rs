@@ -117,8 +117,8 @@ impl Postgres {
         fs::create_dir(&data).expect("a folder for the data");
         let mut make = unprivileged("initdb", &data);
         make.args(["-U", "rookery", "-E", "UTF8", "--locale=C", "--auth=trust", "--no-sync", "-D"]);
-        let made = make.arg(data.join("data")).output().expect("initdb runs");
-        assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
+        let outcome = make.arg(data.join("data")).output().expect("initdb runs");
+        assert!(outcome.status.success(), "initdb: {}", String::from_utf8_lossy(&outcome.stderr));
         let port = free_port();
         let process = Self::run(folder.path(), port);
         Self { folder, port, process }

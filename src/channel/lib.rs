@@ -80,6 +80,12 @@ pub trait Channel: Send + Sync + std::fmt::Debug {
     /// The network's name in URLs, rows and metrics: lower case, `_` between words, never renamed.
     fn name(&self) -> &'static str;
 
+    /// Where the provider answers, without a slash at its end: what `rookery doctor` tries to reach. None where there is
+    /// no one address.
+    fn provider_url(&self) -> Option<&str> {
+        None
+    }
+
     /// What the network can do and how much of it, with sources.
     fn capabilities(&self) -> &Capabilities;
 

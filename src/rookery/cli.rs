@@ -22,6 +22,7 @@ pub(crate) struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
+#[expect(clippy::doc_markdown, reason = "these comments are the help text, which shows no markup")]
 enum Command {
     /// Run everything in one process (the default): API, workers and scheduler.
     Serve,

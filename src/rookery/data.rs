@@ -29,15 +29,15 @@ pub(crate) enum DataError {
 #[derive(Debug)]
 pub(crate) struct DataFolder {
     path: PathBuf,
-    _lock: Option<DataLock>,
+    #[expect(dead_code, reason = "held, not read: the lock ends with it")]
+    lock: Option<DataLock>,
 }
 
 impl DataFolder {
     /// Makes the folder if it is not there, and locks it.
     pub(crate) fn open(path: &Path) -> Result<Self, DataError> {
-        let mut folder = Self::visit(path)?;
-        folder._lock = Some(DataLock::take(path)?);
-        Ok(folder)
+        let folder = Self::visit(path)?;
+        Ok(Self { lock: Some(DataLock::take(path)?), ..folder })
     }
 
     /// The folder without its lock: for a short visit beside the process that serves.
@@ -47,7 +47,7 @@ impl DataFolder {
             .mode(0o700)
             .create(path)
             .map_err(|error| io_error(path, error))?;
-        Ok(Self { path: path.to_owned(), _lock: None })
+        Ok(Self { path: path.to_owned(), lock: None })
     }
 
     /// Where the folder is.

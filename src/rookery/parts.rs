@@ -102,7 +102,7 @@ pub(crate) fn http(config: &Config) -> Result<Http, Failure> {
     Ok(Http::new(&HttpConfig { allow_private: config.allow_private, ..HttpConfig::default() })?)
 }
 
-fn channels(config: &Config, http: Http, ids: &Arc<Ids>) -> Channels {
+pub(crate) fn channels(config: &Config, http: Http, ids: &Arc<Ids>) -> Channels {
     let mut adapters = AdaptersConfig::new(http);
     adapters.base_urls.clone_from(&config.base_urls);
     adapters.ids = ids.clone();

@@ -54,13 +54,11 @@ impl Server {
                     .to_owned(),
             ));
         }
-        let listener = match role.serves() {
-            true => Some(
-                TcpListener::bind(config.addr)
-                    .await
-                    .map_err(|error| Failure::Listen { addr: config.addr, error })?,
-            ),
-            false => None,
+        let listener = if role.serves() {
+            let listening = TcpListener::bind(config.addr).await;
+            Some(listening.map_err(|error| Failure::Listen { addr: config.addr, error })?)
+        } else {
+            None
         };
         let addr = listener.as_ref().and_then(|listener| listener.local_addr().ok());
         let parts = Parts::open(config).await?;

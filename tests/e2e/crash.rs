@@ -54,7 +54,7 @@ async fn killed_in_the_middle(redelivery: &str) -> (Installation, Vec<Value>) {
     for part in 1..=3 {
         until("some messages went out", async || {
             let accepted = installation.report().await["accepted"].as_u64()?;
-            (accepted as usize >= part * 40).then_some(())
+            (accepted >= part * 40).then_some(())
         })
         .await;
         installation.kill("serve");

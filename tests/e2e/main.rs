@@ -2,6 +2,8 @@
 //!
 //! One suite, and each installation passes it: one process on `SQLite` and memory, and a fleet on Postgres and Redis.
 
+#![expect(clippy::unwrap_used, reason = "a test that panics has failed, which is what it is for")]
+
 mod actions;
 mod crash;
 mod loss;

@@ -272,7 +272,7 @@ async fn a_scheduled_message_never_leaves_early_and_a_canceled_one_never(install
     body["send_at"] = json!(due);
     let timed = api.post("/v1/messages", &body).await;
     assert_eq!(timed["status"], "scheduled");
-    body["send_at"] = json!(now + std::time::Duration::from_secs(3_600));
+    body["send_at"] = json!(now + std::time::Duration::from_hours(1));
     let far = api.post("/v1/messages", &body).await;
     let far = far["id"].as_str().unwrap();
     let canceled = api.post(&format!("/v1/messages/{far}/cancel"), &json!({})).await;

@@ -142,8 +142,9 @@ impl Stage {
         let message = becomes(self.api(), message["id"].as_str().expect("an id"), &["sent", "failed"]).await;
         assert_eq!(message["status"], "sent", "{message}");
         let messages = self.bot.messages(person.chat);
-        let same =
-            |there: &&Value| there["message_id"].to_string() == message["provider_id"].as_str().unwrap_or("");
+        let same = |there: &&Value| {
+            message["provider_id"].as_str() == Some(there["message_id"].to_string().as_str())
+        };
         messages.iter().find(same).unwrap_or_else(|| panic!("{message} is not in {messages:?}")).clone()
     }
 
@@ -153,7 +154,8 @@ impl Stage {
         let path = format!("/v1/messages?account_id={}&limit=200", self.account);
         let mut last = Vec::new();
         until("everything arrived", async || {
-            last = self.api().try_get(&path).await?.body["data"].as_array()?.clone();
+            let answer = self.api().try_get(&path).await?;
+            answer.body["data"].as_array()?.clone_into(&mut last);
             last.retain(|message| message["direction"] == "inbound");
             last.sort_by_key(|message| message["id"].as_str().map(str::to_owned));
             done(&last).then(|| last.clone())

@@ -26,6 +26,10 @@ impl Api {
         Self { http: config.http.clone(), base, timeout: config.call_timeout }
     }
 
+    pub(super) fn base_url(&self) -> &str {
+        &self.base
+    }
+
     fn request(&self, token: &str, method: Method, path: &str, timeout: Duration) -> Request {
         let url = format!("{}{path}", self.base);
         self.http.provider().request(method, &url, timeout).bearer(token)

@@ -85,6 +85,10 @@ impl Channel for Sandbox {
         "sandbox"
     }
 
+    fn provider_url(&self) -> Option<&str> {
+        Some(self.api.base_url())
+    }
+
     fn capabilities(&self) -> &Capabilities {
         &self.capabilities
     }

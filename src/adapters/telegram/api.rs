@@ -99,6 +99,10 @@ impl Api {
         }
     }
 
+    pub(super) fn base_url(&self) -> &str {
+        &self.base_url
+    }
+
     /// Makes a call as the bot with `token` and reads its result.
     pub async fn call<T: DeserializeOwned>(&self, token: &str, call: Call) -> Result<T, ChannelError> {
         let repeatable = call.repeatable;

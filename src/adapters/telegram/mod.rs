@@ -110,6 +110,10 @@ impl Channel for Telegram {
         NAME
     }
 
+    fn provider_url(&self) -> Option<&str> {
+        Some(self.api.base_url())
+    }
+
     fn capabilities(&self) -> &Capabilities {
         &self.capabilities
     }

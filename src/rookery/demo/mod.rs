@@ -26,7 +26,7 @@ use scene::Showcase;
 use tally::{Received, Tally};
 
 /// Longer than this it never takes; what is not done by then is shown as it is.
-const LONGEST: Duration = Duration::from_secs(120);
+const LONGEST: Duration = Duration::from_mins(2);
 /// How often somebody writes.
 const BETWEEN_CHATS: Duration = Duration::from_secs(2);
 
@@ -186,18 +186,17 @@ fn summary(server: &Server, tally: &Tally, seconds: f64) -> Value {
 fn explain(message: &Value) -> String {
     let waiting = &message["waiting"];
     let word = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    let mut text =
-        format!("why is message {} not out yet? rule {}", word(&message["id"]), word(&waiting["rule"]));
-    if !waiting["until"].is_null() {
-        text += &format!(", until {}", word(&waiting["until"]));
-    }
-    if !waiting["detail"].is_null() {
-        text += &format!(": {}", word(&waiting["detail"]));
-    }
-    if !message["expected_at"].is_null() {
-        text += &format!(" Expected at {}.", word(&message["expected_at"]));
-    }
-    text
+    let part = |before: &str, value: &Value| {
+        if value.is_null() { String::new() } else { format!("{before}{}", word(value)) }
+    };
+    [
+        part("why is message ", &message["id"]),
+        part(" not out yet? rule ", &waiting["rule"]),
+        part(", until ", &waiting["until"]),
+        part(": ", &waiting["detail"]),
+        part("; expected at ", &message["expected_at"]),
+    ]
+    .concat()
 }
 
 fn in_words(outcome: &Value) -> String {
