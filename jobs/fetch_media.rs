@@ -58,19 +58,18 @@ pub(crate) async fn run(app: &App, claimed: Claimed, id: MediaId) -> Result<(), 
         return Ok(claimed.settle(Settle::Done).await?);
     }
     let login = Login { account, credentials: credentials.into() };
-    let fetched = tokio::time::timeout(FETCH, fetcher.fetch(&login, &fetch.media, LARGEST)).await;
-    let fetched =
-        fetched.unwrap_or_else(|_| Err(ChannelError::retry("timeout", "the file did not come in time")));
-    match fetched {
+    let brought = tokio::time::timeout(FETCH, fetcher.fetch(&login, &fetch.media, LARGEST)).await;
+    let late = || ChannelError::retry("timeout", "the file did not come in time");
+    match brought.unwrap_or_else(|_| Err(late())) {
         Ok(bytes) => store(app, claimed, &fetch, bytes).await,
         Err(error) => judge(app, claimed, &fetch, &login, error).await,
     }
 }
 
 async fn store(app: &App, claimed: Claimed, fetch: &Fetch, bytes: bytes::Bytes) -> Result<(), JobError> {
-    let claim = fetch.media.mime.as_deref();
+    let told = fetch.media.mime.as_deref();
     let source = stream::iter([Ok::<_, std::convert::Infallible>(bytes)]);
-    match app.media.put(&fetch.file.key(), claim, LARGEST, source).await {
+    match app.media.put(&fetch.file.key(), told, LARGEST, source).await {
         Ok(stored) => {
             let facts = FileFacts { mime: stored.mime, name: None, size: stored.size, sha256: stored.sha256 };
             app.store.finish_fetch(fetch, &facts).await?;

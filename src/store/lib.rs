@@ -19,6 +19,7 @@ mod dead_jobs;
 mod ensure;
 mod error;
 mod events;
+mod fetches;
 mod inbound;
 mod joint;
 mod leases;
@@ -54,10 +55,11 @@ pub use db::StoreConfig;
 pub use dead_jobs::{DeadJob, DeadJobFilter, Fate};
 pub use error::StoreError;
 pub use events::Relayed;
+pub use fetches::{Fetch, PendingMedia};
 pub use inbound::{IngestSummary, Ingested, NewInboundEvent, PendingEvent};
 pub use leases::Lease;
 pub use lock::DataLock;
-pub use media::{Fetch, FileFacts, PendingMedia};
+pub use media::FileFacts;
 pub use messages::MessageFilter;
 pub use owners::{Owned, Owner, Taken};
 pub use page::{Cursor, Page, PageRequest};
@@ -135,6 +137,7 @@ pub fn statements() -> Vec<(&'static str, &'static str)> {
         dead_jobs::STATEMENTS,
         ensure::STATEMENTS,
         events::STATEMENTS,
+        fetches::STATEMENTS,
         inbound::STATEMENTS,
         leases::STATEMENTS,
         ledger::STATEMENTS,
