@@ -60,6 +60,8 @@ pub struct App {
     pub ids: Arc<Ids>,
     /// This boot of this process.
     pub worker: WorkerId,
+    /// When that was.
+    pub booted: Timestamp,
     /// Whether no other process can have open calls: then one that this process did not make has nobody any more.
     pub alone: bool,
     /// How long things may take.
@@ -84,7 +86,8 @@ impl App {
         ids: Arc<Ids>,
         timing: Timing,
     ) -> Self {
-        let worker = ids.id(clock.now());
+        let booted = clock.now();
+        let worker = ids.id(booted);
         let alone = redis.is_none();
         Self {
             store,
@@ -96,6 +99,7 @@ impl App {
             clock,
             ids,
             worker,
+            booted,
             alone,
             timing,
             grants: Arc::default(),
@@ -106,6 +110,13 @@ impl App {
     /// An open call is left alone until then: its worker may be alive, and the provider may still answer it.
     pub(crate) fn call_is_over(&self, worker: WorkerId, started_at: Timestamp, call: Duration) -> Timestamp {
         if self.alone && worker != self.worker { Timestamp::ZERO } else { started_at + call + LEASE }
+    }
+
+    /// When a call without an end, whose worker is gone, had ended at the latest: a fixed time, so that looking again and
+    /// again does not push it along.
+    pub(crate) fn call_ended_by(&self, worker: WorkerId, started_at: Timestamp) -> Timestamp {
+        let over = started_at + self.timing.call + LEASE;
+        if self.alone && worker != self.worker { over.min(self.booted) } else { over }
     }
 
     /// Sleeps until lane time reaches `until`.

@@ -104,7 +104,11 @@ async fn rebuild(
         chat: attempt.conversation_id.to_string(),
         is_group: attempt.chat_kind != ConversationKind::Direct,
         started_at: attempt.started_at,
-        ended_at: attempt.ended_at,
+        ended_at: Some(
+            attempt
+                .ended_at
+                .unwrap_or_else(|| app.call_ended_by(attempt.worker, attempt.started_at).min(now)),
+        ),
     });
     Ok(State::rebuild(profile, width, past, now))
 }

@@ -211,7 +211,7 @@ async fn send(
     } else {
         Err(ChannelError::retry("lease", "the worker's lease was not confirmed in time, so no call was made"))
     };
-    let ended_at = claimed.now();
+    let ended_at = claimed.latest();
     observe(&view, &answer, started_at, ended_at, claimed.claim().ready_at);
     let verdict = outcome::judge(&view, attempt_id, answer, ended_at, jitter(app));
     conclude(app, claimed, &view, &profile, &grant, started_at, verdict).await
@@ -317,6 +317,8 @@ async fn conclude(
     }
     commit(app, verdict.ended).await;
     app.has_news(view.message.workspace_id).await;
+    // A call may have started as late as this: it is the later reading that windows are counted from.
+    let started_at = started_at + claimed.uncertainty();
     let date = |state: &mut State| state.settle(profile, grant.token, started_at, ended_at);
     granting::end_grant(app, claimed, profile, grant, verdict.settle, date).await
 }

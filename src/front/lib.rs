@@ -22,6 +22,7 @@ mod dead_jobs;
 mod files;
 mod health;
 mod idempotency;
+mod leftover;
 mod message_actions;
 mod message_batch;
 mod messages;

@@ -13,8 +13,8 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::problem::{Kind, Problem};
 use crate::{
     Front, FrontConfig, account_connection, account_state, accounts, actions, api_keys, channels, compose,
-    contacts, conversations, dead_jobs, files, health, message_actions, message_batch, messages, openapi,
-    pace, queues, rate, request, stream, uploads, webhooks,
+    contacts, conversations, dead_jobs, files, health, leftover, message_actions, message_batch, messages,
+    openapi, pace, queues, rate, request, stream, uploads, webhooks,
 };
 
 /// What clients call, with a key.
@@ -64,6 +64,7 @@ pub(crate) fn router(front: Front) -> Router {
         .layer(middleware::from_fn_with_state(front.clone(), request::limit_time))
         .layer(cors(&front.config.cors_origins))
         .layer(middleware::from_fn_with_state(front.clone(), request::observe))
+        .layer(middleware::from_fn(leftover::take_in))
         .with_state(front)
 }
 

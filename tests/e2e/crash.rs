@@ -1,6 +1,7 @@
 //! The all-in-one process is killed in the middle of its work and started again.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tests::harness::{Installation, until};
@@ -9,6 +10,9 @@ use super::{BINARY, at_once, drained, text, unbroken};
 
 const MESSAGES: usize = 500;
 const CHATS: usize = 25;
+/// A killed process's work goes on within this time. The open call of a process that is gone delays nothing: nobody else can
+/// have the database.
+const RESUMED: Duration = Duration::from_secs(10);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_accepted_is_lost_and_second_calls_are_only_for_open_attempts() {
@@ -58,7 +62,14 @@ async fn killed_in_the_middle(redelivery: &str) -> (Installation, Vec<Value>) {
         })
         .await;
         installation.kill("serve");
+        let before = installation.report().await["accepted"].as_u64().unwrap();
         installation.restart("serve").await;
+        let ready = Instant::now();
+        until("sending goes on", async || {
+            (installation.report().await["accepted"].as_u64()? > before).then_some(())
+        })
+        .await;
+        assert!(ready.elapsed() < RESUMED, "it stood still for {:?}", ready.elapsed());
     }
     let messages = drained(installation.api(), &account).await;
     assert_eq!(messages.len(), MESSAGES);

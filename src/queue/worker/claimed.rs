@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use model::{Scope, Timestamp};
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use super::clock::LaneClock;
@@ -48,13 +49,14 @@ pub(super) struct Bench {
 }
 
 impl Bench {
-    /// Takes over an answer's claims, each with a slot.
+    /// Takes over the claims of an answer to what was asked at `asked`, each with a slot.
     pub fn take(
         &self,
         claims: Claims,
+        asked: Instant,
         slots: impl IntoIterator<Item = OwnedSemaphorePermit>,
     ) -> Vec<Claimed> {
-        let clock = LaneClock::new(claims.now, self.heart.lanes().clock());
+        let clock = LaneClock::new(claims.now, asked, self.heart.lanes().clock());
         let losses = self.heart.losses();
         let take = |(claim, slot): (Claim, _)| {
             let hand = self.states.enter(&claim.ticket.lane, &claim.state);
@@ -79,9 +81,20 @@ impl Claimed {
         &self.0.claim
     }
 
-    /// Lane time now.
+    /// Lane time now, at the earliest: what must not start too soon goes by it.
     pub fn now(&self) -> Timestamp {
         self.0.now()
+    }
+
+    /// Lane time now, at the latest: what happened is dated by it.
+    pub fn latest(&self) -> Timestamp {
+        self.0.clock.latest()
+    }
+
+    /// By how much [`Claimed::latest`] is ahead of [`Claimed::now`].
+    pub fn uncertainty(&self) -> Duration {
+        let now = self.now();
+        self.latest().since(now)
     }
 
     /// Whether the job is still this worker's for sure: its lease was confirmed no longer than `age` ago, and not lost

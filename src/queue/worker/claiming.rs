@@ -88,8 +88,8 @@ impl Claiming {
 
     async fn look(&self, slots: Vec<OwnedSemaphorePermit>) -> Next {
         let (lanes, worker) = (self.bench.heart.lanes(), self.bench.heart.worker());
-        let asked = slots.len();
-        let answer = match lanes.claim(self.queue, worker, asked).await {
+        let (wanted, asked) = (slots.len(), Instant::now());
+        let answer = match lanes.claim(self.queue, worker, wanted).await {
             Ok(answer) => answer,
             Err(error) => {
                 tracing::warn!(queue = self.queue.as_str(), %error, "nothing could be claimed");
@@ -98,12 +98,12 @@ impl Claiming {
         };
         let answered = Instant::now();
         let (now, next_due, given) = (answer.now, answer.next_due, answer.claims.len());
-        for claimed in self.bench.take(answer, slots) {
+        for claimed in self.bench.take(answer, asked, slots) {
             // A closed channel drops the job, and dropping it hands it back.
             let _ = self.jobs.send(claimed);
         }
         match next_due {
-            _ if given == asked => Next::Look,
+            _ if given == wanted => Next::Look,
             Some(due) if due <= now => Next::Look,
             Some(due) => {
                 let left = due.since(now).saturating_sub(answered.elapsed());
