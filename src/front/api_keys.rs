@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use model::{AccountId, ApiKeyId};
 use serde::Deserialize;
 use serde_json::json;
-use store::{NewApiKey, SCOPES};
+use store::{ApiKey, NewApiKey, SCOPES};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -92,7 +92,18 @@ async fn list_api_keys(State(front): State<Front>, caller: Caller) -> Result<Res
     Ok(axum::Json(Listing { data, next_cursor: None }).into_response())
 }
 
-/// Makes a key void.
+/// Whether a key may do nothing that the caller's may not.
+fn is_within(key: &ApiKey, caller: &Caller) -> bool {
+    let scopes = key.scopes.iter().all(|scope| caller.key.scopes.contains(scope));
+    let accounts = match (&key.accounts, &caller.key.accounts) {
+        (_, None) => true,
+        (None, Some(_)) => false,
+        (Some(its), Some(own)) => its.iter().all(|account| own.contains(account)),
+    };
+    scopes && accounts
+}
+
+/// Makes a key void. No key can do that to one that may do more than itself.
 #[utoipa::path(delete, path = "/v1/api_keys/{id}", tag = "api_keys", params(("id" = Uuid, Path)),
     responses((status = 204, description = "Void")))]
 async fn revoke_api_key(
@@ -101,6 +112,10 @@ async fn revoke_api_key(
     Id(id): Id<ApiKeyId>,
 ) -> Result<StatusCode, Problem> {
     caller.needs(Scope::KeysWrite)?;
+    let keys = front.store.api_keys(caller.workspace).await?;
+    if keys.iter().any(|key| key.id == id && !is_within(key, &caller)) {
+        return Err(Problem::new(Kind::Forbidden).because("this key may do more than the one that you use"));
+    }
     front.store.revoke_api_key(caller.workspace, id).await?;
     front.keys.forget(id);
     Ok(StatusCode::NO_CONTENT)

@@ -50,12 +50,19 @@ fn is_json(media_type: &str) -> bool {
 
 /// Reads JSON; what is not JSON at all is malformed, what is JSON of another form names its field.
 pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    // serde would take a list for an object, field by field.
+    if bytes.trim_ascii_start().first() == Some(&b'[') && is_valid_json(bytes) {
+        return Err(Problem::field(String::new(), "invalid_type", "expected an object, not a list"));
+    }
     let reader = &mut serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut *reader).map_err(|error| {
         let path = error.path().to_string();
         let error = error.into_inner();
         if error.is_data() {
             wrong_field(&path, &error.to_string())
+        } else if is_valid_json(bytes) {
+            // serde_json calls it a mistake of form when it finds, say, a number where a word should be.
+            Problem::field(path.trim_matches('.'), "invalid_type", "not of the type that is expected here")
         } else {
             Problem::new(Kind::Malformed).because(format!("the body is not JSON: {error}"))
         }
@@ -64,6 +71,10 @@ pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
         .end()
         .map_err(|error| Problem::new(Kind::Malformed).because(format!("the body is not JSON: {error}")))?;
     Ok(value)
+}
+
+fn is_valid_json(bytes: &[u8]) -> bool {
+    serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok()
 }
 
 /// What serde found wrong at `path`, as a problem.

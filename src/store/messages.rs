@@ -1,7 +1,7 @@
 //! Messages as clients see them: one, many, their timeline, and what a person may still change.
 
 use model::{
-    AccountId, Actor, ContactId, ConversationId, EventKind, Message, MessageId, Status, Timestamp,
+    AccountId, Actor, ContactId, ConversationId, EventKind, Message, MessageId, Status, Timestamp, Wait,
     WorkspaceId,
 };
 use serde_json::{Value, json};
@@ -235,11 +235,16 @@ impl Store {
                 (at, json!({"at": at, "what": row.kind, "actor": row.actor, "data": row.data.0}))
             })
             .collect();
+        let mut told: Vec<Wait> = Vec::new();
         for attempt in self.attempts(id).await? {
-            for wait in &attempt.waits {
+            // Waits travel with the job, so those before an earlier attempt come again with the next one.
+            for wait in attempt.waits.iter().filter(|wait| !told.contains(wait)) {
+                // What was lifted early ended when the message went.
                 let at = wait.until.unwrap_or(attempt.granted_at).min(attempt.granted_at);
+                let wait = Wait { until: Some(at), ..wait.clone() };
                 entries.push((at, json!({"at": at, "what": "waited", "wait": wait})));
             }
+            told.clone_from(&attempt.waits);
             entries.push((
                 attempt.started_at,
                 json!({"at": attempt.started_at, "what": "attempt", "attempt": attempt}),

@@ -54,6 +54,8 @@ async fn mistakes_name_their_field_and_store_nothing() {
         ),
         (json!({"account_id": account, "to": to, "content": text, "colour": "red"}), "colour"),
         (json!({"account_id": account, "to": to, "content": text, "purpose": "fun"}), "purpose"),
+        (json!({"account_id": account, "to": to, "content": text, "purpose": 1}), "purpose"),
+        (json!([account, to, text]), ""),
         (json!({"account_id": account, "to": to, "content": text, "send_at": "soon"}), "send_at"),
         (
             json!({"account_id": account, "to": to, "content": text, "reply_to": uuid::Uuid::nil()}),

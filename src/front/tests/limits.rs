@@ -85,4 +85,15 @@ async fn a_key_makes_none_that_may_do_more() {
     );
     let made = ask(json!({"name": "x", "scopes": ["messages:read"]})).await.ok(201);
     assert_eq!(made["accounts"], json!([mine]));
+
+    // Nor does it make one void that may do more; its own kind it may.
+    let keys = app.get("/v1/api_keys").await.ok(200);
+    let strong = keys["data"].as_array().unwrap().iter().find(|key| key["accounts"].is_null()).unwrap();
+    let bearer = format!("Bearer {maker}");
+    let revoke = async |id: &serde_json::Value| {
+        let path = format!("/v1/api_keys/{}", id.as_str().unwrap());
+        app.call(axum::http::Method::DELETE, &path, None, &[("authorization", &bearer)]).await
+    };
+    revoke(&strong["id"]).await.problem(403);
+    revoke(&made["id"]).await.ok(204);
 }
