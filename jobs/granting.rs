@@ -5,7 +5,7 @@ use pacing::{Ask, Decision, Grant, Profile, State};
 use queue::{Claimed, Grant as Granted, LaneError, Settle, StateGuard};
 use store::SendView;
 
-use crate::lane_pace::StateUnknown;
+use crate::lane_pace::{Known, StateUnknown};
 use crate::outcome::LOOK_AGAIN;
 use crate::{App, JobError, lane_pace};
 
@@ -32,13 +32,14 @@ pub(crate) async fn admit(
     let mut guard = claimed.state().await;
     loop {
         let now = claimed.now();
-        let state = match lane_pace::state(app, profile, &view.account, width, &guard, now).await {
-            Ok(state) => state,
-            Err(StateUnknown::OpenCall { until }) => {
-                return Ok(Admitted::Park { until, rule: "open_attempt".to_owned(), scope: Scope::Lane });
-            }
-            Err(StateUnknown::Store(error)) => return Err(error.into()),
-        };
+        let Known { state, is_new } =
+            match lane_pace::state(app, profile, &view.account, width, &guard, now).await {
+                Ok(known) => known,
+                Err(StateUnknown::OpenCall { until }) => {
+                    return Ok(Admitted::Park { until, rule: "open_attempt".to_owned(), scope: Scope::Lane });
+                }
+                Err(StateUnknown::Store(error)) => return Err(error.into()),
+            };
         let ask = Ask {
             id: view.subject().id(),
             chat: &chat,
@@ -51,6 +52,16 @@ pub(crate) async fn admit(
         let grant = match pacing::admit(profile, &state, &ask, now, &mut || app.ids.number()) {
             Decision::Go(grant) => grant,
             Decision::Wait(wait) => {
+                if is_new {
+                    let binds_until = state.binds_until(profile);
+                    match claimed.grant(&mut guard, state.to_bytes(), binds_until).await {
+                        Ok(Granted::Stale(_)) => continue,
+                        // A hold in between changes nothing: it waits in any case.
+                        Ok(_) => {}
+                        Err(LaneError::Lost) => return Err(queue::Lost.into()),
+                        Err(LaneError::Queue(error)) => return Err(error.into()),
+                    }
+                }
                 let until = wait.until.unwrap_or(now + LOOK_AGAIN);
                 return Ok(Admitted::Park { until, rule: wait.rule, scope: wait.scope });
             }

@@ -52,6 +52,14 @@ pub(crate) enum StateUnknown {
     },
 }
 
+/// The lane's pacing state as it is now.
+pub(crate) struct Known {
+    pub(crate) state: State,
+    /// It is not what the lane has: it must be committed, also when the answer is to wait. Otherwise the next look would
+    /// date what happened by its own now, and the wait would never end.
+    pub(crate) is_new: bool,
+}
+
 /// The lane's pacing state as it is now: its bytes, or the ledger where those are missing or belong to other rules.
 /// Grants of workers that are gone are dated now: their calls may have been made.
 pub(crate) async fn state(
@@ -61,15 +69,15 @@ pub(crate) async fn state(
     width: u32,
     guard: &StateGuard,
     now: Timestamp,
-) -> Result<State, StateUnknown> {
+) -> Result<Known, StateUnknown> {
     let kept = guard.state().bytes.as_deref().map(|bytes| State::from_bytes(profile, bytes));
-    let mut state = match kept {
-        Some(Ok(state)) => state,
+    let (mut state, rebuilt) = match kept {
+        Some(Ok(state)) => (state, false),
         Some(Err(error)) => {
             tracing::info!(account.id = %account.id, %error, "pacing starts from the send ledger");
-            rebuild(app, profile, account, width, now).await?
+            (rebuild(app, profile, account, width, now).await?, true)
         }
-        None => rebuild(app, profile, account, width, now).await?,
+        None => (rebuild(app, profile, account, width, now).await?, true),
     };
     let gone: Vec<_> = state
         .open_grants()
@@ -77,10 +85,11 @@ pub(crate) async fn state(
         .map(|grant| grant.token)
         .filter(|token| !app.holds_grant(*token))
         .collect();
+    let is_new = rebuilt || !gone.is_empty();
     for token in gone {
         state.expire_grant(profile, token, now);
     }
-    Ok(state)
+    Ok(Known { state, is_new })
 }
 
 async fn rebuild(

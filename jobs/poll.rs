@@ -66,7 +66,7 @@ pub(crate) async fn run(app: App, owned: Owned, stop: CancellationToken) {
 
 impl Poll {
     async fn once(&mut self, stop: &CancellationToken) -> Result<Next, StoreError> {
-        // Read anew each time: credentials change, accounts are paused and deleted.
+        // Read anew each time: credentials change, accounts are disconnected and deleted.
         let Some((account, credentials)) = self.app.store.login(self.owned.account_id).await? else {
             return Ok(Next::End);
         };
@@ -209,7 +209,5 @@ impl Poll {
 }
 
 fn wants_polling(account: &Account) -> bool {
-    account.intake == Intake::Poll
-        && account.connection == Connection::Connected
-        && account.sending != Sending::Paused
+    account.intake == Intake::Poll && account.connection == Connection::Connected
 }

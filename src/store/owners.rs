@@ -14,10 +14,11 @@ use crate::db::{read, statements, transaction, write};
 use crate::inbound::INSERT_INBOUND;
 use crate::{NewInboundEvent, Store, StoreError, nul};
 
-/// The accounts that need an owner: their provider does not deliver, and nobody told them to rest.
+/// The accounts that need an owner: their provider does not deliver, and they are connected. One whose sending is paused
+/// goes on listening: what customers write meanwhile must not be lost.
 macro_rules! wanted {
     () => {
-        "a.deleted_at IS NULL AND a.connection = 'connected' AND a.sending <> 'paused'
+        "a.deleted_at IS NULL AND a.connection = 'connected'
         AND a.intake IN ('poll', 'session')"
     };
 }

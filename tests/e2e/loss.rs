@@ -1,5 +1,7 @@
 //! The queue of a fleet is lost while it works: flushed, then restarted empty. And a worker is killed.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use tests::harness::{Installation, until};
 use tests::servers::{self, Redis};
@@ -48,6 +50,22 @@ async fn a_killed_workers_jobs_run_again_elsewhere() {
     all_sent(&messages);
     unbroken(&installation).await;
     installation.start_killed_workers().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn workers_killed_one_after_the_other_leave_no_lane_standing() {
+    let Some(mut installation) = Installation::fleet(BINARY).await else { return };
+    let account = campaign(&installation).await;
+    for kill in 1..=6 {
+        went_out(&installation, kill).await;
+        installation.kill_a_worker();
+        installation.start_killed_workers().await;
+        // Whatever the new one has claimed by now dies with it in the next round.
+        tokio::time::sleep(Duration::from_millis(1_200)).await;
+    }
+    let messages = drained(installation.api(), &account).await;
+    all_sent(&messages);
+    unbroken(&installation).await;
 }
 
 /// An account that is told the sandbox's limits, with a campaign under way.

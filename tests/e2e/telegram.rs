@@ -80,6 +80,56 @@ async fn an_owner_that_cannot_renew_stops_asking_and_goes_on_once_it_can() {
     until("it was confirmed", async || (stage.bot.pending() == 0).then_some(())).await;
 }
 
+/// Updates of every kind, among them those that ship with the Telegram crates' own tests.
+const EXAMPLES: [&str; 2] = [
+    include_str!("../../src/adapters/telegram/fixtures/crates.json"),
+    include_str!("../../src/adapters/telegram/fixtures/kinds.json"),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_example_update_goes_in_by_webhook() {
+    every_example_update_goes_in("webhook").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_example_update_goes_in_by_polling() {
+    every_example_update_goes_in("poll").await;
+}
+
+async fn every_example_update_goes_in(intake: &str) {
+    let Some(stage) = Stage::embedded(intake).await else { return };
+    let mut told = 0;
+    for examples in EXAMPLES {
+        let examples: Vec<Value> = serde_json::from_str(examples).expect("a list of examples");
+        for example in &examples {
+            let update = example["update"].as_object().expect("an update");
+            for (kind, body) in update.iter().filter(|(kind, _)| *kind != "update_id") {
+                stage.bot.tell(kind, body.clone());
+                told += 1;
+            }
+        }
+    }
+    assert!(told > 80, "{told} examples");
+    let metrics = until("every update was read", async || {
+        let metrics = stage.api().text("/metrics").await?;
+        (counted(&metrics, "") >= told).then_some(metrics)
+    })
+    .await;
+    assert_eq!(counted(&metrics, "what=\"unreadable\""), 0, "{metrics}");
+    let messages = counted(&metrics, "what=\"message\"");
+    assert!(messages > 40, "{messages} messages of {told} updates");
+    let shown = stage.api().all(&format!("/v1/messages?account_id={}", stage.account)).await;
+    assert_eq!(shown.len(), messages);
+}
+
+/// What the process counted of Telegram's events, those with this label.
+fn counted(metrics: &str, label: &str) -> usize {
+    let lines = metrics.lines().filter(|line| {
+        line.starts_with("rookery_events_ingested_total") && line.contains("telegram") && line.contains(label)
+    });
+    lines.filter_map(|line| line.rsplit(' ').next()?.parse::<usize>().ok()).sum()
+}
+
 every_way! {
     embedded_by_webhook: embedded, "webhook";
     embedded_by_polling: embedded, "poll";

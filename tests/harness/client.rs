@@ -46,6 +46,12 @@ impl Api {
         self.answer(self.http.provider().get(&format!("{}{path}", self.base), TIMEOUT)).await
     }
 
+    /// GET of something that is no JSON; none when there is no answer.
+    pub async fn text(&self, path: &str) -> Option<String> {
+        let request = self.http.provider().get(&format!("{}{path}", self.base), TIMEOUT).bearer(&self.key);
+        Some(String::from_utf8_lossy(&request.answer(LARGEST).await.ok()?.body).into_owned())
+    }
+
     /// POST, whatever the answer; none when there is none.
     pub async fn try_post(&self, path: &str, body: &Value, headers: &[(&str, &str)]) -> Option<Answer> {
         let request = self.http.provider().post(&format!("{}{path}", self.base), TIMEOUT).json(body);
