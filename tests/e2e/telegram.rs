@@ -110,11 +110,14 @@ async fn every_example_update_goes_in(intake: &str) {
         }
     }
     assert!(told > 80, "{told} examples");
-    let metrics = until("every update was read", async || {
-        let metrics = stage.api().text("/metrics").await?;
-        (counted(&metrics, "") >= told).then_some(metrics)
+    until("every update was taken and read", async || {
+        let queues = stage.api().try_get("/v1/queues").await?.body["data"].clone();
+        let ingest = queues.as_array()?.iter().find(|queue| queue["queue"] == "ingest")?.clone();
+        let idle = ingest["waiting"] == 0 && ingest["claimed"] == 0;
+        (idle && stage.bot.pending() == 0).then_some(())
     })
     .await;
+    let metrics = stage.api().text("/metrics").await.expect("an answer");
     assert_eq!(counted(&metrics, "what=\"unreadable\""), 0, "{metrics}");
     let messages = counted(&metrics, "what=\"message\"");
     assert!(messages > 40, "{messages} messages of {told} updates");
