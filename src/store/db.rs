@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use sqlx::Connection as _;
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::sqlite::{
@@ -69,6 +70,8 @@ impl Db {
                     .busy_timeout(Duration::from_secs(10));
                 let write = SqlitePoolOptions::new()
                     .max_connections(1)
+                    // A commit that fails (a full disk) may leave the connection in a transaction that nobody can end.
+                    .after_release(|connection, _| Box::pin(async { Ok(!connection.is_in_transaction()) }))
                     .acquire_timeout(Duration::from_secs(30))
                     .connect_with(options.clone())
                     .await?;
