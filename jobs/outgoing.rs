@@ -87,7 +87,9 @@ pub(crate) async fn give_up_on(app: &App, claimed: Claimed, subject: Subject) ->
     match app.store.load_send(subject).await? {
         Some(view) if view.is_unfinished() => {
             let reason = "worker_lost: the workers that had it were lost, again and again".to_owned();
-            give_up(app, claimed, &view, Status::Failed, reason).await
+            // A call without an end may have reached the provider.
+            let status = if view.open.is_some() || view.lost > 0 { Status::Unknown } else { Status::Failed };
+            give_up(app, claimed, &view, status, reason).await
         }
         _ => Ok(claimed.settle(Settle::Done).await?),
     }
@@ -123,8 +125,11 @@ async fn close_lost(
         }
         Redelivery::AtLeastOnce if view.lost + 1 >= LOST => {
             app.bury(&claimed, "its calls took their workers down").await?;
-            let reason = Some(format!("worker_lost: {} workers were lost while sending it", view.lost + 1));
-            (Ended { status: Status::Failed, reason, ..lost }, Settle::Fail)
+            let reason = Some(format!(
+                "worker_lost: {} workers were lost while sending it; whether the provider took it is not known",
+                view.lost + 1
+            ));
+            (Ended { status: Status::Unknown, reason, ..lost }, Settle::Fail)
         }
         Redelivery::AtLeastOnce => (Ended { status: Status::Queued, ..lost }, Settle::Release),
     };
