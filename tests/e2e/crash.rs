@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tests::harness::{Installation, until};
 
-use super::{BINARY, at_once, drained, text, unbroken};
+use super::{BINARY, at_once, becomes, drained, text, unbroken};
 
 const MESSAGES: usize = 500;
 const CHATS: usize = 25;
@@ -39,6 +39,25 @@ async fn at_most_once_never_calls_twice() {
     let calls = calls_by_message(&installation).await;
     assert!(calls.values().all(|count| *count == 1), "{calls:?}");
     assert_eq!(installation.report().await["duplicates"], 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_took_three_processes_down_is_unknown_and_not_called_again() {
+    let mut installation = Installation::embedded(BINARY).await;
+    let account = installation.connect("shop", 200.0, json!({"redelivery": "at_least_once"})).await;
+    let message =
+        installation.api().post("/v1/messages", &text(&account, "slow-5000", "x", "transactional")).await;
+    for call in 1..=3 {
+        until("the provider was called", async || {
+            (installation.report().await["accepted"].as_u64()? >= call).then_some(())
+        })
+        .await;
+        installation.kill("serve");
+        installation.restart("serve").await;
+    }
+    let message = becomes(installation.api(), message["id"].as_str().unwrap(), &["unknown", "failed"]).await;
+    assert_eq!(message["status"], "unknown", "{message}");
+    assert_eq!(installation.report().await["accepted"], 3);
 }
 
 /// Accepts 500 messages in 25 chats, kills the process at about a third of them, three times, and drains.
