@@ -80,6 +80,7 @@ impl Duties {
         }
         recovery::push_outskirts(app, GRACE).await?;
         if due(&mut self.swept, SWEEP) {
+            recovery::align_pauses(app).await?;
             recovery::push_media(app, GRACE).await?;
             for class in Class::ALL {
                 let mut after = None;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use model::{Class, Subject};
-use queue::{EpochError, Push, QueueError, RedisEngine, RedisState};
+use model::{Class, Queue, Subject};
+use queue::{EpochError, FOREVER, HoldTarget, Push, QueueError, RedisEngine, RedisState};
 use store::StoreError;
 
 use crate::App;
@@ -33,6 +33,8 @@ pub enum RecoveryError {
 /// Pushes every job that rows tell of, urgent ones first, and says how many. What waits by its row is pushed as due: its
 /// handler reads the row and waits in its own place, so that it keeps those behind it waiting too.
 pub async fn load_lanes(app: &App) -> Result<usize, RecoveryError> {
+    // First of all: nothing of a paused queue may slip through while the rest is loaded.
+    align_pauses(app).await?;
     let mut loaded = 0;
     for class in Class::ALL {
         let mut after = None;
@@ -68,6 +70,23 @@ pub(crate) async fn ensure_queue(app: &App, redis: &RedisEngine) -> Result<(), R
     tracing::info!(jobs, epoch, "the queue is whole again");
     Ok(())
 }
+
+/// Holds the queues that are paused by their rows, and lets go of those that are not any more.
+pub(crate) async fn align_pauses(app: &App) -> Result<(), RecoveryError> {
+    let paused = app.store.paused_queues().await?;
+    for queue in Queue::ALL {
+        let held = app.lanes.inspect(*queue, 0).await?.held.is_some_and(|wait| wait.rule == PAUSED);
+        match (paused.contains(queue), held) {
+            (true, false) => app.lanes.hold(HoldTarget::Queue(*queue), FOREVER, PAUSED).await?,
+            (false, true) => app.lanes.resume(HoldTarget::Queue(*queue)).await?,
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// The rule of an operator's pause.
+const PAUSED: &str = "paused";
 
 /// One round of the sweep over a class: pushes heads that were due `grace` ago and that the queue does not hold. Gives the
 /// place to go on from, none at the end.

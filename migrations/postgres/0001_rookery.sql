@@ -353,6 +353,12 @@ CREATE TABLE workers (
     expires_at TIMESTAMPTZ NOT NULL
 );
 
+-- Queues that an operator paused.
+CREATE TABLE queue_pauses (
+    queue TEXT PRIMARY KEY,
+    paused_at TIMESTAMPTZ NOT NULL
+);
+
 -- One row: the queue's epoch. It rises with every recovery; a queue that shows another one is stale.
 CREATE TABLE queue_epoch (
     id BIGINT PRIMARY KEY CHECK (id = 1),

@@ -120,8 +120,9 @@ async fn pause_queue(
     Path(queue): Path<String>,
 ) -> Result<StatusCode, Problem> {
     caller.needs(Scope::Operator)?;
-    let target = HoldTarget::Queue(queue_of(&queue)?);
-    front.lanes.hold(target, queue::FOREVER, "paused").await?;
+    let queue = queue_of(&queue)?;
+    front.store.pause_queue(queue).await?;
+    front.set_hold(HoldTarget::Queue(queue), Some("paused")).await;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -134,7 +135,9 @@ async fn resume_queue(
     Path(queue): Path<String>,
 ) -> Result<StatusCode, Problem> {
     caller.needs(Scope::Operator)?;
-    front.lanes.resume(HoldTarget::Queue(queue_of(&queue)?)).await?;
+    let queue = queue_of(&queue)?;
+    front.store.resume_queue(queue).await?;
+    front.set_hold(HoldTarget::Queue(queue), None).await;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -30,6 +30,7 @@ mod messages;
 mod nul;
 mod owners;
 mod page;
+mod pauses;
 mod pending;
 mod reading;
 mod receipts;
@@ -144,6 +145,7 @@ pub fn statements() -> Vec<(&'static str, &'static str)> {
         media::STATEMENTS,
         messages::STATEMENTS,
         owners::STATEMENTS,
+        pauses::STATEMENTS,
         pending::STATEMENTS,
         reading::STATEMENTS,
         receipts::STATEMENTS,

@@ -26,6 +26,9 @@ async fn a_flushed_and_a_restarted_redis_lose_nothing_and_break_no_limit() {
     api.post(&format!("/v1/accounts/{paused}/pause"), &json!({})).await;
     api.post("/v1/messages", &text(&paused, "nobody", "Not now.", "transactional")).await;
 
+    let answer = api.call("POST", "/v1/queues/media/pause", &json!({})).await;
+    assert_eq!(answer.status, 204, "{answer:?}");
+
     went_out(&installation, MESSAGES / 6).await;
     redis.command(&["FLUSHALL"]);
     went_out(&installation, MESSAGES / 3).await;
@@ -37,6 +40,11 @@ async fn a_flushed_and_a_restarted_redis_lose_nothing_and_break_no_limit() {
     let record = installation.record().await;
     assert!(record.iter().all(|call| call["chat"] != "nobody"), "a paused account sent something");
     assert!(installation.logs().contains("derived from rows"), "the queue was rebuilt");
+    let queues = api.get("/v1/queues").await;
+    let media = queues["data"].as_array().unwrap().iter().find(|queue| queue["queue"] == "media").unwrap();
+    assert_eq!(media["held"]["rule"], "paused", "{queues}");
+    let answer = api.call("POST", "/v1/queues/media/resume", &json!({})).await;
+    assert_eq!(answer.status, 204, "{answer:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
