@@ -1,17 +1,39 @@
 //! Every network that Rookery speaks to, a folder each behind [`channel::Channel`].
 //!
 //! Only the binary knows which channels exist: it calls [`channels`] and hands out `dyn Channel`. Adding a channel
-//! is a folder here, its `mod` line, and one line in [`channels`].
+//! is a folder here, its `mod` line, and one line in [`channels`] and in the table of [`limits()`].
 
 mod config;
+mod limits;
 mod sandbox;
 pub mod telegram;
+
+// Of these networks only the limits are here.
+mod discord {
+    pub(crate) mod limits;
+}
+mod instagram {
+    pub(crate) mod limits;
+}
+mod messenger {
+    pub(crate) mod limits;
+}
+mod slack {
+    pub(crate) mod limits;
+}
+mod tiktok {
+    pub(crate) mod limits;
+}
+mod whatsapp_cloud {
+    pub(crate) mod limits;
+}
 
 use std::sync::Arc;
 
 use channel::{Channel, Channels};
 
 pub use config::AdaptersConfig;
+pub use limits::{channel_names, limits};
 
 /// Every channel of this release. Does no I/O.
 pub fn channels(config: &AdaptersConfig) -> Channels {

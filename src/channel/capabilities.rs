@@ -76,7 +76,7 @@ pub struct MediaLimit {
     pub mimes: Vec<&'static str>,
 }
 
-/// One limit of the provider: at most `count` in every window of `seconds`.
+/// One limit of the provider: at most `count` in every window of `seconds`, or that rate with something saved up.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Limit {
     /// The rule's name.
@@ -87,6 +87,9 @@ pub struct Limit {
     pub count: u32,
     /// In how long.
     pub seconds: f64,
+    /// None: the windows slide, and every one of them holds. Otherwise a token bucket: one send for each
+    /// `seconds` / `count`, and so many saved up while nothing is sent.
+    pub burst: Option<u32>,
     /// Where the provider says so.
     pub source: &'static str,
     /// The day on which that was read, `YYYY-MM-DD`.

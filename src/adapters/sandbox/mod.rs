@@ -19,8 +19,8 @@ use async_trait::async_trait;
 use channel::signature::{hmac_sha256_hex, secrets_match};
 use channel::{
     Accepted, Capabilities, Channel, ChannelError, ConnectField, ConnectStep, Connected, Credentials,
-    Deleter, Editor, Login, MediaFetcher, MediaLimit, Outgoing, Pacing, ParseError, Poller, Reactor, Reader,
-    TextUnit, Typist, WebhookError, WebhookRequest, WebhookResponse,
+    Deleter, Editor, Limit, Login, MediaFetcher, MediaLimit, Outgoing, Pacing, ParseError, Poller, Reactor,
+    Reader, TextUnit, Typist, WebhookError, WebhookRequest, WebhookResponse,
 };
 use model::{Account, ContentKind, Inbound};
 use serde_json::{Value, json};
@@ -32,6 +32,11 @@ use api::Api;
 const USUAL_URL: &str = "http://127.0.0.1:8420";
 /// The largest file, in bytes.
 const LARGEST_FILE: u64 = 64 * 1024 * 1024;
+
+/// It is paced like a person, so one send is under way at a time.
+pub(crate) const WIDTH: u32 = 1;
+/// The provider has no limits but those that a test gives it.
+pub(crate) const LIMITS: &[Limit] = &[];
 
 /// The channel.
 #[derive(Debug)]
@@ -73,9 +78,9 @@ fn capabilities() -> Capabilities {
         receipts: true,
         // Only where the account is told to: what is promised must hold for all of them.
         deduplicates: false,
-        width: 1,
+        width: WIDTH,
         pacing: Pacing::Person,
-        limits: Vec::new(),
+        limits: LIMITS.to_vec(),
     }
 }
 

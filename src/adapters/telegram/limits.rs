@@ -10,14 +10,26 @@ const READ_ON: &str = "2026-11-20";
 /// Largest file that `getFile` hands out.
 pub(super) const MAX_DOWNLOAD: u64 = 20 * MB;
 
+/// How many sends of one bot may be under way at once.
+pub(crate) const WIDTH: u32 = 30;
+
+/// Sends of one bot.
+pub(crate) const LIMITS: &[Limit] = &[
+    limit("account_second", LimitScope::Account, 30, 1.0),
+    limit("chat_second", LimitScope::Chat, 1, 1.0),
+    limit("group_minute", LimitScope::Group, 20, 60.0),
+];
+
+const fn limit(name: &'static str, scope: LimitScope, count: u32, seconds: f64) -> Limit {
+    Limit { name, scope, count, seconds, burst: None, source: FAQ, read_on: READ_ON }
+}
+
 pub(super) fn capabilities() -> Capabilities {
     let media = |kind, megabytes, mimes: &[&'static str]| MediaLimit {
         kind,
         max_bytes: megabytes * MB,
         mimes: mimes.to_vec(),
     };
-    let limit =
-        |name, scope, count, seconds| Limit { name, scope, count, seconds, source: FAQ, read_on: READ_ON };
     Capabilities {
         sends: vec![
             ContentKind::Text,
@@ -53,12 +65,8 @@ pub(super) fn capabilities() -> Capabilities {
         typing: true,
         receipts: false,
         deduplicates: false,
-        width: 30,
+        width: WIDTH,
         pacing: Pacing::Provider,
-        limits: vec![
-            limit("account_second", LimitScope::Account, 30, 1.0),
-            limit("chat_second", LimitScope::Chat, 1, 1.0),
-            limit("group_minute", LimitScope::Group, 20, 60.0),
-        ],
+        limits: LIMITS.to_vec(),
     }
 }

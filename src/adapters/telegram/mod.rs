@@ -15,7 +15,7 @@ mod error;
 mod html;
 mod ids;
 mod keyboard;
-mod limits;
+pub(crate) mod limits;
 mod markdown;
 mod parse;
 mod reactions;

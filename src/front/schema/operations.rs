@@ -218,6 +218,9 @@ pub struct Limit {
     pub count: u32,
     /// In how many seconds.
     pub seconds: f64,
+    /// Null: every window of that length holds it. Otherwise a token bucket: one send for each `seconds` / `count`, and so
+    /// many saved up.
+    pub burst: Option<u32>,
     /// Where the provider says so.
     pub source: String,
     /// The day on which that was read.

@@ -49,6 +49,7 @@ impl Default for Fake {
                     scope: LimitScope::Account,
                     count: 5,
                     seconds: 1.0,
+                    burst: None,
                     source: "https://fake.example/limits",
                     read_on: "2025-11-20",
                 }],
