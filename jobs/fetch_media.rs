@@ -111,10 +111,12 @@ async fn judge(
             let next = now + backoff(fetch.tries, 0.5);
             return postpone(app, claimed, fetch, next, true).await;
         }
-        ErrorClass::RecipientHeld(lasting) => {
+        // What bulk must not do, asking for a file may, only not now.
+        ErrorClass::BulkHeld(lasting) | ErrorClass::RecipientHeld(lasting) => {
             return postpone(app, claimed, fetch, now + lasting, false).await;
         }
         ErrorClass::RetryAfter(lasting) => {
+            let lasting = lasting.unwrap_or_else(|| backoff(fetch.tries, 0.5));
             app.store.hold_account(login.account.id, now + lasting, "provider").await?;
             (now + lasting, "provider")
         }

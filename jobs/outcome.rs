@@ -114,7 +114,11 @@ pub(crate) fn judge(
         ErrorClass::Permanent => fail(ended, OutcomeKind::Refused),
         ErrorClass::Retry if view.failures + 1 >= FAILURES => fail(ended, OutcomeKind::Retry),
         ErrorClass::Retry => again(ended, OutcomeKind::Retry, later),
-        ErrorClass::RetryAfter(lasting) => held(ended, ProviderHold::Account(at + lasting)),
+        ErrorClass::RetryAfter(lasting) => {
+            let lasting = lasting.unwrap_or_else(|| backoff(view.failures, jitter));
+            held(ended, ProviderHold::Account(at + lasting))
+        }
+        ErrorClass::BulkHeld(lasting) => held(ended, ProviderHold::Account(at + lasting)),
         ErrorClass::RecipientHeld(lasting) => held(ended, ProviderHold::Recipient(at + lasting)),
         ErrorClass::AccountStopped { reason, lasting } => {
             held(ended, ProviderHold::Stop { reason, until: lasting.map(|lasting| at + lasting) })

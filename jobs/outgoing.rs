@@ -384,14 +384,7 @@ fn observe(
             );
         }
         Err(error) => {
-            let class = match error.class {
-                channel::ErrorClass::Permanent => "permanent",
-                channel::ErrorClass::Retry => "retry",
-                channel::ErrorClass::RetryAfter(_) => "retry_after",
-                channel::ErrorClass::RecipientHeld(_) => "recipient_held",
-                channel::ErrorClass::AccountStopped { .. } => "account_stopped",
-                channel::ErrorClass::Ambiguous => "ambiguous",
-            };
+            let class = error.class.as_str();
             metrics::counter!("rookery_provider_errors_total", "channel" => channel, "class" => class)
                 .increment(1);
             tracing::warn!(

@@ -130,11 +130,16 @@ impl Poll {
             ErrorClass::AccountStopped { reason, lasting } => {
                 return self.stopped(login, reason, lasting, &error).await;
             }
-            ErrorClass::RetryAfter(pause) | ErrorClass::RecipientHeld(pause) => {
+            ErrorClass::RetryAfter(Some(pause))
+            | ErrorClass::BulkHeld(pause)
+            | ErrorClass::RecipientHeld(pause) => {
                 self.note(Some(&error)).await?;
                 return Ok(Next::Pause(pause.max(FIRST_PAUSE)));
             }
-            ErrorClass::Permanent | ErrorClass::Retry | ErrorClass::Ambiguous => {}
+            ErrorClass::Permanent
+            | ErrorClass::Retry
+            | ErrorClass::RetryAfter(None)
+            | ErrorClass::Ambiguous => {}
         }
         let refused = error.class == ErrorClass::Permanent || error.code == "409";
         if refused && self.failures.is_multiple_of(TELL_AGAIN) {

@@ -20,12 +20,17 @@ pub struct ChannelError {
 /// What the queue should do about an error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ErrorClass {
-    /// This message can never be sent: it fails, the next one goes.
+    /// This message can never be sent: it fails, the next one goes. Also where the provider takes nothing like it for
+    /// this recipient for longer than it would be news (WhatsApp's cap on marketing messages to one person).
     Permanent,
     /// The provider has a bad moment and certainly did not take the message: try again, later each time.
     Retry,
-    /// The provider said when it may be tried again, and that it holds the whole account back.
-    RetryAfter(Duration),
+    /// The provider holds the whole account back: for so long, where it says how long. Where it does not, longer with
+    /// each time in a row.
+    RetryAfter(Option<Duration>),
+    /// The provider lets the account only answer who wrote to it, for so long: a limit of its tier is used up, or its
+    /// quality is too low. Replies go on.
+    BulkHeld(Duration),
     /// The provider takes nothing for this recipient for a while; other recipients go on.
     RecipientHeld(Duration),
     /// The account may not send at all (banned, logged out, token revoked, timelocked), until a time or until
@@ -38,6 +43,21 @@ pub enum ErrorClass {
     },
     /// The request was written and no answer came: the provider may have taken the message or not.
     Ambiguous,
+}
+
+impl ErrorClass {
+    /// The class's word in metrics and logs.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Permanent => "permanent",
+            Self::Retry => "retry",
+            Self::RetryAfter(_) => "retry_after",
+            Self::BulkHeld(_) => "bulk_held",
+            Self::RecipientHeld(_) => "recipient_held",
+            Self::AccountStopped { .. } => "account_stopped",
+            Self::Ambiguous => "ambiguous",
+        }
+    }
 }
 
 impl ChannelError {

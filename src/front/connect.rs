@@ -197,10 +197,12 @@ fn refused(error: &ChannelError, credentials: &BTreeMap<String, String>) -> Prob
         words = words.replace(secret.as_str(), "…");
     }
     match &error.class {
-        ErrorClass::Permanent | ErrorClass::AccountStopped { .. } | ErrorClass::RecipientHeld(_) => {
-            Problem::field("credentials", "refused", words)
-        }
-        ErrorClass::RetryAfter(wait) => Problem::new(Kind::Unavailable).because(words).after(*wait),
+        ErrorClass::Permanent
+        | ErrorClass::AccountStopped { .. }
+        | ErrorClass::BulkHeld(_)
+        | ErrorClass::RecipientHeld(_) => Problem::field("credentials", "refused", words),
+        ErrorClass::RetryAfter(Some(wait)) => Problem::new(Kind::Unavailable).because(words).after(*wait),
+        ErrorClass::RetryAfter(None) => Problem::new(Kind::Unavailable).because(words),
         ErrorClass::Retry | ErrorClass::Ambiguous => Problem::new(Kind::Provider).because(words),
     }
 }

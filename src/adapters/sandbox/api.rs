@@ -130,7 +130,7 @@ fn refused(status: u16, body: &Value) -> ChannelError {
         (401, _) => ErrorClass::AccountStopped { reason: "token_revoked", lasting: None },
         (_, Some("account_banned")) => ErrorClass::AccountStopped { reason: "banned", lasting },
         (_, Some("recipient_limited")) => ErrorClass::RecipientHeld(pause),
-        (429, _) => ErrorClass::RetryAfter(pause),
+        (429, _) => ErrorClass::RetryAfter(lasting),
         (500.., _) => ErrorClass::Retry,
         _ => ErrorClass::Permanent,
     };

@@ -78,6 +78,8 @@ impl Simulator for Simulated<'_> {
             ErrorClass::Permanent => "fail-permanent",
             ErrorClass::Retry => "fail-once",
             ErrorClass::RetryAfter(_) => "account-limited-5000",
+            // The sandbox has no tiers.
+            ErrorClass::BulkHeld(_) => return None,
             ErrorClass::RecipientHeld(_) => "rate-limited-5000",
             ErrorClass::AccountStopped { .. } => "banned",
             ErrorClass::Ambiguous => "ambiguous",

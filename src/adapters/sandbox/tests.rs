@@ -130,7 +130,7 @@ async fn each_misbehaviour_has_its_class() {
         ("slow-5000", ErrorClass::Ambiguous),
         ("banned", banned(None)),
         ("banned-5000", banned(Some(Duration::from_secs(5)))),
-        ("account-limited-50", ErrorClass::RetryAfter(Duration::from_millis(50))),
+        ("account-limited-50", ErrorClass::RetryAfter(Some(Duration::from_millis(50)))),
     ];
     for (n, (chat, class)) in cases.into_iter().enumerate() {
         assert_eq!(desk.send(n as u128, chat).await, Err(class), "{chat}");

@@ -14,9 +14,6 @@ pub(super) struct Parameters {
     pub retry_after: Option<u64>,
 }
 
-/// Seconds to wait when Telegram says "too many" without saying how long.
-const UNSAID_RETRY_AFTER: u64 = 5;
-
 /// The error behind `"ok": false`. `code` is Telegram's, which equals the HTTP status.
 pub(super) fn refusal(code: u16, description: &str, parameters: Parameters) -> ChannelError {
     if let Some(chat) = parameters.migrate_to_chat_id {
@@ -26,8 +23,8 @@ pub(super) fn refusal(code: u16, description: &str, parameters: Parameters) -> C
     match code {
         // Nothing in the answer tells whether the chat, the group or the bot is over its limit, so the bot waits.
         429 => {
-            let seconds = parameters.retry_after.unwrap_or(UNSAID_RETRY_AFTER);
-            ChannelError::new(ErrorClass::RetryAfter(Duration::from_secs(seconds)), number, description)
+            let lasting = parameters.retry_after.map(Duration::from_secs);
+            ChannelError::new(ErrorClass::RetryAfter(lasting), number, description)
         }
         401 => token_revoked(number, description),
         // A bad token is answered as a page that does not exist; a bad method says so.
@@ -105,9 +102,9 @@ mod tests {
     fn too_many_requests_hold_the_account_for_as_long_as_said() {
         let parameters = Parameters { retry_after: Some(17), ..Parameters::default() };
         let error = refusal(429, "Too Many Requests: retry after 17", parameters);
-        assert_eq!(error.class, ErrorClass::RetryAfter(Duration::from_secs(17)));
+        assert_eq!(error.class, ErrorClass::RetryAfter(Some(Duration::from_secs(17))));
         assert_eq!(error.code, "429");
-        assert_eq!(plain(429, "Too Many Requests").class, ErrorClass::RetryAfter(Duration::from_secs(5)));
+        assert_eq!(plain(429, "Too Many Requests").class, ErrorClass::RetryAfter(None));
     }
 
     #[test]

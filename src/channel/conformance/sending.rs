@@ -56,7 +56,8 @@ pub(super) async fn every_error_has_its_class(
     for (n, class) in (200..).zip([
         ErrorClass::Permanent,
         ErrorClass::Retry,
-        ErrorClass::RetryAfter(some_time),
+        ErrorClass::RetryAfter(Some(some_time)),
+        ErrorClass::BulkHeld(some_time),
         ErrorClass::RecipientHeld(some_time),
         ErrorClass::AccountStopped { reason: "banned", lasting: None },
         ErrorClass::Ambiguous,
@@ -65,8 +66,11 @@ pub(super) async fn every_error_has_its_class(
         let message = outgoing(n, &chat, Content::text("hello"));
         let error = channel.send(login, &message).await.expect_err("the provider did not say yes");
         assert_eq!(discriminant(&error.class), discriminant(&class), "{class:?} is expected: {error:?}");
-        if let ErrorClass::RetryAfter(wait) | ErrorClass::RecipientHeld(wait) = error.class {
-            assert!(wait > Duration::ZERO && wait < Duration::from_hours(24), "{wait:?} is a time to wait");
+        if let ErrorClass::RetryAfter(Some(wait))
+        | ErrorClass::BulkHeld(wait)
+        | ErrorClass::RecipientHeld(wait) = error.class
+        {
+            assert!(wait > Duration::ZERO && wait <= Duration::from_hours(24), "{wait:?} is a time to wait");
         }
         if let ErrorClass::AccountStopped { reason, .. } = error.class {
             let words = ["banned", "logged_out", "token_revoked", "timelocked", "restricted"];

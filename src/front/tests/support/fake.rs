@@ -101,7 +101,7 @@ impl Channel for Fake {
             "panics" => panic!("the fake provider was told to"),
             "away" => return Err(ChannelError::retry("connect", "nobody answers")),
             "busy" => {
-                let class = ErrorClass::RetryAfter(std::time::Duration::from_secs(7));
+                let class = ErrorClass::RetryAfter(Some(std::time::Duration::from_secs(7)));
                 return Err(ChannelError::new(class, "429", "slow down"));
             }
             _ => {}

@@ -65,7 +65,7 @@ async fn faults_of_the_provider_by_what_they_mean_for_the_message() {
     let stage = Stage::new().await;
     let ada = stage.bot.person("Ada");
     for (fault, class, code, carried_out) in [
-        (Fault::TooMany(17), ErrorClass::RetryAfter(Duration::from_secs(17)), "429", false),
+        (Fault::TooMany(17), ErrorClass::RetryAfter(Some(Duration::from_secs(17))), "429", false),
         (Fault::Refuse(500, "Internal Server Error"), ErrorClass::Retry, "500", false),
         (Fault::Refuse(409, "Conflict"), ErrorClass::Retry, "409", false),
         (Fault::Gateway(502), ErrorClass::Retry, "502", false),
@@ -123,7 +123,7 @@ async fn the_limits_that_we_state_are_those_that_bite() {
     let ada = stage.bot.person("Ada");
     stage.send(&to(ada.chat, text("one"))).await.unwrap();
     let error = stage.send(&to(ada.chat, text("two"))).await.unwrap_err();
-    assert_eq!(error.class, ErrorClass::RetryAfter(Duration::from_secs(1)));
+    assert_eq!(error.class, ErrorClass::RetryAfter(Some(Duration::from_secs(1))));
     let limits = &stage.channel.capabilities().limits;
     let stated: Vec<_> = limits.iter().map(|limit| (limit.count, limit.seconds)).collect();
     assert_eq!(stated, [(30, 1.0), (1, 1.0), (20, 60.0)]);
