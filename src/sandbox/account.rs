@@ -1,6 +1,6 @@
 //! One account of the sandbox: its settings, what it has promised, and what is counted for it.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -8,9 +8,10 @@ use tokio::sync::Notify;
 
 use crate::SandboxConfig;
 use crate::event::Event;
-use crate::limits::{Limit, Watch};
 use crate::memory::Memory;
 use crate::report::Counts;
+use crate::told::Told;
+use crate::watch::Watches;
 
 /// How many client ids, streams and messages an account remembers.
 const REMEMBERED: usize = 500_000;
@@ -38,6 +39,16 @@ pub(crate) struct Settings {
     /// How often each webhook is delivered, for receivers that must not mind.
     pub(crate) webhook_repeat: u32,
     pub(crate) webhook: Option<Webhook>,
+    /// For how long after a contact wrote what is sent to it is a reply, ms.
+    #[serde(default = "reply_window_ms")]
+    pub(crate) reply_window_ms: u64,
+    /// The app that it belongs to.
+    #[serde(default)]
+    pub(crate) app: Option<String>,
+}
+
+const fn reply_window_ms() -> u64 {
+    24 * 60 * 60 * 1_000
 }
 
 /// The last message taken in a stream.
@@ -54,22 +65,13 @@ pub(crate) struct Kept {
     pub(crate) deleted: bool,
 }
 
-/// A time in which nothing may be sent, as we said in an answer.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Hold {
-    pub(crate) since_us: u64,
-    pub(crate) until_us: u64,
-}
-
 #[derive(Debug)]
 pub(crate) struct Account {
     pub(crate) id: String,
     pub(crate) name: String,
     pub(crate) settings: Settings,
     pub(crate) counts: Counts,
-    /// Limits, judged when a call arrives and when it is answered.
-    pub(crate) at_call: Vec<Watch>,
-    pub(crate) at_answer: Vec<Watch>,
+    pub(crate) limits: Watches,
     /// Client ids that were taken, with the id of the first message.
     pub(crate) clients: Memory<u64, u64>,
     /// Streams, by chat and name.
@@ -77,9 +79,9 @@ pub(crate) struct Account {
     pub(crate) messages: Memory<u64, Kept>,
     /// Calls to recipients that misbehave, by chat and client id.
     pub(crate) tries: Memory<u64, u64>,
-    /// Chats that were told to wait.
-    pub(crate) holds: HashMap<String, Hold>,
-    pub(crate) held: Option<Hold>,
+    pub(crate) told: Told,
+    /// Chats that it sent to or that wrote to it, with when they last wrote.
+    pub(crate) chats: Memory<u64, Option<u64>>,
     /// Events that wait for a poll.
     pub(crate) updates: VecDeque<Event>,
     pub(crate) news: Arc<Notify>,
@@ -101,16 +103,17 @@ impl Account {
                 reply_ms: config.reply_ms,
                 webhook_repeat: 1,
                 webhook: None,
+                reply_window_ms: reply_window_ms(),
+                app: None,
             },
             counts: Counts::default(),
-            at_call: Vec::new(),
-            at_answer: Vec::new(),
+            limits: Watches::default(),
             clients: Memory::new(REMEMBERED),
             streams: Memory::new(REMEMBERED),
             messages: Memory::new(REMEMBERED),
             tries: Memory::new(REMEMBERED),
-            holds: HashMap::new(),
-            held: None,
+            told: Told::default(),
+            chats: Memory::new(REMEMBERED),
             updates: VecDeque::new(),
             news: Arc::new(Notify::new()),
             outbox: VecDeque::new(),
@@ -122,17 +125,32 @@ impl Account {
     pub(crate) fn forget(&mut self, config: &SandboxConfig) {
         let fresh = Self::new(self.id.clone(), self.name.clone(), config);
         let old = std::mem::replace(self, fresh);
-        let limits: Vec<_> = old.at_call.iter().map(Watch::limit).cloned().collect();
         self.settings = old.settings;
-        self.set_limits(&limits);
+        self.limits = old.limits;
+        self.limits.forget();
         self.news = old.news;
         self.delivering = old.delivering;
     }
 
-    pub(crate) fn set_limits(&mut self, limits: &[Limit]) {
-        let watches = || limits.iter().cloned().map(Watch::new).collect();
-        self.at_call = watches();
-        self.at_answer = watches();
+    /// Remembers that `chat` is written to, and answers whether it was not known before.
+    pub(crate) fn meets(&mut self, chat: u64) -> bool {
+        let is_new = self.chats.get(chat).is_none();
+        if is_new {
+            self.chats.insert(chat, None);
+        }
+        is_new
+    }
+
+    /// Takes note that `chat` writes.
+    pub(crate) fn hears(&mut self, chat: u64, now: u64) {
+        self.counts.inbound += 1;
+        self.chats.insert(chat, Some(now));
+    }
+
+    /// Whether a message to `chat` would be a reply.
+    pub(crate) fn replies(&self, chat: u64, now: u64) -> bool {
+        let wrote = self.chats.get(chat).copied().flatten();
+        wrote.is_some_and(|at| now - at < self.settings.reply_window_ms * 1_000)
     }
 
     /// Sends the events that wait the way that is set now. Answers whether somebody has to start delivering.

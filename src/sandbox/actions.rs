@@ -5,9 +5,9 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use crate::clock::wall_micros;
-use crate::report::Call;
+use crate::report::{Call, Example};
 use crate::wire::{Content, Refusal};
-use crate::world::{State, World};
+use crate::world::{State, World, keep};
 
 /// An action on a chat, or on a message in it.
 #[derive(Debug, Default, Deserialize)]
@@ -39,7 +39,8 @@ pub(crate) fn act(
     action: Action,
 ) -> Result<(), Refusal> {
     let mut state = world.lock();
-    let result = check(world, &mut state, token, what, id.as_deref(), &action);
+    let result = stopped(world, &mut state, token, what, &action)
+        .and_then(|()| check(world, &mut state, token, what, id.as_deref(), &action));
     let id = id.or(action.message_id);
     let outcome = result.as_ref().map_or_else(|refusal| refusal.code, |()| "accepted");
     let call = Call {
@@ -51,6 +52,34 @@ pub(crate) fn act(
     };
     note(world, &mut state, token, call);
     result
+}
+
+/// A stopped account changes nothing that others see. Typing and reading go unnoticed.
+fn stopped(
+    world: &World,
+    state: &mut State,
+    token: &str,
+    what: &str,
+    action: &Action,
+) -> Result<(), Refusal> {
+    if what == "typing" || what == "read" {
+        return Ok(());
+    }
+    let now = world.clock.micros();
+    let State { accounts, violations, next_call, .. } = state;
+    let Some(account) = accounts.get_mut(token) else { return Ok(()) };
+    let Some((refusal, broken)) = account.told.stopped(now) else { return Ok(()) };
+    if let Some(detail) = broken {
+        account.counts.limit_violations += 1;
+        keep(violations, || Example {
+            account: account.id.clone(),
+            chat: action.chat.clone().unwrap_or_default(),
+            call: *next_call,
+            at_us: now,
+            detail,
+        });
+    }
+    Err(refusal)
 }
 
 fn check(

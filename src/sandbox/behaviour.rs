@@ -29,6 +29,13 @@ pub(crate) enum Behaviour {
     NoReceipts,
     /// `late-receipts-N`: receipts come N ms late (2,000 unless said).
     LateReceipts(u64),
+    /// `tier-limited-N`: the chat's first call is told to begin no new conversations for N ms (1,000 unless said);
+    /// replies go on.
+    TierLimited(u64),
+    /// `campaign-capped`: the recipient takes no more marketing.
+    CampaignCapped,
+    /// `timelocked-N`: the chat's first call is told that the account may send nothing for N ms (1,000 unless said).
+    Timelocked(u64),
     /// `banned-N`: the answer says that the account is banned, for N ms if said.
     Banned(Option<u64>),
 }
@@ -56,6 +63,12 @@ impl Behaviour {
             Self::RateLimited(ms.unwrap_or(1_000))
         } else if let Some(ms) = asked("account-limited") {
             Self::AccountLimited(ms.unwrap_or(1_000))
+        } else if let Some(ms) = asked("tier-limited") {
+            Self::TierLimited(ms.unwrap_or(1_000))
+        } else if asked("campaign-capped").is_some() {
+            Self::CampaignCapped
+        } else if let Some(ms) = asked("timelocked") {
+            Self::Timelocked(ms.unwrap_or(1_000))
         } else if asked("ambiguous-lost").is_some() {
             Self::AmbiguousLost
         } else if asked("ambiguous").is_some() {
@@ -90,6 +103,9 @@ mod tests {
             ("server-error-3", Behaviour::ServerErrors(3)),
             ("ambiguous-7", Behaviour::Ambiguous),
             ("ambiguous-lost-7", Behaviour::AmbiguousLost),
+            ("tier-limited-9-anna", Behaviour::TierLimited(9)),
+            ("campaign-capped-anna", Behaviour::CampaignCapped),
+            ("timelocked", Behaviour::Timelocked(1_000)),
             ("banned", Behaviour::Banned(None)),
             ("banned-60000", Behaviour::Banned(Some(60_000))),
         ] {

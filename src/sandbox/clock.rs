@@ -6,11 +6,13 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Clock {
     started: Instant,
+    /// What the calendar said at the start, in µs since 1970.
+    pub(crate) start_us: u64,
 }
 
 impl Clock {
     pub(crate) fn start() -> Self {
-        Self { started: Instant::now() }
+        Self { started: Instant::now(), start_us: wall_micros() }
     }
 
     /// Microseconds since the start; never goes back. Limits are counted in it.

@@ -16,12 +16,14 @@ use crate::http::body;
 use crate::limits::Limit;
 use crate::report::{Call, Report};
 use crate::send::message_id;
+use crate::watch::Watches;
 use crate::wire::Refusal;
 use crate::world::World;
 
 pub(crate) fn routes() -> Router<Arc<World>> {
     Router::new()
         .route("/control/accounts/{token}", put(put_account))
+        .route("/control/apps/{name}", put(put_app))
         .route("/control/inbound", post(post_inbound))
         .route("/control/record", get(record))
         .route("/control/report", get(report))
@@ -38,6 +40,12 @@ pub struct AccountSettings {
     /// The limits to count by; counting starts anew.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<Vec<Limit>>,
+    /// The app that it belongs to, whose limits bind it too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app: Option<String>,
+    /// For how long after a contact wrote what is sent to it is a reply, ms; a day unless said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reply_window_ms: Option<u64>,
     /// Whether each message is answered with `echo: …`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reply: Option<bool>,
@@ -105,16 +113,19 @@ pub(crate) fn set_account(world: &Arc<World>, token: &str, to: AccountSettings) 
     if !token.starts_with("sandbox-") {
         return Err(Refusal::new(400, "invalid_token", "a token begins with sandbox-"));
     }
+    let limits = to.limits.map(|limits| Watches::new(&limits, world.clock)).transpose()?;
     let id = {
         let mut state = world.lock();
         let account = state.register(token, &world.config);
         if let Some(name) = to.name {
             account.name = name;
         }
-        if let Some(limits) = to.limits {
-            account.set_limits(&limits);
+        if let Some(limits) = limits {
+            account.limits = limits;
         }
         let settings = &mut account.settings;
+        settings.app = to.app.or_else(|| settings.app.take());
+        settings.reply_window_ms = to.reply_window_ms.unwrap_or(settings.reply_window_ms);
         settings.reply = to.reply.unwrap_or(settings.reply);
         settings.dedupe = to.dedupe.unwrap_or(settings.dedupe);
         settings.delivered_ms = to.delivered_ms.unwrap_or(settings.delivered_ms);
@@ -128,6 +139,30 @@ pub(crate) fn set_account(world: &Arc<World>, token: &str, to: AccountSettings) 
         set_webhook(world, token, webhook.url, webhook.secret)?;
     }
     Ok(id)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AppSettings {
+    /// The limits to count by; counting starts anew.
+    limits: Vec<Limit>,
+}
+
+async fn put_app(
+    State(world): State<Arc<World>>,
+    Path(name): Path<String>,
+    bytes: Bytes,
+) -> Result<Json<Value>, Refusal> {
+    let AppSettings { limits } = body(&bytes)?;
+    set_app(&world, name, &limits)?;
+    Ok(Json(json!({})))
+}
+
+/// Sets the limits that all accounts of an app share.
+pub(crate) fn set_app(world: &World, name: String, limits: &[Limit]) -> Result<(), Refusal> {
+    let watches = Watches::new(limits, world.clock)?;
+    world.lock().apps.insert(name, watches);
+    Ok(())
 }
 
 /// Sets where events go and answers the key that they are signed with: the one given, or one that follows from
@@ -169,11 +204,12 @@ pub(crate) fn inbound(world: &Arc<World>, event: InboundEvent) -> Result<(String
         Some(Value::String(id)) => json!({"id": id}),
         Some(party) => party,
     };
-    fields.insert("chat".to_owned(), chat.into());
+    fields.insert("chat".to_owned(), chat.as_str().into());
     fields.insert("from".to_owned(), from);
     let mut message = None;
     if kind == "message" {
-        state.account(&token, &world.config)?.counts.inbound += 1;
+        let now = world.clock.micros();
+        state.account(&token, &world.config)?.hears(world.keys.key(&[&chat]), now);
         let fresh = state.next_id();
         let id = fields.entry("message_id").or_insert_with(|| message_id(fresh).into());
         message = id.as_str().map(str::to_owned);

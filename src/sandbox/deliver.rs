@@ -59,7 +59,7 @@ fn happen(world: &Arc<World>, due: Due) {
         Planned::Reply { chat, thread, message_id: answered, text } => {
             let id = message_id(state.next_id());
             if let Some(account) = state.accounts.get_mut(&due.token) {
-                account.counts.inbound += 1;
+                account.hears(world.keys.key(&[&chat]), world.clock.micros());
             }
             state.event(
                 "message",

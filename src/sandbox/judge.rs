@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use serde_json::{Value, json};
 
-use crate::account::{Account, Hold};
+use crate::account::Account;
 use crate::behaviour::Behaviour;
 use crate::memory::Keys;
 use crate::send::message_id;
@@ -34,12 +34,9 @@ pub(crate) struct Verdict {
     pub(crate) delay_ms: u64,
     /// How late receipts are, ms; none if they never come.
     pub(crate) receipts: Option<u64>,
-    /// It came although an answer had said to wait.
-    pub(crate) early: bool,
+    /// Which limit it breaks by coming although an answer had said to wait.
+    pub(crate) early: Option<String>,
 }
-
-/// For so long after an answer that says "wait", calls may still be under way that were made before it arrived.
-const UNDER_WAY_US: u64 = 100_000;
 
 impl Verdict {
     fn accepted(id: u64) -> Self {
@@ -49,7 +46,7 @@ impl Verdict {
             id: Some(id),
             delay_ms: 0,
             receipts: Some(0),
-            early: false,
+            early: None,
         }
     }
 
@@ -60,7 +57,7 @@ impl Verdict {
             id: None,
             delay_ms: 0,
             receipts: None,
-            early: false,
+            early: None,
         }
     }
 
@@ -86,8 +83,9 @@ pub(crate) fn judge(
     if uploaded.is_some_and(|id| !files.contains_key(id)) {
         return Verdict::refused(Refusal::new(400, "unknown_file", "no file with this id was uploaded"));
     }
-    if let Some(verdict) = held(account, &send.chat, now) {
-        return verdict;
+    let is_reply = account.replies(keys.key(&[&send.chat]), now);
+    if let Some((refusal, early)) = account.told.refuse(&send.chat, is_reply, now) {
+        return Verdict { early, ..Verdict::refused(refusal) };
     }
     let client = send.client_id.as_deref();
     let behaviour = Behaviour::of(&send.chat);
@@ -95,7 +93,7 @@ pub(crate) fn judge(
         Behaviour::Good => 0,
         _ => account.tried(keys.key(&["try", &send.chat, client.unwrap_or("")])),
     };
-    if let Some(refusal) = refusal(account, behaviour, tries, &send.chat, now) {
+    if let Some(refusal) = refusal(account, behaviour, tries, (&send.chat, is_reply), now) {
         return Verdict::refused(refusal);
     }
     let mut verdict = Verdict::accepted(id);
@@ -130,52 +128,30 @@ pub(crate) fn judge(
 }
 
 /// The refusal that a recipient's misbehaviour asks for, if it asks for one this time.
-fn refusal(account: &mut Account, asked: Behaviour, tries: u64, chat: &str, now: u64) -> Option<Refusal> {
-    let told = account.holds.contains_key(chat);
-    let hold = |ms: u64| Hold { since_us: now, until_us: now + ms * 1_000 };
+fn refusal(
+    account: &mut Account,
+    asked: Behaviour,
+    tries: u64,
+    (chat, is_reply): (&str, bool),
+    now: u64,
+) -> Option<Refusal> {
+    let first = !account.told.has_told(chat);
+    let told = &mut account.told;
     Some(match asked {
         Behaviour::FailPermanent => Refusal::new(422, "rejected", "this recipient takes no messages"),
         Behaviour::Blocked => Refusal::new(403, "recipient_blocked", "this recipient blocked the account"),
-        Behaviour::Banned(lasting) => {
-            let refusal = Refusal::new(403, "account_banned", "this account is banned");
-            match lasting {
-                Some(ms) => refusal.lasting(ms),
-                None => refusal,
-            }
+        Behaviour::CampaignCapped => {
+            Refusal::new(422, "marketing_capped", "this recipient had enough marketing from everybody")
         }
+        Behaviour::Banned(lasting) => told.stop(chat, "account_banned", lasting, now),
+        Behaviour::Timelocked(ms) if first => told.stop(chat, "account_timelocked", Some(ms), now),
         Behaviour::FailOnce if tries == 0 => Refusal::new(503, "unavailable", "not now; nothing was taken"),
         Behaviour::ServerErrors(times) if tries < times => {
             Refusal::new(500, "server_error", "something broke; nothing was taken")
         }
-        Behaviour::RateLimited(ms) if !told => {
-            account.holds.insert(chat.to_owned(), hold(ms));
-            recipient_limited(ms)
-        }
-        Behaviour::AccountLimited(ms) if !told => {
-            account.holds.insert(chat.to_owned(), hold(ms));
-            account.held = Some(hold(ms));
-            account_limited(ms)
-        }
+        Behaviour::RateLimited(ms) if first => told.hold_chat(chat, ms, now),
+        Behaviour::AccountLimited(ms) if first => told.hold_account(chat, ms, now),
+        Behaviour::TierLimited(ms) if first && !is_reply => told.hold_conversations(chat, ms, now),
         _ => return None,
     })
-}
-
-/// The refusal of a call that comes while the account or the chat was told to wait. It is a break of a limit,
-/// unless it may have been under way already.
-fn held(account: &Account, chat: &str, now: u64) -> Option<Verdict> {
-    let of_account = account.held.map(|hold| (hold, true));
-    let of_chat = account.holds.get(chat).map(|&hold| (hold, false));
-    let (hold, whole) = [of_account, of_chat].into_iter().flatten().find(|(hold, _)| now < hold.until_us)?;
-    let left = (hold.until_us - now).div_ceil(1_000);
-    let mut verdict = Verdict::refused(if whole { account_limited(left) } else { recipient_limited(left) });
-    verdict.early = now > hold.since_us + UNDER_WAY_US;
-    Some(verdict)
-}
-
-fn recipient_limited(ms: u64) -> Refusal {
-    Refusal::new(429, "recipient_limited", "too many messages to this recipient").lasting(ms)
-}
-
-fn account_limited(ms: u64) -> Refusal {
-    Refusal::new(429, "account_limited", "too many messages from this account").lasting(ms)
 }

@@ -13,15 +13,19 @@
 //! **Webhooks** carry `{"events": [{id, type, at_us, chat, …}]}` and `X-Sandbox-Signature: sha256=<hex>`, the HMAC-SHA256
 //! of the raw body; they are in order, and repeated with the same ids until they are answered with 2xx.
 //!
-//! **Recipients misbehave** by how their address begins: `fail-permanent`, `blocked`, `banned[-ms]`; `fail-once`,
-//! `server-error-N`, `ambiguous` (taken) and `ambiguous-lost` (not taken) at each message's first call;
-//! `rate-limited[-ms]` and `account-limited[-ms]` at the chat's first call; `slow[-ms]`, `late-receipts[-ms]`,
-//! `no-receipts` always.
+//! **Recipients misbehave** by how their address begins: `fail-permanent`, `campaign-capped`, `blocked`, `banned[-ms]`;
+//! `fail-once`, `server-error-N`, `ambiguous` (taken) and `ambiguous-lost` (not taken) at each message's first call;
+//! `rate-limited[-ms]`, `account-limited[-ms]`, `tier-limited[-ms]` (no new conversations; replies go on) and
+//! `timelocked[-ms]` at the chat's first call; `slow[-ms]`, `late-receipts[-ms]`, `no-receipts` always.
 //!
-//! **Control**: `PUT /control/accounts/{token}` ([`AccountSettings`]), `POST /control/inbound` ([`InboundEvent`]),
-//! `GET /control/record?account=&after=&limit=` (a list of [`Call`]), `GET /control/report` ([`Report`]),
-//! `POST /control/reset`. A text that ends in ` #stream:n` is number n of its stream: within (account, chat, stream),
-//! accepted numbers must rise.
+//! **Judged** are limits, by [`Limit`], and what an answer forbade: a call before the time that it gave is a break of a
+//! limit, and so is a second call at once while an account that was banned or timelocked may only be tried. Calls that
+//! arrive within 100 ms of such an answer may have been under way.
+//!
+//! **Control**: `PUT /control/accounts/{token}` ([`AccountSettings`]), `PUT /control/apps/{name} {limits}`,
+//! `POST /control/inbound` ([`InboundEvent`]), `GET /control/record?account=&after=&limit=` (a list of [`Call`]),
+//! `GET /control/report` ([`Report`]), `POST /control/reset`. A text that ends in ` #stream:n` is number n of its stream:
+//! within (account, chat, stream), accepted numbers must rise.
 
 mod account;
 mod actions;
@@ -39,7 +43,9 @@ mod saved;
 mod send;
 #[cfg(test)]
 mod tests;
+mod told;
 mod updates;
+mod watch;
 pub mod wire;
 mod world;
 
@@ -58,7 +64,7 @@ use tokio::task::JoinHandle;
 
 pub use control::{AccountSettings, InboundEvent, WebhookSettings};
 pub use deliver::signature;
-pub use limits::{Limit, Scope};
+pub use limits::{Batch, Bucket, Limit, NewContacts, Scope, Step};
 pub use report::{Call, Counts, Example, Forgotten, Report};
 
 use world::{Stored, World};
@@ -147,9 +153,17 @@ impl Sandbox {
     /// Registers the account of `token` if it is new, and sets what is said. Answers the account's id here.
     ///
     /// # Errors
-    /// Says what is wrong with the token.
+    /// Says what is wrong with the token or a limit.
     pub fn set_account(&self, token: &str, settings: AccountSettings) -> Result<String, String> {
         control::set_account(&self.world, token, settings).map_err(|refusal| refusal.message)
+    }
+
+    /// Sets the limits that the accounts of an app share (`AccountSettings::app`).
+    ///
+    /// # Errors
+    /// Says what cannot be counted.
+    pub fn set_app(&self, name: &str, limits: &[Limit]) -> Result<(), String> {
+        control::set_app(&self.world, name.to_owned(), limits).map_err(|refusal| refusal.message)
     }
 
     /// Lets a contact do something. Answers the event's id and, for a message, the message's.

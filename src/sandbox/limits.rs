@@ -1,159 +1,123 @@
-//! Counting breaks of limits, in every window that ends with a call: nothing is averaged and nothing is forgiven.
-
-use std::collections::{HashMap, VecDeque};
+//! Limits as the harness tells them: it knows the rules that are to be proved, the sandbox only counts (`watch.rs`).
 
 use serde::{Deserialize, Serialize};
 
-/// A limit as the harness tells it. It knows the rules that are to be proved; the sandbox only counts.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+use crate::wire::Refusal;
+
+/// A limit. What it says of several kinds is judged one by one.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Limit {
     /// What to call it in the report.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// What is counted together.
     pub scope: Scope,
     /// At most so many sends …
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub count: Option<usize>,
     /// … in any window of so many ms.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window_ms: Option<u64>,
     /// At least so many ms between two sends.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_gap_ms: Option<u64>,
-    /// What a window or gap may fall short of without being counted, in µs: two clocks never agree wholly.
+    /// A pause after so many sends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch: Option<Batch>,
+    /// So many chats a day that were not known before; for all chats together only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub new_contacts: Option<NewContacts>,
+    /// A bucket of tokens, one a send.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bucket: Option<Bucket>,
+    /// What a window, gap or pause may fall short of without being counted, in µs: two clocks never agree wholly.
     #[serde(default)]
     pub tolerance_us: u64,
 }
 
 /// What a limit counts together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Scope {
-    /// All sends of the account.
+    /// All sends of the account; in an app's limits, of all its accounts.
+    #[default]
     Account,
-    /// Its sends to one chat.
+    /// The sends to one chat.
     Chat,
 }
 
-/// One limit and what it has seen, at one point of a call (its arrival, or its answer).
-#[derive(Debug)]
-pub(crate) struct Watch {
-    limit: Limit,
-    seen: HashMap<String, VecDeque<u64>>,
+/// Sends with less than `pause_ms` between neighbours are a batch. After `size` of them none comes before the pause is
+/// over; a pause that nobody asked for ends a batch too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Batch {
+    /// Sends of a batch, at least 1.
+    pub size: u64,
+    /// The pause after it, ms.
+    pub pause_ms: u64,
 }
 
-/// A break: by which rule, and by how much.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Break {
-    pub(crate) rule: String,
-    pub(crate) short_by_us: u64,
+/// How many chats a day may be written to that the account never sent to (whatever became of it) and that never wrote
+/// to it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewContacts {
+    /// So many a day.
+    pub count: u64,
+    /// The length of a day, ms, at least 1.
+    pub day_ms: u64,
+    /// When some day begins, in µs since 1970; the others follow from it.
+    pub day_starts_us: u64,
+    /// Other numbers from later times on, in rising order: they hold for the day that has begun, too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub later: Vec<Step>,
 }
 
-/// Beyond so many chats, those that no window reaches any more are forgotten.
-const CHATS: usize = 10_000;
-
-impl Watch {
-    pub(crate) fn new(limit: Limit) -> Self {
-        Self { limit, seen: HashMap::new() }
-    }
-
-    pub(crate) const fn limit(&self) -> &Limit {
-        &self.limit
-    }
-
-    /// Takes note of a send to `chat` at `now` (µs, not falling) and says what it breaks.
-    pub(crate) fn note(&mut self, chat: &str, now: u64) -> Vec<Break> {
-        let Limit { count, window_ms, min_gap_ms, tolerance_us, .. } = self.limit;
-        let window = window_ms.unwrap_or(0) * 1_000;
-        let gap = min_gap_ms.unwrap_or(0) * 1_000;
-        if self.seen.len() > CHATS {
-            let reach = window.max(gap);
-            self.seen.retain(|_, times| times.back().is_some_and(|last| last + reach > now));
-        }
-        let key = match self.limit.scope {
-            Scope::Account => "",
-            Scope::Chat => chat,
-        };
-        let keep = count.unwrap_or(1).max(1);
-        let times = match self.seen.get_mut(key) {
-            Some(times) => times,
-            None => self.seen.entry(key.to_owned()).or_default(),
-        };
-        let mut breaks = Vec::new();
-        let mut judge = |rule: &str, since: u64, least: u64| {
-            let short = least.saturating_sub(now - since);
-            if short > tolerance_us {
-                let rule = self.limit.name.as_deref().unwrap_or(rule).to_owned();
-                breaks.push(Break { rule, short_by_us: short });
-            }
-        };
-        if let Some(&last) = times.back() {
-            judge("min_gap", last, gap);
-        }
-        if count.is_some() && times.len() == keep {
-            judge("window", times[0], window);
-        }
-        if times.len() == keep {
-            times.pop_front();
-        }
-        times.push_back(now);
-        breaks
-    }
+/// From a time on, so many new contacts a day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Step {
+    /// In µs since 1970.
+    pub from_us: u64,
+    /// So many a day.
+    pub count: u64,
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// A token every `every_ms`, of which `burst` can be saved up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Bucket {
+    /// How long a token takes to come back, ms.
+    pub every_ms: u64,
+    /// Most tokens, at least 1.
+    pub burst: u64,
+}
 
-    fn limit(count: usize, window_ms: u64, min_gap_ms: u64) -> Limit {
-        Limit {
-            name: None,
-            scope: Scope::Chat,
-            count: Some(count),
-            window_ms: Some(window_ms),
-            min_gap_ms: Some(min_gap_ms),
-            tolerance_us: 0,
-        }
-    }
-
-    #[test]
-    fn every_window_counts_and_an_exact_fit_is_none() {
-        let mut watch = Watch::new(limit(2, 10, 0));
-        assert!(watch.note("a", 0).is_empty());
-        assert!(watch.note("a", 9_000).is_empty());
-        assert!(watch.note("b", 9_000).is_empty());
-        assert!(watch.note("a", 10_000).is_empty(), "the first is just out of the window");
-        assert_eq!(watch.note("a", 18_999), [Break { rule: "window".to_owned(), short_by_us: 1 }]);
-    }
-
-    #[test]
-    fn a_gap_lies_between_neighbours() {
-        let mut watch = Watch::new(limit(100, 0, 5));
-        assert!(watch.note("a", 0).is_empty());
-        assert!(watch.note("a", 5_000).is_empty());
-        assert_eq!(watch.note("a", 9_000), [Break { rule: "min_gap".to_owned(), short_by_us: 1_000 }]);
-    }
-
-    #[test]
-    fn it_agrees_with_counting_all_windows_by_hand() {
-        let mut seed = 7_u64;
-        for _ in 0..200 {
-            let mut times = Vec::new();
-            let mut now = 0;
-            let mut watch = Watch::new(limit(3, 10, 0));
-            let mut counted = 0;
-            for _ in 0..30 {
-                seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-                now += (seed >> 33) % 6_000;
-                times.push(now);
-                counted += watch.note("a", now).len();
-            }
-            let by_hand = (0..times.len())
-                .filter(|&last| times[..=last].iter().filter(|&&t| t + 10_000 > times[last]).count() > 3)
-                .count();
-            assert_eq!(counted, by_hand);
-        }
+impl Limit {
+    /// Refuses what cannot be counted.
+    pub(crate) fn check(&self) -> Result<(), Refusal> {
+        let problem = if self.count.is_some() != self.window_ms.is_some() {
+            "count and window_ms go together"
+        } else if self.count == Some(0) {
+            "count must be at least 1"
+        } else if self.batch.is_some_and(|batch| batch.size == 0) {
+            "batch.size must be at least 1"
+        } else if self.bucket.is_some_and(|bucket| bucket.burst == 0) {
+            "bucket.burst must be at least 1"
+        } else if self.new_contacts.as_ref().is_some_and(|new| new.day_ms == 0) {
+            "new_contacts.day_ms must be at least 1"
+        } else if self.new_contacts.is_some() && self.scope == Scope::Chat {
+            "new_contacts are counted for all chats together"
+        } else if self
+            .new_contacts
+            .as_ref()
+            .is_some_and(|new| !new.later.is_sorted_by_key(|step| step.from_us))
+        {
+            "new_contacts.later must be in the order of its times"
+        } else {
+            return Ok(());
+        };
+        Err(Refusal::new(400, "invalid_limit", problem))
     }
 }

@@ -130,4 +130,6 @@ pub struct Forgotten {
     pub client_ids: u64,
     /// Streams.
     pub streams: u64,
+    /// Chats; those would count as new ones.
+    pub chats: u64,
 }

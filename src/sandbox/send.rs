@@ -7,30 +7,47 @@ use crate::account::{Account, Kept, Last};
 use crate::clock::wall_micros;
 use crate::event::{Due, Planned};
 use crate::judge::{End, Verdict, judge};
-use crate::limits::Break;
 use crate::report::{Call, Example};
+use crate::watch::Break;
 use crate::wire::{Content, Send};
 use crate::world::{State, World, keep};
 
 /// Takes a message, and sleeps if the recipient is slow.
 pub(crate) async fn send(world: &Arc<World>, token: &str, send: Send) -> End {
-    let (n, chat, verdict) = arrive(world, token, send);
+    let (mut open, verdict) = arrive(world, token, send);
     if verdict.delay_ms > 0 {
         tokio::time::sleep(Duration::from_millis(verdict.delay_ms)).await;
     }
-    leave(world, token, n, &chat);
+    open.leave();
     verdict.end
 }
 
-fn arrive(world: &Arc<World>, token: &str, send: Send) -> (u64, String, Verdict) {
+/// A call between its arrival and its answer. Whoever called may be gone before: then there is no answer.
+struct Open {
+    world: Arc<World>,
+    token: String,
+    n: u64,
+    chat: String,
+    is_new: bool,
+    accepted: bool,
+    arrived: u64,
+    answered: bool,
+}
+
+fn arrive(world: &Arc<World>, token: &str, send: Send) -> (Open, Verdict) {
     let mut state = world.lock();
     let now = world.clock.micros();
     let next_id = state.next_id();
     let n = state.next_call;
-    let State { accounts, files, violations, inversions, duplicates, .. } = &mut *state;
+    let State { accounts, apps, files, violations, inversions, duplicates, .. } = &mut *state;
     let account = accounts.get_mut(token).expect("authenticated");
     account.counts.calls += 1;
-    let breaks = account.at_call.iter_mut().flat_map(|watch| watch.note(&send.chat, now)).collect();
+    let is_new = account.meets(world.keys.key(&[&send.chat]));
+    let mut breaks = account.limits.at_call(&send.chat, is_new, now);
+    if let Some(app) = account.settings.app.as_ref().and_then(|app| apps.get_mut(app)) {
+        breaks.extend(app.at_call(&send.chat, is_new, now));
+    }
+    let tried = account.told.open(now);
     let verdict = judge(account, files, &world.keys, &send, next_id, now);
     let example = |account: &Account, detail: String| Example {
         account: account.id.clone(),
@@ -40,9 +57,9 @@ fn arrive(world: &Arc<World>, token: &str, send: Send) -> (u64, String, Verdict)
         detail,
     };
     broken(account, violations, breaks, "call", &example);
-    if verdict.early {
+    for detail in verdict.early.iter().chain(&tried) {
         account.counts.limit_violations += 1;
-        keep(violations, || example(account, "retry_after: sent while told to wait".to_owned()));
+        keep(violations, || example(account, detail.clone()));
     }
     if verdict.accepts() {
         let found = accept(world, account, &send, next_id);
@@ -60,7 +77,16 @@ fn arrive(world: &Arc<World>, token: &str, send: Send) -> (u64, String, Verdict)
         End::Drop => account.counts.dropped += 1,
     }
     let planned = plan(account, token, &send, &verdict, now);
-    let chat = send.chat.clone();
+    let open = Open {
+        world: Arc::clone(world),
+        token: token.to_owned(),
+        n,
+        chat: send.chat.clone(),
+        is_new,
+        accepted: verdict.accepts(),
+        arrived: now,
+        answered: false,
+    };
     let call = Call {
         n,
         what: "send".to_owned(),
@@ -80,28 +106,46 @@ fn arrive(world: &Arc<World>, token: &str, send: Send) -> (u64, String, Verdict)
     state.record(call, world.config.record_cap);
     drop(state);
     world.timeline.add(planned);
-    (n, chat, verdict)
+    (open, verdict)
 }
 
-/// The call's answer goes out now.
-fn leave(world: &World, token: &str, n: u64, chat: &str) {
-    let mut state = world.lock();
-    let now = world.clock.micros();
-    state.answered(n, now);
-    let State { accounts, violations, .. } = &mut *state;
-    // A reset in between forgets the account.
-    let Some(account) = accounts.get_mut(token) else {
-        return;
-    };
-    let breaks = account.at_answer.iter_mut().flat_map(|watch| watch.note(chat, now)).collect();
-    let example = |account: &Account, detail: String| Example {
-        account: account.id.clone(),
-        chat: chat.to_owned(),
-        call: n,
-        at_us: now,
-        detail,
-    };
-    broken(account, violations, breaks, "answer", &example);
+impl Open {
+    /// The call's answer goes out now.
+    fn leave(&mut self) {
+        self.answered = true;
+        let Self { world, token, n, chat, is_new, .. } = self;
+        let mut state = world.lock();
+        let now = world.clock.micros();
+        state.answered(*n, now);
+        let State { accounts, apps, violations, .. } = &mut *state;
+        // A reset in between forgets the account.
+        let Some(account) = accounts.get_mut(token) else {
+            return;
+        };
+        account.told.close(self.arrived, self.accepted);
+        let mut breaks = account.limits.at_answer(chat, *is_new, now);
+        if let Some(app) = account.settings.app.as_ref().and_then(|app| apps.get_mut(app)) {
+            breaks.extend(app.at_answer(chat, *is_new, now));
+        }
+        let example = |account: &Account, detail: String| Example {
+            account: account.id.clone(),
+            chat: chat.clone(),
+            call: *n,
+            at_us: now,
+            detail,
+        };
+        broken(account, violations, breaks, "answer", &example);
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        if !self.answered
+            && let Some(account) = self.world.lock().accounts.get_mut(&self.token)
+        {
+            account.told.close(self.arrived, false);
+        }
+    }
 }
 
 fn broken(

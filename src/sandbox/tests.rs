@@ -16,7 +16,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
 
-use crate::{AccountSettings, Limit, Sandbox, SandboxConfig, Scope, signature};
+use crate::{AccountSettings, InboundEvent, Limit, Sandbox, SandboxConfig, Scope, signature};
 
 const TOKEN: &str = "sandbox-auto-test";
 
@@ -163,15 +163,10 @@ async fn an_account_that_deduplicates_answers_with_the_first_id() {
 #[tokio::test]
 async fn limits_are_counted_at_the_call_and_at_the_answer() {
     let (sandbox, caller) = sandbox().await;
-    let limit = |scope, count, min_gap_ms| Limit {
-        name: None,
-        scope,
-        count,
-        window_ms: Some(3_600_000),
-        min_gap_ms,
-        tolerance_us: 0,
-    };
-    let limits = vec![limit(Scope::Account, Some(3), None), limit(Scope::Chat, None, Some(3_600_000))];
+    let limits = vec![
+        Limit { count: Some(3), window_ms: Some(3_600_000), ..Limit::default() },
+        Limit { scope: Scope::Chat, min_gap_ms: Some(3_600_000), ..Limit::default() },
+    ];
     let settings = AccountSettings { limits: Some(limits), ..AccountSettings::default() };
     sandbox.set_account(TOKEN, settings).unwrap();
     for (n, chat) in ["a", "b", "c"].into_iter().enumerate() {
@@ -199,6 +194,89 @@ async fn who_was_told_to_wait_and_does_not_breaks_a_limit() {
     tokio::time::sleep(Duration::from_millis(110)).await;
     let (status, _) = caller.send("rate-limited-60000", "1", "x").await.unwrap();
     assert_eq!((status, sandbox.report().total.limit_violations), (429, 1));
+}
+
+#[tokio::test]
+async fn new_contacts_and_apps_are_counted() {
+    let (sandbox, caller) = sandbox().await;
+    let new =
+        json!({"scope": "account", "new_contacts": {"count": 2, "day_ms": 864_000_000, "day_starts_us": 0}});
+    let shared = json!({"limits": [{"scope": "account", "count": 4, "window_ms": 3_600_000}]});
+    let settings = json!({"limits": [new], "app": "shop"});
+    for (path, body) in [("apps/shop", &shared), (&*format!("accounts/{TOKEN}"), &settings)] {
+        assert_eq!(caller.call(Method::PUT, &format!("/control/{path}"), body).await.unwrap().0, 200);
+    }
+    let body = json!({"token": TOKEN, "chat": "wrote", "content": {"type": "text", "text": "hi"}});
+    caller.call(Method::POST, "/control/inbound", &body).await.unwrap();
+    for (n, (chat, violations)) in
+        [("a", 0), ("fail-permanent", 0), ("wrote", 0), ("a", 0), ("fail-permanent", 2), ("b", 6)]
+            .into_iter()
+            .enumerate()
+    {
+        caller.send(chat, &n.to_string(), "x").await.unwrap();
+        let report = sandbox.report();
+        assert_eq!(report.total.limit_violations, violations, "{chat}: {report:?}");
+    }
+    let bad = json!({"limits": [{"scope": "chat", "batch": {"size": 0, "pause_ms": 1}}]});
+    for path in ["apps/shop", "accounts/sandbox-auto-test"] {
+        let (status, answer) = caller.call(Method::PUT, &format!("/control/{path}"), &bad).await.unwrap();
+        assert_eq!((status, answer["error"]["code"].as_str()), (400, Some("invalid_limit")));
+    }
+}
+
+#[tokio::test]
+async fn who_may_begin_no_conversations_may_reply() {
+    let (sandbox, caller) = sandbox().await;
+    let wrote = |chat: &str| InboundEvent {
+        token: TOKEN.to_owned(),
+        chat: chat.to_owned(),
+        from: None,
+        kind: None,
+        fields: serde_json::Map::new(),
+    };
+    sandbox.inbound(wrote("anna")).unwrap();
+    let (status, answer) = caller.send("tier-limited-60000", "1", "x").await.unwrap();
+    assert_eq!((status, answer["error"]["code"].as_str()), (429, Some("tier_limited")));
+    assert_eq!(answer["error"]["retry_after_ms"].as_u64(), Some(60_000));
+    tokio::time::sleep(Duration::from_millis(110)).await;
+    assert_eq!(caller.send("anna", "2", "x").await.unwrap().0, 200);
+    assert_eq!(sandbox.report().total.limit_violations, 0);
+    assert_eq!(caller.send("bert", "3", "x").await.unwrap().0, 429);
+    assert_eq!(sandbox.report().total.limit_violations, 1);
+    // Out of its window, the same chat is a new conversation.
+    let settings = AccountSettings { reply_window_ms: Some(0), ..AccountSettings::default() };
+    sandbox.set_account(TOKEN, settings).unwrap();
+    assert_eq!(caller.send("anna", "4", "x").await.unwrap().0, 429);
+    assert_eq!(sandbox.report().total.limit_violations, 2);
+}
+
+#[tokio::test]
+async fn a_stopped_account_waits_and_is_tried_one_call_at_a_time() {
+    let (sandbox, caller) = sandbox().await;
+    let (_, before) = caller.send("anna", "0", "x").await.unwrap();
+    let (status, answer) = caller.send("timelocked-400", "1", "x").await.unwrap();
+    let error = &answer["error"];
+    assert_eq!((status, error["code"].as_str()), (403, Some("account_timelocked")));
+    assert_eq!(error["retry_after_ms"].as_u64(), Some(400));
+    let until = tokio::time::Instant::now() + Duration::from_millis(410);
+    tokio::time::sleep(Duration::from_millis(110)).await;
+    assert_eq!(caller.send("anna", "2", "x").await.unwrap().0, 403);
+    let path = format!("/v1/messages/{}", before["id"].as_str().unwrap());
+    assert_eq!(caller.call(Method::DELETE, &path, &json!({"chat": "anna"})).await.unwrap().0, 403);
+    assert_eq!(sandbox.report().total.limit_violations, 2, "two calls before the time");
+    tokio::time::sleep_until(until).await;
+    // Two at once, when it may be tried: the second is one too many.
+    let (first, second) =
+        tokio::join!(caller.send("slow-200-a", "3", "x"), caller.send("slow-200-b", "4", "x"));
+    assert_eq!((first.unwrap().0, second.unwrap().0), (200, 200));
+    let report = sandbox.report();
+    assert_eq!(report.total.limit_violations, 3, "{report:?}");
+    // It was taken: the stop is over.
+    let (_, _) = tokio::join!(caller.send("slow-200-a", "5", "x"), caller.send("slow-200-b", "6", "x"));
+    assert_eq!(caller.send("timelocked-400", "7", "x").await.unwrap().0, 200);
+    assert_eq!(sandbox.report().total.limit_violations, 3);
+    let (_, answer) = caller.send("campaign-capped-7", "8", "x").await.unwrap();
+    assert_eq!(answer["error"]["code"].as_str(), Some("marketing_capped"));
 }
 
 #[tokio::test]

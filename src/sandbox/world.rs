@@ -20,6 +20,7 @@ use crate::event::{Event, Timeline};
 use crate::memory::Keys;
 use crate::report::{Call, Counts, Example, Forgotten, Report};
 use crate::saved::{self, Saved};
+use crate::watch::Watches;
 use crate::wire::Refusal;
 
 /// Examples kept of each kind of trouble.
@@ -45,6 +46,8 @@ pub(crate) struct Stored {
 pub(crate) struct State {
     /// By token.
     pub(crate) accounts: HashMap<String, Account>,
+    /// Limits of apps, by name.
+    pub(crate) apps: HashMap<String, Watches>,
     pub(crate) calls: VecDeque<Call>,
     pub(crate) next_call: u64,
     pub(crate) forgotten_calls: u64,
@@ -111,6 +114,7 @@ impl World {
         for account in state.accounts.values_mut() {
             account.forget(&self.config);
         }
+        state.apps.values_mut().for_each(Watches::forget);
     }
 
     pub(crate) fn report(&self) -> Report {
@@ -127,6 +131,7 @@ impl World {
             report.total.add(&account.counts);
             report.forgotten.client_ids += account.clients.forgotten;
             report.forgotten.streams += account.streams.forgotten;
+            report.forgotten.chats += account.chats.forgotten;
             accounts.insert(account.id.clone(), account.counts.clone());
         }
         report.accounts = accounts;
@@ -154,6 +159,7 @@ impl State {
     fn new(last_id: u64) -> Self {
         Self {
             accounts: HashMap::new(),
+            apps: HashMap::new(),
             calls: VecDeque::new(),
             next_call: 1,
             forgotten_calls: 0,

@@ -128,7 +128,9 @@ fn refused(status: u16, body: &Value) -> ChannelError {
     let code = error["code"].as_str();
     let class = match (status, code) {
         (401, _) => ErrorClass::AccountStopped { reason: "token_revoked", lasting: None },
+        (_, Some("account_timelocked")) => ErrorClass::AccountStopped { reason: "timelocked", lasting },
         (_, Some("account_banned")) => ErrorClass::AccountStopped { reason: "banned", lasting },
+        (_, Some("tier_limited")) => ErrorClass::BulkHeld(pause),
         (_, Some("recipient_limited")) => ErrorClass::RecipientHeld(pause),
         (429, _) => ErrorClass::RetryAfter(lasting),
         (500.., _) => ErrorClass::Retry,

@@ -77,6 +77,9 @@ fn kind(what: &str, fields: &Map<String, Value>) -> Result<InboundKind, &'static
         "deleted" => InboundKind::Deleted { provider_id: provider_id()? },
         "reaction" => InboundKind::Reacted { provider_id: provider_id()?, emoji: strings(fields, "emoji") },
         "chat_moved" => InboundKind::ChatMoved { to: string(fields, "to").ok_or("to")? },
+        "contact_opted_out" => {
+            InboundKind::ContactOptedOut { opted_out: flag("opted_out").ok_or("opted_out")? }
+        }
         "contact_blocked" => InboundKind::ContactBlocked { blocked: flag("blocked").ok_or("blocked")? },
         other => InboundKind::Ignored { what: other.to_owned() },
     })

@@ -47,6 +47,7 @@ fn event(happened: &Inbound) -> Option<Value> {
             ("reaction", json!({"message_id": provider_id, "emoji": emoji}))
         }
         InboundKind::ContactBlocked { blocked } => ("contact_blocked", json!({"blocked": blocked})),
+        InboundKind::ContactOptedOut { opted_out } => ("contact_opted_out", json!({"opted_out": opted_out})),
         InboundKind::ChatMoved { to } => ("chat_moved", json!({"to": to})),
         InboundKind::Ignored { .. } => return None,
     };
@@ -78,8 +79,7 @@ impl Simulator for Simulated<'_> {
             ErrorClass::Permanent => "fail-permanent",
             ErrorClass::Retry => "fail-once",
             ErrorClass::RetryAfter(_) => "account-limited-5000",
-            // The sandbox has no tiers.
-            ErrorClass::BulkHeld(_) => return None,
+            ErrorClass::BulkHeld(_) => "tier-limited-5000",
             ErrorClass::RecipientHeld(_) => "rate-limited-5000",
             ErrorClass::AccountStopped { .. } => "banned",
             ErrorClass::Ambiguous => "ambiguous",

@@ -61,8 +61,11 @@ fn account(external_id: &str) -> Account {
         sending: Sending::Active,
         sending_reason: None,
         sending_until: None,
-        held_until: None,
-        held_rule: None,
+        holds: Vec::new(),
+        failures_in_a_row: 0,
+        pacing: json!({}),
+        registered_at: None,
+        campaigns_resumed_at: None,
         timezone: "UTC".to_owned(),
         pace_scale: 1.0,
         redelivery: Redelivery::AtLeastOnce,
@@ -118,7 +121,7 @@ async fn a_text_goes_out_and_receipts_and_a_reply_come_back() {
 #[tokio::test]
 async fn each_misbehaviour_has_its_class() {
     let desk = Desk::new().await;
-    let banned = |lasting| ErrorClass::AccountStopped { reason: "banned", lasting };
+    let stopped = |reason, lasting| ErrorClass::AccountStopped { reason, lasting };
     let cases = [
         ("fail-permanent", ErrorClass::Permanent),
         ("blocked", ErrorClass::Permanent),
@@ -128,8 +131,9 @@ async fn each_misbehaviour_has_its_class() {
         ("ambiguous", ErrorClass::Ambiguous),
         ("ambiguous-lost", ErrorClass::Ambiguous),
         ("slow-5000", ErrorClass::Ambiguous),
-        ("banned", banned(None)),
-        ("banned-5000", banned(Some(Duration::from_secs(5)))),
+        ("campaign-capped", ErrorClass::Permanent),
+        ("banned", stopped("banned", None)),
+        ("tier-limited-0", ErrorClass::BulkHeld(Duration::ZERO)),
         ("account-limited-50", ErrorClass::RetryAfter(Some(Duration::from_millis(50)))),
     ];
     for (n, (chat, class)) in cases.into_iter().enumerate() {
@@ -137,6 +141,11 @@ async fn each_misbehaviour_has_its_class() {
     }
     let report = desk.server.report().total;
     // Of those without an answer, `ambiguous` and `slow` were taken all the same.
-    assert_eq!((report.calls, report.accepted, report.dropped, report.rejected), (11, 2, 2, 8));
+    assert_eq!((report.calls, report.accepted, report.dropped, report.rejected), (12, 2, 2, 9));
     assert_eq!(report.limit_violations, 0);
+    for (chat, reason) in [("banned-5000", "banned"), ("timelocked-5000", "timelocked")] {
+        desk.server.reset();
+        let class = stopped(reason, Some(Duration::from_secs(5)));
+        assert_eq!(desk.send(20, chat).await, Err(class), "{chat}");
+    }
 }

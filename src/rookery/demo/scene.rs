@@ -43,7 +43,7 @@ pub(super) async fn connect(server: &Server, client: &Client) -> Result<Vec<Demo
             count,
             window_ms: window.map(scaled_ms),
             min_gap_ms: gap.map(scaled_ms),
-            tolerance_us: 0,
+            ..Limit::default()
         };
         let limits = vec![
             limit("per minute", Scope::Account, Some(15), Some(60_000.0), None),
