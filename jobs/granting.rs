@@ -1,7 +1,7 @@
 //! Leave to call: pacing gives it, the lane keeps it while the call is open, and the end of the claim dates it.
 
 use model::{ConversationKind, Scope, Timestamp};
-use pacing::{Ask, Decision, Grant, Profile, State};
+use pacing::{Ask, Chat, Decision, Grant, Profile, State};
 use queue::{Claimed, Grant as Granted, LaneError, Settle, StateGuard};
 use store::SendView;
 
@@ -44,10 +44,15 @@ pub(crate) async fn admit(
             id: view.subject().id(),
             chat: &chat,
             is_group: view.chat_kind != ConversationKind::Direct,
-            pace: message.purpose.pace(view.last_inbound_at, now),
+            purpose: message.purpose,
+            origin: message.origin,
             class: message.class,
             chars: u32::try_from(chars).unwrap_or(u32::MAX),
+            text: None,
             width,
+            contact: Chat { last_inbound_at: view.last_inbound_at, ..Chat::default() },
+            response: None,
+            probing: false,
         };
         let grant = match pacing::admit(profile, &state, &ask, now, &mut || app.ids.number()) {
             Decision::Go(grant) => grant,
@@ -65,7 +70,7 @@ pub(crate) async fn admit(
                 let until = wait.until.unwrap_or(now + LOOK_AGAIN);
                 return Ok(Admitted::Park { until, rule: wait.rule, scope: wait.scope });
             }
-            Decision::Refuse { reason } => return Ok(Admitted::Refused(reason)),
+            Decision::Refuse { rule, reason } => return Ok(Admitted::Refused(format!("{rule}: {reason}"))),
         };
         let binds_until = grant.state.binds_until(profile);
         match claimed.grant(&mut guard, grant.state.to_bytes(), binds_until).await {

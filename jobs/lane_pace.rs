@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use channel::{Capabilities, LimitScope, Pacing};
-use model::{Account, ConversationKind, Timestamp};
+use model::{Account, ConversationKind, Purpose, Timestamp};
 use pacing::{Limit, PastSend, Profile, ProfileError, Reach, State};
 use queue::{LEASE, StateGuard};
 use store::StoreError;
@@ -13,29 +13,25 @@ use crate::App;
 /// How soon a lane looks again whether a call that may be under way has ended.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
-/// The rules of an account: its channel's, with every time divided by its scale.
+/// The rules of an account: its channel's, with its own numbers, every time divided by its scale.
 pub(crate) fn profile(capabilities: &Capabilities, account: &Account) -> Result<Profile, ProfileError> {
-    let profile = match capabilities.pacing {
-        Pacing::Person => Profile::person(),
-        Pacing::Provider => {
-            let limits: Vec<Limit> = capabilities
-                .limits
-                .iter()
-                .map(|limit| Limit {
-                    name: limit.name.to_owned(),
-                    scope: match limit.scope {
-                        LimitScope::Account => Reach::Account,
-                        LimitScope::Chat => Reach::Chat,
-                        LimitScope::Group => Reach::Group,
-                    },
-                    count: limit.count,
-                    window: Duration::try_from_secs_f64(limit.seconds).unwrap_or_default(),
-                })
-                .collect();
-            Profile::provider(&limits)?
-        }
-    };
-    profile.scaled(account.pace_scale)
+    let limits: Vec<Limit> = capabilities.limits.iter().map(limit).collect();
+    Profile::of_account(account, capabilities.pacing == Pacing::Person, &limits)
+}
+
+fn limit(limit: &channel::Limit) -> Limit {
+    Limit {
+        name: limit.name.to_owned(),
+        scope: match limit.scope {
+            LimitScope::Account => Reach::Account,
+            LimitScope::Chat => Reach::Chat,
+            LimitScope::Group => Reach::Group,
+        },
+        count: limit.count,
+        window: Duration::try_from_secs_f64(limit.seconds).unwrap_or_default(),
+        burst: limit.burst,
+        source: format!("{}, read on {}", limit.source, limit.read_on),
+    }
 }
 
 /// Why there is no state to decide over.
@@ -118,6 +114,9 @@ async fn rebuild(
                 .ended_at
                 .unwrap_or_else(|| app.call_ended_by(attempt.worker, attempt.started_at).min(now)),
         ),
+        purpose: Purpose::Conversation,
+        text: None,
+        is_new: false,
     });
     Ok(State::rebuild(profile, width, past, now))
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::extract::State as Shared;
 use axum::response::{IntoResponse, Response};
 use channel::{LimitScope, Pacing};
-use model::{Account, AccountId, ConversationKind, Pace, Timestamp, Wait};
+use model::{Account, AccountId, ConversationKind, Pace, Purpose, Timestamp, Wait};
 use pacing::{Kind as Demand, Limit, PastSend, Profile, Reach, State};
 use serde::Serialize;
 use serde_json::json;
@@ -43,7 +43,7 @@ impl Front {
         })?;
         let capabilities = channel.capabilities();
         let limits: Vec<Limit> = capabilities.limits.iter().map(limit).collect();
-        let profile = Profile::of_account(capabilities.pacing == Pacing::Person, &limits, account.pace_scale)
+        let profile = Profile::of_account(account, capabilities.pacing == Pacing::Person, &limits)
             .map_err(|error| {
                 tracing::error!(account.id = %account.id, %error, "an account's pacing makes no sense");
                 Problem::new(Kind::Internal)
@@ -55,6 +55,9 @@ impl Front {
             is_group: attempt.chat_kind != ConversationKind::Direct,
             started_at: attempt.started_at,
             ended_at: attempt.ended_at,
+            purpose: Purpose::Conversation,
+            text: None,
+            is_new: false,
         });
         let state = State::rebuild(&profile, capabilities.width, past, now);
         Ok(AccountPace { pacing: capabilities.pacing, profile, state })
@@ -71,6 +74,8 @@ fn limit(limit: &channel::Limit) -> Limit {
         },
         count: limit.count,
         window: Duration::try_from_secs_f64(limit.seconds).unwrap_or_default(),
+        burst: limit.burst,
+        source: format!("{}, read on {}", limit.source, limit.read_on),
     }
 }
 

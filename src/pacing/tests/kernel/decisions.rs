@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use model::{Class, Pace, Scope, Timestamp, Wait};
+use model::{Class, Origin, Pace, Purpose, Scope, Timestamp, Wait};
 use pacing::{
-    Ask, Decision, Grant, Kind, Limit, PastSend, Profile, Reach, State, StateError, admit, explain,
+    Ask, Chat, Decision, Grant, Kind, Limit, PastSend, Profile, Reach, State, StateError, admit, explain,
 };
 use proptest::prelude::*;
 use uuid::Uuid;
@@ -16,7 +16,25 @@ fn ms(millis: u64) -> Duration {
 }
 
 fn ask(chat: &str, class: Class, pace: Pace) -> Ask<'_> {
-    Ask { id: Uuid::from_u128(7), chat, is_group: false, pace, class, chars: 20, width: 1 }
+    let (purpose, wrote) = match (class, pace) {
+        (Class::Interactive, Pace::Reply) => (Purpose::Conversation, Some(T)),
+        (Class::Interactive, Pace::Bulk) => (Purpose::Conversation, None),
+        _ => (Purpose::Transactional, None),
+    };
+    Ask {
+        id: Uuid::from_u128(7),
+        chat,
+        is_group: false,
+        purpose,
+        origin: Origin::Api,
+        class,
+        chars: 20,
+        text: None,
+        width: 1,
+        contact: Chat { last_inbound_at: wrote, ..Chat::default() },
+        response: None,
+        probing: false,
+    }
 }
 
 fn bulk(chat: &str) -> Ask<'_> {
@@ -51,7 +69,15 @@ fn send(profile: &Profile, state: &State, ask: &Ask<'_>, now: Timestamp) -> (Sta
 }
 
 fn one(name: &str, scope: Reach, count: u32, window: Duration) -> Profile {
-    Profile::provider(&[Limit { name: name.to_owned(), scope, count, window }]).expect("a sensible limit")
+    Profile::provider(&[Limit {
+        name: name.to_owned(),
+        scope,
+        count,
+        window,
+        burst: None,
+        source: String::new(),
+    }])
+    .expect("a sensible limit")
 }
 
 #[test]
@@ -191,7 +217,7 @@ fn a_hundred_thousand_decisions_stay_small() {
                 assert!(state.settle(&profile, grant.token, grant.call_at, now));
             }
             Decision::Wait(wait) => now = wait.until.unwrap(),
-            Decision::Refuse { reason } => panic!("{reason}"),
+            Decision::Refuse { reason, .. } => panic!("{reason}"),
         }
     }
     assert!(state.to_bytes().len() < 1_000);
@@ -212,6 +238,9 @@ fn a_bucket_lets_its_burst_go_and_then_one_at_a_time() {
             is_group: false,
             started_at: now,
             ended_at: Some(now),
+            purpose: Purpose::Transactional,
+            text: None,
+            is_new: false,
         });
         state = grant.state;
         assert!(state.settle(&profile, grant.token, now, now));
@@ -228,7 +257,15 @@ fn a_bucket_lets_its_burst_go_and_then_one_at_a_time() {
 #[test]
 fn a_rebuilt_state_takes_the_longest_gap_and_counts_what_is_open_as_now() {
     let profile = Profile::person();
-    let past = |ended_at| PastSend { chat: "a".to_owned(), is_group: false, started_at: T, ended_at };
+    let past = |ended_at| PastSend {
+        chat: "a".to_owned(),
+        is_group: false,
+        started_at: T,
+        ended_at,
+        purpose: Purpose::Transactional,
+        text: None,
+        is_new: false,
+    };
     let gap = |state: &State, now| {
         let held = wait(decide(&profile, state, &bulk("b"), now));
         assert_eq!(held.rule, "gap");
@@ -260,14 +297,28 @@ fn a_clock_that_stepped_back_behind_what_was_pruned_waits() {
 #[test]
 fn nonsense_is_refused_by_name() {
     let refused = |count, window| {
-        let limit = Limit { name: "calls".to_owned(), scope: Reach::Account, count, window };
+        let limit = Limit {
+            name: "calls".to_owned(),
+            scope: Reach::Account,
+            count,
+            window,
+            burst: None,
+            source: String::new(),
+        };
         Profile::provider(&[limit]).unwrap_err().field
     };
     assert_eq!(refused(0, ms(1_000)), "calls.count");
     assert_eq!(refused(2, Duration::ZERO), "calls.window");
     assert_eq!(refused(2, Duration::MAX), "calls.window");
     assert_eq!(refused(1, Duration::ZERO), "calls.every");
-    let limit = |name: &str| Limit { name: name.to_owned(), scope: Reach::Chat, count: 2, window: ms(1_000) };
+    let limit = |name: &str| Limit {
+        name: name.to_owned(),
+        scope: Reach::Chat,
+        count: 2,
+        window: ms(1_000),
+        burst: None,
+        source: String::new(),
+    };
     assert_eq!(Profile::provider(&[limit("")]).unwrap_err().field, ".name");
     assert_eq!(Profile::provider(&[limit("x"), limit("x")]).unwrap_err().field, "x.key");
     for scale in [0.0, -1.0, f64::NAN, f64::INFINITY] {
@@ -279,7 +330,7 @@ fn nonsense_is_refused_by_name() {
 
     let nobody = Ask { width: 0, ..bulk("a") };
     let profile = Profile::person();
-    let Decision::Refuse { reason } = decide(&profile, &State::new(&profile), &nobody, T) else {
+    let Decision::Refuse { reason, .. } = decide(&profile, &State::new(&profile), &nobody, T) else {
         panic!("a lane of width 0 admits");
     };
     assert!(reason.contains("width"));

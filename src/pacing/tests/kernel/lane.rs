@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use model::{Class, Pace, Scope, Timestamp, Wait};
-use pacing::{Ask, Decision, PastSend, Profile, State, Token, admit};
+use model::{Class, Origin, Pace, Purpose, Scope, Timestamp, Wait};
+use pacing::{Ask, Chat, Decision, PastSend, Profile, State, Token, admit};
 use rand::rngs::StdRng;
 use rand::{Rng, RngExt, SeedableRng};
 use uuid::Uuid;
@@ -216,16 +216,28 @@ impl Lane {
             id: job.id,
             chat: &job.chat,
             is_group: job.is_group,
-            pace: job.pace,
+            purpose: if job.class == Class::Interactive {
+                Purpose::Conversation
+            } else {
+                Purpose::Transactional
+            },
+            origin: Origin::Api,
             class: job.class,
             chars: job.chars,
+            text: None,
             width: self.width,
+            contact: Chat {
+                last_inbound_at: (job.pace == Pace::Reply).then_some(self.lane_time(self.now)),
+                ..Chat::default()
+            },
+            response: None,
+            probing: false,
         };
         let now = self.lane_time(self.now);
         let state = self.load();
         self.asked += 1;
         match admit(&self.profile, &state, &ask, now, &mut || self.rng.next_u64()) {
-            Decision::Refuse { reason } => panic!("refused: {reason}"),
+            Decision::Refuse { reason, .. } => panic!("refused: {reason}"),
             Decision::Wait(wait) => {
                 let until = wait.until.expect("pacing knows when");
                 if state.open_grants().is_empty() {
@@ -288,6 +300,9 @@ impl Lane {
             is_group: job.is_group,
             started_at: self.lane_time(start),
             ended_at: None,
+            purpose: Purpose::Transactional,
+            text: None,
+            is_new: false,
         });
         self.flights.push(Flight {
             token,

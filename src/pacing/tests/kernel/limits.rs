@@ -18,6 +18,8 @@ fn telegram() -> Profile {
         scope,
         count,
         window: Duration::from_secs(secs),
+        burst: None,
+        source: String::new(),
     };
     Profile::provider(&[
         limit("account", Reach::Account, 30, 1),

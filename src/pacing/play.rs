@@ -1,0 +1,448 @@
+//! An account's sends played forward in simulated time: when would these messages be out, and what would hold them?
+//!
+//! [`Play`] is one lane of one account over [`admit`]. It keeps the promises of the real lanes: classes
+//! are strict among what may go; the chats of one class take turns; within (chat, class) messages go in the order in
+//! which they joined; a held chat is held for all classes; a held message holds those behind it and the lower classes of
+//! its chat; so many at once as the lane is wide. What the rules must know of contacts (who was ever sent to, who wrote
+//! when, how many answered campaigns) it keeps from what it plays. The same seed plays the same.
+
+mod ahead;
+mod group;
+mod hold;
+mod lane;
+mod preview;
+mod responses;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use model::{Class, Origin, Pace, Purpose, Timestamp, Wait};
+use uuid::Uuid;
+
+pub use ahead::Expected;
+use hold::Hold;
+use lane::Lane;
+pub use preview::{More, Preview, Segment};
+use responses::Responses;
+
+use crate::typing::Seed;
+use crate::{Ask, Chat, Decision, Kind, Profile, Response, State, Token, admit};
+
+/// A message to be played.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Planned {
+    /// Names it in the steps; typing is drawn from it.
+    pub id: Uuid,
+    /// Its chat.
+    pub chat: String,
+    /// Whether that is a group.
+    pub is_group: bool,
+    /// What it is for.
+    pub purpose: Purpose,
+    /// Who sends it.
+    pub origin: Origin,
+    /// Its class in the lane.
+    pub class: Class,
+    /// The length of its text, in characters.
+    pub chars: u32,
+    /// A hash of its final words; of campaigns.
+    pub text: Option<u64>,
+    /// What is known of the contact when the message joins, besides what was played by then.
+    pub contact: Chat,
+    /// When it joins the lane. What is due when the play begins joins in the order in which it was added.
+    pub at: Timestamp,
+    /// It waits until then by itself: a retry, a wait that it was told before.
+    pub after: Option<Timestamp>,
+}
+
+/// What a hold from outside is put on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HoldOn {
+    /// Everything of the account.
+    Lane,
+    /// One class of it.
+    Class(Class),
+    /// Campaigns, whatever their class.
+    Campaigns,
+    /// One chat.
+    Chat(String),
+}
+
+/// Something that happens in the play.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Step {
+    /// A message is sent: its call begins.
+    Sent {
+        /// The message.
+        id: Uuid,
+        /// When the call begins.
+        at: Timestamp,
+        /// Its chat.
+        chat: String,
+        /// What it is for.
+        purpose: Purpose,
+        /// Which gap lay before it.
+        pace: Pace,
+        /// Whether its chat was a new contact.
+        is_new: bool,
+        /// Typing was shown for so long before.
+        typed: Duration,
+    },
+    /// A message is told to wait. Those that wait behind it, or in its group, are not told.
+    Waits {
+        /// The message.
+        id: Uuid,
+        /// When it was told.
+        at: Timestamp,
+        /// Why, and until when.
+        wait: Wait,
+    },
+    /// A message never goes.
+    Refused {
+        /// The message.
+        id: Uuid,
+        /// When it was told.
+        at: Timestamp,
+        /// What forbids it.
+        rule: &'static str,
+        /// For a person.
+        reason: String,
+    },
+}
+
+/// One account's lane in simulated time.
+#[derive(Debug)]
+pub struct Play {
+    profile: Profile,
+    state: State,
+    width: usize,
+    call: Duration,
+    random: Seed,
+    now: Timestamp,
+    lane: Lane,
+    /// What comes, in the order in which it comes.
+    coming: BTreeMap<(Timestamp, u64), Coming>,
+    added: u64,
+    flights: Vec<Flight>,
+    rate: Rate,
+    steps: VecDeque<Step>,
+    asks: u64,
+    granted: Granted,
+}
+
+/// Something that comes from outside.
+#[derive(Debug)]
+enum Coming {
+    Message(usize),
+    Inbound(usize),
+    /// A call that was open when the play began ends.
+    Answer(Token),
+}
+
+/// A message on its way.
+#[derive(Debug)]
+struct Flight {
+    job: usize,
+    key: usize,
+    token: Token,
+    call_at: Timestamp,
+    typed: Duration,
+    pace: Pace,
+    is_new: bool,
+    begun: bool,
+}
+
+/// How the response rate is known.
+#[derive(Debug)]
+enum Rate {
+    /// No rule asks for it.
+    Unasked,
+    /// It stays as it was given.
+    Given(Response),
+    /// It follows from what is played.
+    Played(Responses),
+}
+
+/// The newest grant, for those who want to know what it had waited for.
+#[derive(Debug, Default)]
+struct Granted {
+    at: Timestamp,
+    /// The rule whose hold ended last before it, if one did since the grant before.
+    bound: Option<Arc<str>>,
+}
+
+impl Play {
+    /// A lane that holds nothing yet. `width` is how many of its messages may be under way at once (at least 1), `call`
+    /// how long a call to the provider takes; `state` is the account's at `now`.
+    pub fn new(
+        profile: Profile,
+        state: State,
+        width: u32,
+        call: Duration,
+        seed: u64,
+        now: Timestamp,
+    ) -> Self {
+        let rate = profile.rules().iter().find_map(|rule| match rule.kind {
+            Kind::ResponseRate { within, after, .. } => Some(Rate::Played(Responses::new(after, within))),
+            _ => None,
+        });
+        let mut play = Self {
+            rate: rate.unwrap_or(Rate::Unasked),
+            profile,
+            state,
+            width: usize::try_from(width.max(1)).unwrap_or(usize::MAX),
+            call,
+            random: Seed(seed),
+            now,
+            lane: Lane::default(),
+            coming: BTreeMap::new(),
+            added: 0,
+            flights: Vec::new(),
+            steps: VecDeque::new(),
+            asks: 0,
+            granted: Granted::default(),
+        };
+        let open: Vec<_> = play.state.open_grants().iter().map(|grant| (grant.token, grant.call_at)).collect();
+        for (token, call_at) in open {
+            play.come(call_at + call, Coming::Answer(token));
+        }
+        play
+    }
+
+    /// Adds a message. One whose time has passed joins at once.
+    pub fn add(&mut self, planned: Planned) {
+        let at = planned.at;
+        let job = self.lane.keep(planned);
+        self.come(at, Coming::Message(job));
+    }
+
+    /// The chat writes to the account.
+    pub fn inbound(&mut self, at: Timestamp, chat: &str) {
+        let key = self.lane.key(chat);
+        self.come(at, Coming::Inbound(key));
+    }
+
+    /// A hold that something else than pacing set: a pause, a provider's word.
+    pub fn hold(&mut self, on: &HoldOn, until: Timestamp, rule: &str) {
+        self.lane.hold(on, &Hold::new(until, rule), &self.profile, self.now);
+    }
+
+    /// Takes the response rate as it is and keeps it so, because nobody knows who will write.
+    pub fn keep_response(&mut self, response: Response) {
+        if !matches!(self.rate, Rate::Unasked) {
+            self.rate = Rate::Given(response);
+        }
+    }
+
+    /// Simulated time.
+    pub const fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// How often the rules were asked so far: what a play costs.
+    pub const fn asks(&self) -> u64 {
+        self.asks
+    }
+
+    /// How many messages are still to be sent: those that wait, are under way or come later.
+    pub fn left(&self) -> usize {
+        let coming = self.coming.values().filter(|coming| matches!(coming, Coming::Message(_)));
+        self.lane.waiting() + self.flights.len() + coming.count()
+    }
+
+    fn come(&mut self, at: Timestamp, what: Coming) {
+        self.added += 1;
+        self.coming.insert((at.max(self.now), self.added), what);
+    }
+
+    /// The next thing that happens. None when nothing more will: every message is sent or refused, or waits for
+    /// something that has no end.
+    #[expect(clippy::should_implement_trait, reason = "a play may be added to between two steps; an iterator is over")]
+    pub fn next(&mut self) -> Option<Step> {
+        loop {
+            if let Some(step) = self.steps.pop_front() {
+                return Some(step);
+            }
+            if !self.turn() {
+                return None;
+            }
+        }
+    }
+
+    /// Lets something happen. False when nothing will.
+    fn turn(&mut self) -> bool {
+        self.happen();
+        if !self.steps.is_empty() {
+            return true;
+        }
+        if self.flights.len() < self.width
+            && let Some(key) = self.lane.choose(&self.profile, self.now)
+        {
+            self.ask(key);
+            return true;
+        }
+        let due = if self.flights.len() < self.width { self.lane.due() } else { None };
+        let flights = self.flights.iter().map(|flight| self.next_of(flight));
+        let coming = self.coming.first_key_value().map(|((at, _), _)| *at);
+        let Some(next) = flights.chain(coming).chain(due).min() else {
+            return false;
+        };
+        self.now = self.now.max(next);
+        true
+    }
+
+    fn next_of(&self, flight: &Flight) -> Timestamp {
+        if flight.begun { flight.call_at + self.call } else { flight.call_at }
+    }
+
+    /// What happens by now without anybody asking: calls begin and end, messages join, contacts write.
+    fn happen(&mut self) {
+        while let Some(place) = self.earliest_flight() {
+            if self.flights[place].begun {
+                self.end(place);
+            } else {
+                self.begin(place);
+            }
+        }
+        while let Some(first) = self.coming.first_entry().filter(|first| first.key().0 <= self.now) {
+            match first.remove() {
+                Coming::Message(job) => self.join(job),
+                Coming::Inbound(key) => self.wrote(key),
+                Coming::Answer(token) => {
+                    self.state.expire_grant(&self.profile, token, self.now);
+                }
+            }
+        }
+    }
+
+    fn earliest_flight(&self) -> Option<usize> {
+        let all = self.flights.iter().map(|flight| self.next_of(flight)).enumerate();
+        all.filter(|(_, at)| *at <= self.now).min_by_key(|(_, at)| *at).map(|(place, _)| place)
+    }
+
+    fn begin(&mut self, place: usize) {
+        let flight = &mut self.flights[place];
+        flight.begun = true;
+        let contact = &mut self.lane.keys[flight.key].contact;
+        contact.is_new = false;
+        contact.first_sent_at.get_or_insert(flight.call_at);
+        let planned = &self.lane.jobs[flight.job].planned;
+        self.steps.push_back(Step::Sent {
+            id: planned.id,
+            at: flight.call_at,
+            chat: planned.chat.clone(),
+            purpose: planned.purpose,
+            pace: flight.pace,
+            is_new: flight.is_new,
+            typed: flight.typed,
+        });
+        if planned.purpose == Purpose::Campaign {
+            if let Rate::Played(responses) = &mut self.rate {
+                responses.sent(flight.key, self.profile.virtual_time(flight.call_at));
+            }
+            if let Some(text) = planned.text {
+                self.lane.other_text(text);
+            }
+        }
+    }
+
+    fn end(&mut self, place: usize) {
+        let flight = self.flights.remove(place);
+        let answered = flight.call_at + self.call;
+        self.state.settle(&self.profile, flight.token, flight.call_at, answered);
+        self.lane.settle(flight.key, &self.profile, self.now);
+    }
+
+    fn join(&mut self, job: usize) {
+        let (key, given) = (self.lane.jobs[job].key, self.lane.jobs[job].planned.contact.clone());
+        let known = &mut self.lane.keys[key].contact;
+        known.is_new &= given.is_new;
+        known.last_inbound_at = known.last_inbound_at.max(given.last_inbound_at);
+        known.first_sent_at = known.first_sent_at.or(given.first_sent_at);
+        known.opted_out |= given.opted_out;
+        known.zone = known.zone.or(given.zone);
+        // What is now known of the contact may move those that wait already.
+        self.lane.place(key, &self.profile, self.now);
+        self.lane.join(job, &self.profile, self.now);
+    }
+
+    fn wrote(&mut self, key: usize) {
+        let contact = &mut self.lane.keys[key].contact;
+        contact.is_new = false;
+        contact.last_inbound_at = contact.last_inbound_at.max(Some(self.now));
+        if let Rate::Played(responses) = &mut self.rate {
+            responses.inbound(key, self.profile.virtual_time(self.now));
+        }
+        self.lane.place(key, &self.profile, self.now);
+    }
+
+    fn response(&mut self) -> Option<Response> {
+        match &mut self.rate {
+            Rate::Unasked => None,
+            Rate::Given(response) => Some(*response),
+            Rate::Played(responses) => {
+                let wrote_at = |key: usize| {
+                    self.lane.keys[key].contact.last_inbound_at.map(|at| self.profile.virtual_time(at))
+                };
+                Some(responses.at(self.profile.virtual_time(self.now), wrote_at))
+            }
+        }
+    }
+
+    /// Asks the rules about the head of a key.
+    fn ask(&mut self, key: usize) {
+        let Some(job) = self.lane.head(key) else { return };
+        let response = self.response();
+        let contact = self.lane.keys[key].contact.clone();
+        let is_new = contact.is_new;
+        let planned = &self.lane.jobs[job].planned;
+        let id = planned.id;
+        let ask = Ask {
+            id,
+            chat: &planned.chat,
+            is_group: planned.is_group,
+            purpose: planned.purpose,
+            origin: planned.origin,
+            class: planned.class,
+            chars: planned.chars,
+            text: planned.text,
+            width: u32::try_from(self.width).unwrap_or(u32::MAX),
+            contact,
+            response,
+            probing: false,
+        };
+        self.asks += 1;
+        let random = &mut self.random;
+        match admit(&self.profile, &self.state, &ask, self.now, &mut || random.next()) {
+            Decision::Go(grant) => {
+                let since = self.granted.at.max(self.lane.jobs[job].joined);
+                let bound = self.lane.bound(key, since).and_then(|hold| hold.rule.clone());
+                self.granted = Granted { at: self.now, bound };
+                self.state = grant.state;
+                self.lane.claim(key, &self.profile, self.now);
+                self.flights.push(Flight {
+                    job,
+                    key,
+                    token: grant.token,
+                    call_at: grant.call_at,
+                    typed: grant.typing,
+                    pace: grant.pace,
+                    is_new,
+                    begun: false,
+                });
+            }
+            Decision::Wait(mut wait) => {
+                // Time must pass, whatever a rule says.
+                wait.until = wait.until.map(|until| until.max(self.now + Duration::from_micros(1)));
+                if self.lane.wait(key, &wait, &self.profile, self.now) {
+                    self.steps.push_back(Step::Waits { id, at: self.now, wait });
+                }
+            }
+            Decision::Refuse { rule, reason } => {
+                self.lane.skip(key, &self.profile, self.now);
+                self.steps.push_back(Step::Refused { id, at: self.now, rule, reason });
+            }
+        }
+    }
+}
