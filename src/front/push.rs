@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use model::{Message, Status, Subject, Timestamp, WorkspaceId};
+use model::{Message, Scope, Status, Subject, Timestamp, Wait, WorkspaceId};
 use queue::{HoldTarget, Push};
 use store::StoreError;
 
@@ -39,7 +39,7 @@ impl Front {
         Self::patiently(async move {
             for pause in PAUSES {
                 let done = match held {
-                    Some(rule) => lanes.hold(target.clone(), queue::FOREVER, rule).await,
+                    Some(rule) => lanes.hold(target.clone(), Wait::new(rule, Scope::Lane, None)).await,
                     None => lanes.resume(target.clone()).await,
                 };
                 match done {

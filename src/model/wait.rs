@@ -31,3 +31,16 @@ pub struct Wait {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
 }
+
+impl Wait {
+    /// A wait for a rule, with an end or none.
+    pub fn new(rule: impl Into<String>, scope: Scope, until: impl Into<Option<Timestamp>>) -> Self {
+        Self { rule: rule.into(), scope, until: until.into(), detail: None }
+    }
+
+    /// The same, and what happened.
+    #[must_use]
+    pub fn because(self, detail: impl Into<String>) -> Self {
+        Self { detail: Some(detail.into()), ..self }
+    }
+}

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::{Clock, Queue, Scope, Timestamp, Wait, WorkerId};
+use model::{Clock, Queue, Timestamp, Wait, WorkerId};
 
 use crate::coalesce::Coalescer;
 use crate::{
-    Claims, Engine, HoldTarget, JobId, JobPlace, LaneId, LaneState, Mark, Op, Outcome, Push, QueueError,
-    QueueSummary, Settle, Ticket,
+    Claims, Engine, HoldTarget, JobId, JobPlace, LaneId, LaneState, LaneView, Mark, Op, Outcome, Push,
+    QueueError, QueueSummary, Settle, Ticket,
 };
 
 /// Why a holder's call did nothing.
@@ -96,16 +96,9 @@ impl Lanes {
         self.engine().wake(queue, worker, longest).await;
     }
 
-    /// Gives a claim back to wait; `scope` says what waits with it.
-    pub async fn park(
-        &self,
-        ticket: &Ticket,
-        until: Timestamp,
-        rule: &str,
-        scope: Scope,
-    ) -> Result<(), LaneError> {
-        let (ticket, rule) = (ticket.clone(), rule.to_owned());
-        self.fenced(Op::Park { ticket, until, rule, scope }).await
+    /// Gives a claim back to wait; its scope says what waits with it.
+    pub async fn park(&self, ticket: &Ticket, wait: Wait) -> Result<(), LaneError> {
+        self.fenced(Op::Park { ticket: ticket.clone(), wait }).await
     }
 
     /// Commits the lane's state before a send.
@@ -147,9 +140,10 @@ impl Lanes {
         }
     }
 
-    /// Holds a queue, a lane or a key until then; [`crate::FOREVER`] until somebody resumes.
-    pub async fn hold(&self, target: HoldTarget, until: Timestamp, rule: &str) -> Result<(), QueueError> {
-        self.done(Op::Hold { target, until, rule: rule.to_owned() }).await
+    /// Holds a queue, a lane, one of its classes, keys or jobs; without an end until somebody resumes. The scope that
+    /// `wait` names counts for nothing.
+    pub async fn hold(&self, target: HoldTarget, wait: Wait) -> Result<(), QueueError> {
+        self.done(Op::Hold { target, wait }).await
     }
 
     /// Lifts a hold.
@@ -169,6 +163,14 @@ impl Lanes {
     pub async fn inspect(&self, queue: Queue, limit: usize) -> Result<QueueSummary, QueueError> {
         match self.ask(Op::Inspect { queue, limit }).await? {
             Outcome::Queue(summary) => Ok(summary),
+            other => Err(misfit(&other)),
+        }
+    }
+
+    /// A lane's state, the jobs of it that workers have, and what holds it. Changes nothing.
+    pub async fn peek(&self, lane: LaneId) -> Result<LaneView, QueueError> {
+        match self.ask(Op::Peek { lane }).await? {
+            Outcome::Lane(view) => Ok(view),
             other => Err(misfit(&other)),
         }
     }

@@ -23,8 +23,9 @@ pub use client::{Grant, LaneError, Lanes};
 pub use lanes::Shard;
 pub use memory::MemoryEngine;
 pub use op::{
-    Claim, Claims, Engine, FOREVER, HoldTarget, JobId, JobPlace, LEASE, LaneId, LaneState, LaneSummary, Mark,
-    Op, Outcome, Push, QueueError, QueueSummary, Settle, Ticket, WAITS_KEPT, Wakes,
+    Claim, Claims, DETAIL_KEPT, Engine, FOREVER, HoldTarget, JobId, JobPlace, LEASE, LaneId, LaneState,
+    LaneSummary, LaneView, Mark, Op, Outcome, Push, QueueError, QueueSummary, Settle, Ticket, WAITS_KEPT,
+    Wakes,
 };
 pub use redis::{ConnectError, EpochError, RedisEngine, RedisState};
 pub use worker::{

@@ -17,9 +17,23 @@ pub const WAITS_KEPT: usize = 16;
 /// every engine keeps it exactly.
 pub const FOREVER: Timestamp = Timestamp::from_micros(8_640_000_000_000_000);
 
+/// How many bytes of a wait's detail are kept: waits are many.
+pub const DETAIL_KEPT: usize = 200;
+
 /// What a person is told of a hold.
-pub(crate) fn wait(rule: &str, scope: Scope, until: Timestamp) -> Wait {
-    Wait { rule: rule.to_owned(), scope, until: (until < FOREVER).then_some(until), detail: None }
+pub(crate) fn wait(rule: &str, detail: Option<&str>, scope: Scope, until: Timestamp) -> Wait {
+    let detail = detail.map(str::to_owned);
+    Wait { rule: rule.to_owned(), scope, until: (until < FOREVER).then_some(until), detail }
+}
+
+/// The end of a wait as engines count it.
+pub(crate) fn end(wait: &Wait) -> Timestamp {
+    wait.until.map_or(FOREVER, |until| until.min(FOREVER))
+}
+
+/// What is kept of a wait's detail.
+pub(crate) fn detail(wait: &Wait) -> Option<&str> {
+    wait.detail.as_deref().map(|detail| &detail[..detail.floor_char_boundary(DETAIL_KEPT)])
 }
 
 /// A job's id, `verb-noun:row id`. A string, because a queue may hold jobs of a newer release.
@@ -161,6 +175,11 @@ pub enum HoldTarget {
     Lane(LaneId),
     /// One key of a lane.
     Key(LaneId, String),
+    /// One class of a lane, as a park of scope class holds it.
+    Class(LaneId, Class),
+    /// One job: its own wait, whatever set it (a park of scope job, a retry). A job that is not in the queue is not held,
+    /// for its row says so.
+    Job(LaneId, JobId),
 }
 
 /// Everything that can be asked of an engine.
@@ -188,15 +207,12 @@ pub enum Op {
     Park {
         /// The claim.
         ticket: Ticket,
-        /// Until when.
-        until: Timestamp,
-        /// Why.
-        rule: String,
-        /// What is held.
-        scope: Scope,
+        /// Why and until when; of its detail [`DETAIL_KEPT`] bytes are kept. Without an end it lasts until somebody
+        /// resumes.
+        wait: Wait,
     },
     /// Commits the lane's state before a send. Answer: [`Outcome::Ok`]; [`Outcome::Held`] when a hold on the lane,
-    /// the class or the key came in between; [`Outcome::Stale`] when the state changed; [`Outcome::Lost`].
+    /// the class, the key or the job came in between; [`Outcome::Stale`] when the state changed; [`Outcome::Lost`].
     Grant {
         /// The claim.
         ticket: Ticket,
@@ -227,12 +243,10 @@ pub enum Op {
     Hold {
         /// On what.
         target: HoldTarget,
-        /// Until when.
-        until: Timestamp,
-        /// Why.
-        rule: String,
+        /// Why and until when, as in [`Op::Park`]; its scope counts for nothing, the target does.
+        wait: Wait,
     },
-    /// Lifts a hold, whatever set it. Answer: [`Outcome::Ok`].
+    /// Lifts a hold, whatever set it; of a lane those of its classes, too. Answer: [`Outcome::Ok`].
     Resume {
         /// From what.
         target: HoldTarget,
@@ -250,6 +264,11 @@ pub enum Op {
         queue: Queue,
         /// At most so many lanes.
         limit: usize,
+    },
+    /// A lane's state and holds. Changes nothing. Answer: [`Outcome::Lane`].
+    Peek {
+        /// The lane; one that does not exist is empty.
+        lane: LaneId,
     },
     /// A lane's waiting and claimed jobs in some order. Answer: [`Outcome::Jobs`].
     Jobs {
@@ -292,6 +311,8 @@ pub enum Outcome {
     Place(JobPlace),
     /// A queue's summary.
     Queue(QueueSummary),
+    /// How a lane is.
+    Lane(LaneView),
     /// Jobs of a lane with their places.
     Jobs(Vec<(JobId, JobPlace)>),
 }
@@ -350,6 +371,19 @@ pub struct LaneSummary {
     /// When it may be served next.
     pub due: Option<Timestamp>,
     /// Holds on the whole lane and on its classes.
+    pub held: Vec<Wait>,
+}
+
+/// What a lane knows, for whoever asks without having a claim.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LaneView {
+    /// Lane time.
+    pub now: Timestamp,
+    /// Its state.
+    pub state: LaneState,
+    /// The jobs that workers have.
+    pub claimed: Vec<JobId>,
+    /// What holds it now: its classes' holds from the highest on, its own, its queue's.
     pub held: Vec<Wait>,
 }
 

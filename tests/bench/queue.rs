@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use model::{Class, Clock, Ids, Queue, SystemClock, Timestamp, WorkerId};
+use model::{Class, Clock, Ids, Queue, Scope, SystemClock, Timestamp, Wait, WorkerId};
 use queue::{Engine, HoldTarget, JobId, LaneId, Lanes, MemoryEngine, Op, Outcome, Push, RedisEngine, Settle};
 use serde_json::json;
 
@@ -59,8 +59,7 @@ async fn measure(engine: Arc<dyn Engine>, held: usize) -> f64 {
         let keys = first..held.min(first + 1_000);
         let holds = keys.clone().map(|n| Op::Hold {
             target: HoldTarget::Key(lane.clone(), format!("held-{n}")),
-            until: far,
-            rule: "provider".to_owned(),
+            wait: Wait::new("provider", Scope::Recipient, far),
         });
         engine.apply(holds.collect()).await.expect("holds are set");
         lanes

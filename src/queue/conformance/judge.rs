@@ -1,11 +1,11 @@
 //! Judging the answers to all other operations, and taking them over into the model.
 
-use model::{Class, Scope, Timestamp, WorkerId};
+use model::{Class, Scope, Timestamp, Wait, WorkerId};
 
 use super::judge_claim::{Verdict, check};
-use super::world::{MJob, Until, World, extend, told};
+use super::world::{MJob, Until, World, extend, note, told};
 use crate::{
-    HoldTarget, JobPlace, LEASE, LaneState, Mark, Op, Outcome, Push, QueueSummary, Settle, Ticket, WAITS_KEPT,
+    HoldTarget, JobPlace, LEASE, LaneState, LaneView, Mark, Op, Outcome, Push, QueueSummary, Settle, Ticket,
 };
 
 /// When an operation was carried out: at some time in between, both included.
@@ -31,12 +31,14 @@ impl World {
                 check(in_time, || "its time is not lane time".to_owned())?;
                 self.judge_claim(*queue, *worker, *max, claims)
             }
-            (Op::Park { ticket, until, rule, scope }, Outcome::Ok | Outcome::Lost) => {
+            (Op::Park { ticket, wait }, Outcome::Ok | Outcome::Lost) => {
                 let held = self.claimed(ticket).is_some();
                 check(held == (*answer == Outcome::Ok), || format!("the claim was valid: {held}"))?;
                 if held {
-                    self.note(ticket, *until, rule, *scope);
-                    self.hold_back(ticket, *until, rule, *scope);
+                    if let Some(job) = self.claimed(ticket) {
+                        note(job, wait.clone());
+                    }
+                    self.hold_back(ticket, wait);
                 }
                 Ok(())
             }
@@ -57,8 +59,13 @@ impl World {
                 check(lost == (*answer == Outcome::Lost), || format!("it was reaped: {lost}"))
             }
             (Op::Reap, Outcome::Reaped { workers, jobs }) => self.judge_reap(when, workers, *jobs),
-            (Op::Hold { target, until, rule }, Outcome::Ok) => {
-                self.slots(target, |slot| extend(slot, *until, rule));
+            (Op::Hold { target, wait }, Outcome::Ok) => {
+                self.slots(target, |slot| extend(slot, wait));
+                if let HoldTarget::Job(lane, job) = target
+                    && let Some(job) = self.lanes.get_mut(lane).and_then(|lane| lane.jobs.get_mut(job))
+                {
+                    note(job, Wait { scope: Scope::Job, ..wait.clone() });
+                }
                 Ok(())
             }
             (Op::Resume { target }, Outcome::Ok) => {
@@ -70,6 +77,7 @@ impl World {
                 }
                 Ok(())
             }
+            (Op::Peek { lane }, Outcome::Lane(view)) => self.judge_view(when, lane, view),
             (Op::Find { job, lane }, Outcome::Place(place)) => self.judge_place(when, lane, job, place),
             (Op::Inspect { queue, limit }, Outcome::Queue(summary)) => {
                 check(summary.queue == *queue && summary.first.len() <= *limit, || "of another".to_owned())?;
@@ -125,12 +133,12 @@ impl World {
         answer: &Outcome,
     ) -> Verdict {
         let queue = self.queue_hold(ticket.lane.queue).0;
-        let Some(class) = self.claimed(ticket).map(|job| job.class) else {
+        let Some((class, own)) = self.claimed(ticket).map(|job| (job.class, job.wait.0)) else {
             return check(*answer == Outcome::Lost, || "the claim was not valid".to_owned());
         };
         let lane = self.lanes.get_mut(&ticket.lane).ok_or("the lane is gone")?;
         let key = lane.keys.get(&ticket.key).map_or(Timestamp::ZERO, |hold| hold.0);
-        let end = queue.max(lane.hold.0).max(lane.classes[class.rank()].0).max(key);
+        let end = queue.max(lane.hold.0).max(lane.classes[class.rank()].0).max(key).max(own);
         let fits = state.version == lane.state.version;
         match answer {
             Outcome::Held(wait) => {
@@ -152,28 +160,20 @@ impl World {
         }
     }
 
-    fn note(&mut self, ticket: &Ticket, until: Timestamp, rule: &str, scope: Scope) {
-        if let Some(job) = self.claimed(ticket) {
-            job.waits.push(told(rule, scope, until));
-            let extra = job.waits.len().saturating_sub(WAITS_KEPT);
-            job.waits.drain(..extra);
-        }
-    }
-
-    fn hold_back(&mut self, ticket: &Ticket, until: Timestamp, rule: &str, scope: Scope) {
+    fn hold_back(&mut self, ticket: &Ticket, wait: &Wait) {
         let Some(job) = self.claimed(ticket) else { return };
         job.claim = None;
         job.again = None;
         let class = job.class;
-        if scope == Scope::Job {
-            extend(&mut job.wait, until, rule);
+        if wait.scope == Scope::Job {
+            extend(&mut job.wait, wait);
         }
         let Some(lane) = self.lanes.get_mut(&ticket.lane) else { return };
-        match scope {
+        match wait.scope {
             Scope::Job => {}
-            Scope::Recipient => extend(lane.keys.entry(ticket.key.clone()).or_default(), until, rule),
-            Scope::Class => extend(&mut lane.classes[class.rank()], until, rule),
-            Scope::Lane => extend(&mut lane.hold, until, rule),
+            Scope::Recipient => extend(lane.keys.entry(ticket.key.clone()).or_default(), wait),
+            Scope::Class => extend(&mut lane.classes[class.rank()], wait),
+            Scope::Lane => extend(&mut lane.hold, wait),
         }
     }
 
@@ -206,11 +206,12 @@ impl World {
                 }
                 None => drop(lane.jobs.remove(&ticket.job)),
             },
-            Settle::Retry(at) => self.hold_back(ticket, at, "retry", Scope::Job),
+            Settle::Retry(at) => self.hold_back(ticket, &Wait::new("retry", Scope::Job, at)),
             Settle::Later(at) => {
                 job.ready_at = again.map_or(at, |(_, _, earlier)| earlier.min(at));
                 job.class = again.map_or(job.class, |(class, _, _)| class.min(job.class));
                 (job.claim, job.again) = (None, None);
+                job.wait = Until::default();
             }
             Settle::Release => (job.claim, job.again) = (None, None),
         }
@@ -237,7 +238,30 @@ impl World {
                 let lane = self.lanes.entry(lane.clone()).or_default();
                 change(lane.keys.entry(key.clone()).or_default());
             }
+            HoldTarget::Class(lane, class) => {
+                change(&mut self.lanes.entry(lane.clone()).or_default().classes[class.rank()]);
+            }
+            HoldTarget::Job(lane, job) => {
+                if let Some(job) = self.lanes.get_mut(lane).and_then(|lane| lane.jobs.get_mut(job)) {
+                    change(&mut job.wait);
+                }
+            }
         }
+    }
+
+    fn judge_view(&self, when: When, of: &crate::LaneId, view: &LaneView) -> Verdict {
+        let none = super::world::MLane::default();
+        let lane = self.lanes.get(of).unwrap_or(&none);
+        check(when.from <= view.now && view.now <= when.to, || "its time is not lane time".to_owned())?;
+        let holds = lane.classes.iter().map(|hold| (hold, Scope::Class));
+        let queue = self.queue_hold(of.queue);
+        let holds = holds.chain([(&lane.hold, Scope::Lane), (&queue, Scope::Lane)]);
+        let held: Vec<_> =
+            holds.filter(|(hold, _)| hold.0 > view.now).map(|(hold, of)| told(hold, of)).collect();
+        check(view.held == held, || format!("{held:?} holds it"))?;
+        let claimed: std::collections::BTreeSet<_> = lane.claims().map(|(id, _)| id).collect();
+        let same = view.claimed.len() == claimed.len() && view.claimed.iter().all(|id| claimed.contains(id));
+        check(same && view.state == lane.state, || format!("{claimed:?} and {:?}", lane.state))
     }
 
     fn judge_place(&self, when: When, of: &crate::LaneId, id: &crate::JobId, place: &JobPlace) -> Verdict {

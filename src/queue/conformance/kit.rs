@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use model::{Class, Queue, Scope, Timestamp, WorkerId};
+use model::{Class, Queue, Scope, Timestamp, Wait, WorkerId};
 use uuid::Uuid;
 
 use super::Subject;
 use crate::{
-    Claim, Claims, HoldTarget, JobId, JobPlace, LaneId, LaneState, Mark, Op, Outcome, Push, Settle, Ticket,
+    Claim, Claims, HoldTarget, JobId, JobPlace, LaneId, LaneState, LaneView, Mark, Op, Outcome, Push,
+    QueueSummary, Settle, Ticket,
 };
 
 #[derive(Debug)]
@@ -119,7 +120,7 @@ impl Kit<'_> {
     }
 
     pub fn parking(claim: &Claim, until: Timestamp, rule: &str, scope: Scope) -> Op {
-        Op::Park { ticket: claim.ticket.clone(), until, rule: rule.to_owned(), scope }
+        Op::Park { ticket: claim.ticket.clone(), wait: Wait::new(rule, scope, until) }
     }
 
     pub fn granting(ticket: &Ticket, state: LaneState) -> Op {
@@ -135,7 +136,8 @@ impl Kit<'_> {
     }
 
     pub async fn hold(&self, target: HoldTarget, until: Timestamp, rule: &str) {
-        self.ok(Op::Hold { target, until, rule: rule.to_owned() }).await;
+        let until = (until < crate::FOREVER).then_some(until);
+        self.ok(Op::Hold { target, wait: Wait::new(rule, Scope::Lane, until) }).await;
     }
 
     pub async fn resume(&self, target: HoldTarget) {
@@ -145,6 +147,20 @@ impl Kit<'_> {
     pub async fn place(&self, of: &str, name: &str) -> JobPlace {
         match self.one(Op::Find { job: JobId(name.to_owned()), lane: lane(of) }).await {
             Outcome::Place(place) => place,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub async fn inspect(&self, queue: Queue) -> QueueSummary {
+        match self.one(Op::Inspect { queue, limit: 9 }).await {
+            Outcome::Queue(summary) => summary,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub async fn peek(&self, of: &str) -> LaneView {
+        match self.one(Op::Peek { lane: lane(of) }).await {
+            Outcome::Lane(view) => view,
             other => panic!("{other:?}"),
         }
     }

@@ -16,6 +16,7 @@ mod kit;
 mod order;
 mod random;
 mod shape;
+mod told;
 mod wakes;
 mod world;
 
@@ -127,6 +128,10 @@ list! {
         waits_travel_with_their_job
         every_wait_has_a_reason_and_a_time
         many_held_keys_do_not_hide_a_ready_one;
+    told: a_wait_keeps_its_detail
+        a_held_class_waits_alone
+        resuming_a_job_lifts_its_own_wait
+        a_peek_shows_a_lane_and_changes_nothing;
     fences: tokens_rise
         a_grant_commits_the_state
         a_grant_is_refused_under_a_hold

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use model::{Class, Ids, Queue, Scope, Timestamp, WorkerId};
+use model::{Class, Ids, Queue, Scope, Timestamp, Wait, WorkerId};
 use uuid::Uuid;
 
 use super::Subject;
@@ -137,18 +137,23 @@ impl Driver<'_> {
         Class::ALL[usize::try_from(self.below(3)).unwrap_or(0)]
     }
 
-    fn rule(&self) -> String {
-        RULES[usize::try_from(self.below(3)).unwrap_or(0)].to_owned()
+    fn wait(&self, until: Timestamp) -> Wait {
+        let wait = Wait::new(RULES[usize::try_from(self.below(3)).unwrap_or(0)], self.scope(), until);
+        if self.below(2) == 0 { wait.because(format!("{}", self.below(9))) } else { wait }
     }
 
     fn key(&self) -> String {
         format!("key{}", self.below(3))
     }
 
+    fn job(&self, key: &str) -> JobId {
+        JobId(format!("job:{key}{}", self.below(4)))
+    }
+
     fn push(&self) -> Push {
         let (lane, key) = (self.lane(), self.key());
         Push {
-            job: JobId(format!("job:{key}{}", self.below(4))),
+            job: self.job(&key),
             // Mostly the same, now and then another width or route.
             width: if self.below(10) == 0 { 1 + u32::try_from(self.below(3)).unwrap_or(0) } else { 2 },
             route: (self.below(12) == 0).then(|| self.worker()),
@@ -184,10 +189,23 @@ impl Driver<'_> {
     }
 
     fn target(&self) -> HoldTarget {
-        match self.below(6) {
+        match self.below(9) {
             0 => HoldTarget::Queue(self.queue()),
             1 | 2 => HoldTarget::Lane(self.lane()),
+            3 => HoldTarget::Class(self.lane(), self.class()),
+            4 | 5 => HoldTarget::Job(self.lane(), self.job(&self.key())),
             _ => HoldTarget::Key(self.lane(), self.key()),
+        }
+    }
+
+    /// Something that is held, mostly.
+    fn held(&self) -> HoldTarget {
+        let mut held = self.world.held(self.seen);
+        match held.len() as u64 {
+            len if len > 0 && self.below(8) > 0 => {
+                held.swap_remove(usize::try_from(self.below(len)).unwrap_or(0))
+            }
+            _ => self.target(),
         }
     }
 
@@ -204,13 +222,14 @@ impl Driver<'_> {
                 Op::Push { pushes: (0..=self.below(3)).map(|_| self.push()).collect(), mark }
             }
             28..52 => claim(),
-            52..60 => Op::Find { job: JobId(format!("job:{}{}", self.key(), self.below(4))), lane },
+            52..60 => Op::Find { job: self.job(&self.key()), lane },
             60..62 => Op::Inspect { queue: self.queue(), limit: usize::try_from(self.below(4)).unwrap_or(0) },
-            62..64 => Op::Jobs { lane, limit: usize::try_from(self.below(20)).unwrap_or(0) },
+            62 => Op::Peek { lane },
+            63 => Op::Jobs { lane, limit: usize::try_from(self.below(20)).unwrap_or(0) },
             64..67 => Op::Beat { worker: self.worker() },
             67..69 => Op::Reap,
-            69..71 => Op::Hold { target: self.target(), until: self.soon(), rule: self.rule() },
-            71..73 => Op::Resume { target: self.target() },
+            69..72 => Op::Hold { target: self.target(), wait: self.wait(self.soon()) },
+            72..74 => Op::Resume { target: self.held() },
             n => self.ticket().map_or_else(claim, |(ticket, state)| self.with_ticket(n, ticket, state)),
         }
     }
@@ -218,7 +237,7 @@ impl Driver<'_> {
     fn with_ticket(&self, n: u64, ticket: Ticket, state: LaneState) -> Op {
         let until = self.soon();
         let how = match n {
-            73..79 => return Op::Park { ticket, until, rule: self.rule(), scope: self.scope() },
+            74..79 => return Op::Park { ticket, wait: self.wait(until) },
             79..83 => return Op::Grant { ticket, state, binds_until: crate::FOREVER },
             83..91 => Settle::Done,
             91..93 => Settle::Fail,

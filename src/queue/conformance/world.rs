@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use model::{Class, Queue, Scope, Timestamp, Wait, WorkerId};
 
-use crate::{JobId, LaneId, LaneState};
+use crate::{HoldTarget, JobId, LaneId, LaneState};
 
 #[derive(Debug, Default)]
 pub(super) struct World {
@@ -16,8 +16,8 @@ pub(super) struct World {
     pub last_token: u64,
 }
 
-/// A hold: when it ends, and its rule.
-pub(super) type Until = (Timestamp, String);
+/// A hold: when it ends, its rule and what is told of it.
+pub(super) type Until = (Timestamp, String, Option<String>);
 
 #[derive(Debug, Default)]
 pub(super) struct MLane {
@@ -44,9 +44,10 @@ pub(super) struct MJob {
     pub again: Option<(Class, i64, Timestamp)>,
 }
 
-pub(super) fn extend(old: &mut Until, until: Timestamp, rule: &str) {
+pub(super) fn extend(old: &mut Until, wait: &Wait) {
+    let until = wait.until.unwrap_or(crate::FOREVER);
     if until > old.0 {
-        *old = (until, rule.to_owned());
+        *old = (until, wait.rule.clone(), wait.detail.clone());
     }
 }
 
@@ -112,6 +113,23 @@ impl World {
         self.queue_holds.get(&queue).cloned().unwrap_or_default()
     }
 
+    /// What is held after `now`.
+    pub fn held(&self, now: Timestamp) -> Vec<HoldTarget> {
+        let queues = self.queue_holds.iter().map(|(queue, hold)| (hold, HoldTarget::Queue(*queue)));
+        let mut all: Vec<_> = queues.collect();
+        for (id, lane) in &self.lanes {
+            all.push((&lane.hold, HoldTarget::Lane(id.clone())));
+            let classes = lane.classes.iter().zip(Class::ALL);
+            all.extend(classes.map(|(hold, class)| (hold, HoldTarget::Class(id.clone(), *class))));
+            let keys = lane.keys.iter();
+            all.extend(keys.map(|(key, hold)| (hold, HoldTarget::Key(id.clone(), key.clone()))));
+            let jobs = lane.jobs.iter();
+            all.extend(jobs.map(|(job, of)| (&of.wait, HoldTarget::Job(id.clone(), job.clone()))));
+        }
+        all.retain(|(hold, _)| hold.0 > now);
+        all.into_iter().map(|(_, target)| target).collect()
+    }
+
     /// Whether a worker may claim anything of a queue at `now`.
     pub fn may_claim(&self, queue: Queue, worker: WorkerId, now: Timestamp) -> Option<&JobId> {
         if self.queue_hold(queue).0 > now {
@@ -156,8 +174,15 @@ impl World {
     }
 }
 
-/// A wait as it travels with a job.
-pub(super) fn told(rule: &str, scope: Scope, until: Timestamp) -> Wait {
-    let until = (until < crate::FOREVER).then_some(until);
-    Wait { rule: rule.to_owned(), scope, until, detail: None }
+/// Notes a wait with its job: the newest are kept.
+pub(super) fn note(job: &mut MJob, wait: Wait) {
+    job.waits.push(wait);
+    let extra = job.waits.len().saturating_sub(crate::WAITS_KEPT);
+    job.waits.drain(..extra);
+}
+
+/// What is told of a hold.
+pub(super) fn told(hold: &Until, scope: Scope) -> Wait {
+    let until = (hold.0 < crate::FOREVER).then_some(hold.0);
+    Wait { rule: hold.1.clone(), scope, until, detail: hold.2.clone() }
 }

@@ -4,18 +4,28 @@ use std::sync::Arc;
 
 use model::{Scope, Timestamp, Wait};
 
-use crate::op::wait;
+use crate::op::{detail, end, wait};
 
 /// Until when, and why. One whose time has come means nothing; who looks compares with lane time.
 #[derive(Debug, Clone)]
 pub(super) struct Hold {
     pub until: Timestamp,
     pub rule: Arc<str>,
+    pub detail: Option<Arc<str>>,
 }
 
 impl Hold {
     pub fn new(until: Timestamp, rule: &str) -> Self {
-        Self { until, rule: rule.into() }
+        Self { until, rule: rule.into(), detail: None }
+    }
+
+    pub fn of(wait: &Wait) -> Self {
+        Self { until: end(wait), rule: wait.rule.as_str().into(), detail: detail(wait).map(Arc::from) }
+    }
+
+    /// What a person is told.
+    pub fn wait(&self, scope: Scope) -> Wait {
+        wait(&self.rule, self.detail.as_deref(), scope, self.until)
     }
 }
 
@@ -43,7 +53,7 @@ impl Slot {
     /// What a person is told while it lasts.
     pub fn wait(&self, scope: Scope, now: Timestamp) -> Option<Wait> {
         let hold = self.0.as_ref().filter(|hold| hold.until > now)?;
-        Some(wait(&hold.rule, scope, hold.until))
+        Some(hold.wait(scope))
     }
 }
 

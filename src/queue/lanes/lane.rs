@@ -152,6 +152,21 @@ impl Lane {
         }
     }
 
+    /// Changes what one job waits for by itself.
+    pub fn own_wait(
+        &mut self,
+        id: &JobId,
+        change: impl FnOnce(&mut Slot),
+        now: Timestamp,
+        counter: &mut Counter,
+    ) {
+        if let Some(job) = self.jobs.get_mut(id) {
+            change(&mut job.wait);
+            let key = Arc::clone(&job.key);
+            self.place(&key, now, counter);
+        }
+    }
+
     /// The key of that name, made if it is new.
     pub fn key(&mut self, name: &str) -> (Arc<str>, &mut Key) {
         let name = match self.keys.get_key_value(name) {

@@ -9,7 +9,7 @@ use super::key::{At, Job, Key};
 use super::lane::Lane;
 use super::queue::{Line, Route};
 use super::shard::Shard;
-use crate::{JobId, JobPlace, LaneId, LaneSummary, QueueSummary};
+use crate::{JobId, JobPlace, LaneId, LaneState, LaneSummary, LaneView, QueueSummary};
 
 impl Shard {
     pub(super) fn find(&mut self, job: &JobId, lane: &LaneId) -> JobPlace {
@@ -41,6 +41,19 @@ impl Shard {
         places.unwrap_or_default()
     }
 
+    pub(super) fn peek(&self, lane: &LaneId) -> LaneView {
+        let queue = self.queues.get(&lane.queue).and_then(|line| line.hold.wait(Scope::Lane, self.now));
+        let mut view =
+            LaneView { now: self.now, state: LaneState::default(), claimed: Vec::new(), held: Vec::new() };
+        if let Some((lane, _)) = self.lanes.get(lane) {
+            view.state = lane.state.clone();
+            view.claimed.extend(lane.claims.values().map(|(job, _)| (**job).clone()));
+            view.held = lane.holds(self.now);
+        }
+        view.held.extend(queue);
+        view
+    }
+
     pub(super) fn inspect(&self, queue: Queue, limit: usize) -> QueueSummary {
         let empty = Line::default();
         let line = self.queues.get(&queue).unwrap_or(&empty);
@@ -62,14 +75,19 @@ impl Shard {
 
 impl Lane {
     fn summary(&self, queue: &Slot, now: Timestamp) -> LaneSummary {
-        let classes = self.class_holds.iter().map(|hold| hold.wait(Scope::Class, now));
         LaneSummary {
             lane: (*self.id).clone(),
             waiting: self.jobs.len() - self.claims.len(),
             claimed: self.claims.len(),
             due: self.due().map(|due| due.max(queue.end())),
-            held: classes.chain([self.hold.wait(Scope::Lane, now)]).flatten().collect(),
+            held: self.holds(now),
         }
+    }
+
+    /// What holds its classes and itself.
+    fn holds(&self, now: Timestamp) -> Vec<Wait> {
+        let classes = self.class_holds.iter().map(|hold| hold.wait(Scope::Class, now));
+        classes.chain([self.hold.wait(Scope::Lane, now)]).flatten().collect()
     }
 
     fn place_of(&self, id: &Arc<JobId>, job: &Job, queue: &Slot, now: Timestamp) -> JobPlace {

@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use model::{Class, Scope, Timestamp, Wait};
+use model::{Scope, Timestamp, Wait};
 
-use super::hold::Hold;
+use super::hold::{Hold, longest};
 use super::key::{Again, At};
 use super::lane::Lane;
 use super::shard::{Counter, Shard};
-use crate::op::wait;
 use crate::{JobId, LaneState, Outcome, Settle, Ticket, WAITS_KEPT};
 
 /// The rule that a retry's wait goes by.
@@ -28,14 +27,15 @@ impl Shard {
         }
     }
 
-    pub(super) fn park(&mut self, ticket: &Ticket, hold: Hold, scope: Scope) -> Outcome {
+    pub(super) fn park(&mut self, ticket: &Ticket, wait: &Wait) -> Outcome {
         if !self.holds(ticket) {
             return Outcome::Lost;
         }
         self.forget(ticket);
         self.change(&ticket.lane, |lane, now, counter| {
-            lane.note(&ticket.job, wait(&hold.rule, scope, hold.until));
-            lane.hold_back(ticket.token, hold, scope, now, counter);
+            let hold = Hold::of(wait);
+            lane.note(&ticket.job, hold.wait(wait.scope));
+            lane.hold_back(ticket.token, hold, wait.scope, now, counter);
         });
         Outcome::Ok
     }
@@ -48,8 +48,9 @@ impl Shard {
         let Some((lane, _)) = self.lanes.get_mut(&ticket.lane) else {
             return Outcome::Lost;
         };
-        let class = lane.jobs.get(&ticket.job).map_or(Class::Bulk, |job| job.class);
-        if let Some(wait) = lane.held_by(&ticket.key, class, &queue.hold, self.now) {
+        let Some(job) = lane.jobs.get(&ticket.job) else { return Outcome::Lost };
+        let own = job.wait.wait(Scope::Job, self.now);
+        if let Some(wait) = longest([lane.held_by(&ticket.key, job.class, &queue.hold, self.now), own]) {
             return Outcome::Held(wait);
         }
         if lane.write(state, binds_until) { Outcome::Ok } else { Outcome::Stale(lane.state.clone()) }
@@ -93,8 +94,8 @@ impl Lane {
         fits
     }
 
-    /// Notes why a claimed job waits, for its timeline.
-    fn note(&mut self, id: &JobId, wait: Wait) {
+    /// Notes why a job waits, for its timeline.
+    pub(super) fn note(&mut self, id: &JobId, wait: Wait) {
         if let Some(job) = self.jobs.get_mut(id) {
             if job.waits.len() == WAITS_KEPT {
                 job.waits.remove(0);
@@ -131,6 +132,7 @@ impl Lane {
             job.ready_at = mark.ready_at.max(now);
             job.lost = 0;
             job.waits.clear();
+            job.wait.lift();
             self.take_turn(&id, counter);
             self.enter(&id, now, counter);
         } else {
@@ -146,6 +148,7 @@ impl Lane {
         let Some(id) = self.release(token) else { return };
         let mark = self.again(&id);
         let Some(job) = self.jobs.get_mut(&id) else { return };
+        job.wait.lift();
         job.ready_at = mark.map_or(at, |mark| mark.ready_at.min(at)).max(now);
         job.class = mark.map_or(job.class, |mark| mark.class.min(job.class));
         self.take_turn(&id, counter);

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::{Queue, Timestamp, WorkerId};
+use model::{Queue, Scope, Timestamp, WorkerId};
 
-use super::hold::Hold;
+use super::hold::{Hold, Slot};
 use super::lane::Lane;
 use super::queue::{Line, Standing};
 use super::wakes::Idle;
@@ -74,14 +74,15 @@ impl Shard {
         let outcome = match op {
             Op::Push { pushes, mark } => self.push(pushes, mark),
             Op::Claim { queue, worker, max } => Outcome::Claimed(self.claim(queue, worker, max)),
-            Op::Park { ticket, until, rule, scope } => self.park(&ticket, Hold::new(until, &rule), scope),
+            Op::Park { ticket, wait } => self.park(&ticket, &wait),
             Op::Grant { ticket, state, binds_until } => self.grant(&ticket, state, binds_until),
             Op::Settle { ticket, how, state } => self.settle(&ticket, how, state),
             Op::Beat { worker } => self.beat(worker),
             Op::Reap => self.reap(),
-            Op::Hold { target, until, rule } => self.hold(target, &Hold::new(until, &rule)),
+            Op::Hold { target, wait } => self.hold(target, &Hold::of(&wait)),
             Op::Resume { target } => self.resume(target),
             Op::Find { job, lane } => Outcome::Place(self.find(&job, &lane)),
+            Op::Peek { lane } => Outcome::Lane(self.peek(&lane)),
             Op::Inspect { queue, limit } => Outcome::Queue(self.inspect(queue, limit)),
             Op::Jobs { lane, limit } => Outcome::Jobs(self.jobs(&lane, limit)),
         };
@@ -150,6 +151,15 @@ impl Shard {
                 key.hold.extend(hold.clone());
                 lane.place(&name, now, counter);
             }),
+            HoldTarget::Class(id, class) => {
+                self.open(&id, |lane, _, _| lane.class_holds[class.rank()].extend(hold.clone()));
+            }
+            HoldTarget::Job(id, job) => {
+                self.change(&id, |lane, now, counter| {
+                    lane.note(&job, hold.wait(Scope::Job));
+                    lane.own_wait(&job, |wait| wait.extend(hold.clone()), now, counter);
+                });
+            }
         }
         Outcome::Ok
     }
@@ -163,7 +173,7 @@ impl Shard {
             HoldTarget::Lane(id) => {
                 self.change(&id, |lane, _, _| {
                     lane.hold.lift();
-                    lane.class_holds.iter_mut().for_each(super::hold::Slot::lift);
+                    lane.class_holds.iter_mut().for_each(Slot::lift);
                 });
             }
             HoldTarget::Key(id, name) => {
@@ -172,6 +182,12 @@ impl Shard {
                     key.hold.lift();
                     lane.place(&name, now, counter);
                 });
+            }
+            HoldTarget::Class(id, class) => {
+                self.change(&id, |lane, _, _| lane.class_holds[class.rank()].lift());
+            }
+            HoldTarget::Job(id, job) => {
+                self.change(&id, |lane, now, counter| lane.own_wait(&job, Slot::lift, now, counter));
             }
         }
         Outcome::Ok

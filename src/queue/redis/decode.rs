@@ -5,8 +5,8 @@ use redis::Value;
 
 use crate::op::wait;
 use crate::{
-    Claim, Claims, JobId, JobPlace, LaneId, LaneState, LaneSummary, Op, Outcome, QueueError, QueueSummary,
-    Ticket,
+    Claim, Claims, JobId, JobPlace, LaneId, LaneState, LaneSummary, LaneView, Op, Outcome, QueueError,
+    QueueSummary, Ticket,
 };
 
 type Read<T> = Result<T, QueueError>;
@@ -66,6 +66,14 @@ impl Parts {
     fn some_wait(&mut self) -> Read<Option<Wait>> {
         self.some_bytes()?.map(|bytes| Packed(&bytes).wait()).transpose()
     }
+    /// Waits, the rest of the parts.
+    fn waits(mut self) -> Read<Vec<Wait>> {
+        let mut waits = Vec::new();
+        while !self.is_empty() {
+            waits.push(self.some_wait()?.ok_or_else(garbled)?);
+        }
+        Ok(waits)
+    }
     fn is_empty(&self) -> bool {
         self.0.len() == 0
     }
@@ -103,7 +111,15 @@ impl<'a> Packed<'a> {
     fn wait(&mut self) -> Read<Wait> {
         let until = self.time()?;
         let scope = scope(i64::from(self.byte()?))?;
-        Ok(wait(&self.text()?, scope, until))
+        Ok(told(&self.text()?, scope, until))
+    }
+}
+
+/// A wait whose rule and detail are one word.
+fn told(words: &str, scope: Scope, until: Timestamp) -> Wait {
+    match words.split_once('\0') {
+        Some((rule, detail)) => wait(rule, Some(detail), scope, until),
+        None => wait(words, None, scope, until),
     }
 }
 
@@ -143,7 +159,7 @@ pub(super) fn outcome(op: &Op, value: Value) -> Read<Outcome> {
     match (parts.int()?, op) {
         (3, _) => {
             let (until, scope) = (parts.time()?, scope(parts.int()?)?);
-            Ok(Outcome::Held(wait(&parts.text()?, scope, until)))
+            Ok(Outcome::Held(told(&parts.text()?, scope, until)))
         }
         (4, _) => {
             let version = u64::try_from(parts.int()?).map_err(|_| garbled())?;
@@ -178,15 +194,22 @@ pub(super) fn outcome(op: &Op, value: Value) -> Read<Outcome> {
                 let mut lane = Parts::of(parts.next()?)?;
                 let name = lane.text()?;
                 let (waiting, claimed, due) = (lane.size()?, lane.size()?, lane.some_time()?);
-                let mut waits = Parts::of(lane.next()?)?;
-                let mut held = Vec::new();
-                while !waits.is_empty() {
-                    held.push(waits.some_wait()?.ok_or_else(garbled)?);
-                }
+                let held = Parts::of(lane.next()?)?.waits()?;
                 let lane = LaneId { queue: *queue, name };
                 summary.first.push(LaneSummary { lane, waiting, claimed, due, held });
             }
             Ok(Outcome::Queue(summary))
+        }
+        (11, _) => {
+            let now = parts.time()?;
+            let version = u64::try_from(parts.int()?).map_err(|_| garbled())?;
+            let state = LaneState { bytes: parts.some_bytes()?, version };
+            let held = Parts::of(parts.next()?)?.waits()?;
+            let mut claimed = Vec::new();
+            while !parts.is_empty() {
+                claimed.push(JobId(parts.text()?));
+            }
+            Ok(Outcome::Lane(LaneView { now, state, claimed, held }))
         }
         (10, _) => {
             let mut jobs = Vec::new();

@@ -1,7 +1,8 @@
 //! Operations as the packed strings that the script reads: little-endian, strings after their length.
 
-use model::{Class, Queue, Scope, Timestamp, WorkerId};
+use model::{Class, Queue, Scope, Timestamp, Wait, WorkerId};
 
+use crate::op::{detail, end};
 use crate::{HoldTarget, LaneId, LaneState, Mark, Op, Push, Settle, Ticket};
 
 /// How much one call of the script takes at most, in jobs: longer ones would keep others waiting.
@@ -148,6 +149,14 @@ fn scope_number(scope: Scope) -> u8 {
     }
 }
 
+/// A wait's rule and, after a zero, its detail: to the script they are one word.
+fn words(wait: &Wait) -> String {
+    match detail(wait) {
+        Some(detail) => format!("{}\0{detail}", wait.rule),
+        None => wait.rule.clone(),
+    }
+}
+
 fn push_header(mark: Mark, count: usize) -> Vec<u8> {
     Packed::new(1).byte(u8::from(mark == Mark::Again)).count(count).0
 }
@@ -170,8 +179,8 @@ fn one(op: &Op) -> Vec<u8> {
         Op::Claim { queue, worker, max } => {
             Packed::new(2).text(queue.as_str()).worker(Some(*worker)).count(*max)
         }
-        Op::Park { ticket, until, rule, scope } => {
-            Packed::new(3).ticket(ticket).time(*until).byte(scope_number(*scope)).text(rule)
+        Op::Park { ticket, wait } => {
+            Packed::new(3).ticket(ticket).time(end(wait)).byte(scope_number(wait.scope)).text(&words(wait))
         }
         Op::Grant { ticket, state, binds_until } => Packed::new(4).ticket(ticket).state(state, *binds_until),
         Op::Settle { ticket, how, state } => {
@@ -199,9 +208,9 @@ fn one(op: &Op) -> Vec<u8> {
             packed.0.extend(queues.join(",").as_bytes());
             packed
         }
-        Op::Hold { target, until, rule } => {
+        Op::Hold { target, wait } => {
             let (kind, lane, key) = target_parts(target);
-            Packed::new(8).byte(kind).time(*until).text(&lane).text(key).text(rule)
+            Packed::new(8).byte(kind).time(end(wait)).text(&lane).text(key).text(&words(wait))
         }
         Op::Resume { target } => {
             let (kind, lane, key) = target_parts(target);
@@ -210,6 +219,7 @@ fn one(op: &Op) -> Vec<u8> {
         Op::Find { job, lane } => Packed::new(10).lane(lane).text(&job.0),
         Op::Inspect { queue, limit } => Packed::new(11).text(queue.as_str()).count(*limit),
         Op::Jobs { lane, limit } => Packed::new(12).lane(lane).count(*limit),
+        Op::Peek { lane } => Packed::new(13).lane(lane),
     };
     packed.0
 }
@@ -219,5 +229,14 @@ fn target_parts(target: &HoldTarget) -> (u8, String, &str) {
         HoldTarget::Queue(queue) => (0, queue.to_string(), ""),
         HoldTarget::Lane(lane) => (1, format!("{}/{}", lane.queue, lane.name), ""),
         HoldTarget::Key(lane, key) => (2, format!("{}/{}", lane.queue, lane.name), key),
+        HoldTarget::Class(lane, class) => {
+            let class = match class {
+                Class::Interactive => "1",
+                Class::Normal => "2",
+                Class::Bulk => "3",
+            };
+            (3, format!("{}/{}", lane.queue, lane.name), class)
+        }
+        HoldTarget::Job(lane, job) => (4, format!("{}/{}", lane.queue, lane.name), &job.0),
     }
 }

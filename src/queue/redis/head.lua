@@ -11,7 +11,8 @@ local META, P = KEYS[1], KEYS[2]
 local BASE = sub(META, 1, -5)
 local LEASE, SKEW, SILENCE, AHEAD = tonumber(ARGV[2]), tonumber(ARGV[3]), 3000000, 60000000
 local FAR, SPAN, HALF = 9007199254740991, 2 ^ 51, 2 ^ 50
-local PUSH, CLAIM, PARK, GRANT, SETTLE, BEAT, REAP, HOLD, RESUME, FIND, INSPECT, JOBS = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12
+local PUSH, CLAIM, PARK, GRANT, SETTLE, BEAT, REAP, HOLD, RESUME, FIND, INSPECT, JOBS, PEEK = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10,
+  11, 12, 13
 
 local meta = call('HMGET', META, 'epoch', 'open', 'mark', 'token', 'turn', 'quiet', 'limit')
 if meta[1] ~= ARGV[1] then

@@ -1,9 +1,23 @@
 -- Where things are and why they wait: for people, so it may cost as much as it shows.
 
-local find_job, jobs_of, inspect
+local find_job, jobs_of, inspect, peek
 do
   local function wait_of(h, scope)
     return h and pack('<dBHc0', h.t, scope, #h.rule, h.rule) or false
+  end
+
+  -- What holds a lane's classes and itself.
+  local function holds_of(l)
+    local waits = {}
+    for c = 1, 3 do
+      if l.class[c] and l.class[c].t > now then
+        waits[#waits + 1] = wait_of(l.class[c], 2)
+      end
+    end
+    if l.hold and l.hold.t > now then
+      waits[#waits + 1] = wait_of(l.hold, 3)
+    end
+    return waits
   end
 
   local function place_of(l, id)
@@ -49,6 +63,22 @@ do
       end
     end
     return found
+  end
+
+  function peek(raw)
+    local _, lane_id = unpack('<BHc0', raw)
+    local l = lane(lane_id)
+    local s = l.binds > 0 and state(l.id)
+    local waits = holds_of(l)
+    local h = queue_hold(l.q)
+    if h.t > now then
+      waits[#waits + 1] = wait_of(h, 3)
+    end
+    local out = { 11, now, s and s.version or 0, s and s.bytes or false, waits }
+    for _, name in ipairs(claimed_keys(l)) do
+      out[#out + 1] = key(lane_id, name).head
+    end
+    return out
   end
 
   function jobs_of(raw)
@@ -130,15 +160,7 @@ do
     local out = { 9, wait_of(h.t > now and h, 3), (sums[1] or 0) + t.lanes, n - claims, claims }
     for i = 1, math.min(#found, most) do
       local l = lane(found[i][2])
-      local waits = {}
-      for c = 1, 3 do
-        if l.class[c] and l.class[c].t > now then
-          waits[#waits + 1] = wait_of(l.class[c], 2)
-        end
-      end
-      if l.hold and l.hold.t > now then
-        waits[#waits + 1] = wait_of(l.hold, 3)
-      end
+      local waits = holds_of(l)
       local held = #l.tokens / 8
       local due = l.due and (l.due > h.t and l.due or h.t) or false
       out[#out + 1] = { sub(l.id, #q + 2), l.jobs - held, held, due, waits }

@@ -72,6 +72,8 @@ for n, op in ipairs(ops) do
     answer = find_job(raw)
   elseif kind == INSPECT then
     answer = inspect(raw)
+  elseif kind == PEEK then
+    answer = peek(raw)
   else
     answer = jobs_of(raw)
   end

@@ -59,6 +59,26 @@ local function extend(old, t, rule)
   return old and old.t >= t and old or { t = t, rule = rule }
 end
 
+local function hold_class(l, c, t, rule)
+  local old = l.class
+  l.class = { old[1], old[2], old[3] }
+  l.class[c] = extend(old[c], t, rule)
+  touch(l)
+end
+
+-- Sets what one job waits for by itself.
+local function own_wait(l, j, id, t, rule)
+  local k = key(l.id, j.key)
+  j.wait, j.rule = t, rule
+  touch_job(j.id)
+  if k.head == id then
+    k.hw = t
+  else
+    k.waits = k.waits or t > now
+  end
+  arrange(l, k)
+end
+
 -- Ends a claim with a wait.
 local function hold_back(l, k, t, rule, scope)
   release(l, k)
@@ -72,9 +92,7 @@ local function hold_back(l, k, t, rule, scope)
   elseif scope == RECIPIENT then
     k.hold = extend(k.hold, t, rule)
   elseif scope == CLASS then
-    local old = l.class
-    l.class = { old[1], old[2], old[3] }
-    l.class[k.hc] = extend(old[k.hc], t, rule)
+    hold_class(l, k.hc, t, rule)
   else
     l.hold = extend(l.hold, t, rule)
   end
@@ -174,6 +192,9 @@ local function grant(raw, t)
     return 1
   end
   local h, scope = held_by(l, k, k.hc)
+  if k.hw > now and k.hw >= (h and h.t or 0) then
+    h, scope = { t = k.hw, rule = job(l.id, k.head).rule }, JOB
+  end
   if h then
     return { 3, h.t, scope, h.rule }
   end
@@ -294,10 +315,20 @@ local function hold(raw)
     local l = lane(target)
     l.hold = extend(l.hold, t, rule)
     touch(l)
-  else
+  elseif kind == 2 then
     local l, k = lane(target), key(target, name)
     k.hold = extend(k.hold, t, rule)
     arrange(l, k)
+  elseif kind == 3 then
+    hold_class(lane(target), tonumber(name), t, rule)
+  else
+    local j = job(target, name)
+    if j then
+      note(j, t, rule, JOB)
+      if t > j.wait then
+        own_wait(lane(target), j, name, t, rule)
+      end
+    end
   end
   return 0
 end
@@ -315,10 +346,20 @@ local function resume(raw)
     local l = lane(target)
     l.hold, l.class = nil, NONE
     touch(l)
-  else
+  elseif kind == 2 then
     local l, k = lane(target), key(target, name)
     k.hold = nil
     arrange(l, k)
+  elseif kind == 3 then
+    local l = lane(target)
+    local old, c = l.class, tonumber(name)
+    l.class = { c ~= 1 and old[1] or nil, c ~= 2 and old[2] or nil, c ~= 3 and old[3] or nil }
+    touch(l)
+  else
+    local j = job(target, name)
+    if j then
+      own_wait(lane(target), j, name, 0, '')
+    end
   end
   return 0
 end

@@ -42,7 +42,7 @@ impl Engine for Liar {
 async fn verdict(hears: fn(&mut Op), says: fn(&mut Outcome)) -> Option<String> {
     let mut subject = Subject::memory();
     subject.engine = Arc::new(Liar { honest: subject.engine, hears, says });
-    let chance = Chance { seed: 1, steps: 6_000, unit: Duration::from_millis(50), leases: true };
+    let chance = Chance { seed: 1, steps: 20_000, unit: Duration::from_millis(50), leases: true };
     let judged = tokio::spawn(async move { random(&subject, chance).await }).await;
     let panic = judged.err()?.into_panic();
     Some(*panic.downcast::<String>().expect("the judge says what is wrong"))
@@ -88,10 +88,11 @@ hears! {
     ignores_routes: Op::Push { pushes, .. } => for push in pushes { push.route = None };
     marks_for_the_sweep: Op::Push { mark, .. } => *mark = Mark::Again;
     never_marks: Op::Push { mark, .. } => *mark = Mark::IfAbsent;
-    parks_for_nothing: Op::Park { until, .. } => *until = Timestamp::ZERO;
-    parks_too_long: Op::Park { until, .. } => *until = *until + Duration::from_millis(1);
-    holds_too_much: Op::Park { scope, .. } => *scope = Scope::Lane;
-    holds_too_little: Op::Park { scope, .. } => *scope = Scope::Job;
+    parks_for_nothing: Op::Park { wait, .. } => wait.until = Some(Timestamp::ZERO);
+    parks_too_long: Op::Park { wait, .. } => wait.until = wait.until.map(|until| until + Duration::from_millis(1));
+    holds_too_much: Op::Park { wait, .. } => wait.scope = Scope::Lane;
+    holds_too_little: Op::Park { wait, .. } => wait.scope = Scope::Job;
+    forgets_why: Op::Park { wait, .. } => wait.detail = None;
     retries_at_once: Op::Settle { how: Settle::Retry(at), .. } => *at = Timestamp::ZERO;
     never_moves_later: Op::Settle { how: how @ Settle::Later(_), .. } => *how = Settle::Release;
     releases_what_is_done: Op::Settle { how: how @ Settle::Done, .. } => *how = Settle::Release;
@@ -99,6 +100,8 @@ hears! {
     forgets_states: Op::Settle { state, .. } => *state = None;
     grants_over_old_states: Op::Grant { state, .. } => state.version = 0;
     resumes_the_wrong_thing: Op::Resume { target: HoldTarget::Lane(lane) } => lane.name.push('x');
+    resumes_another_job: Op::Resume { target: HoldTarget::Job(_, job) } => job.0.push('x');
+    holds_another_class: Op::Hold { target: HoldTarget::Class(_, class), .. } => *class = Class::Normal;
     holds_another_key: Op::Hold { target: HoldTarget::Key(_, key), .. } => key.push('x');
 }
 
@@ -107,6 +110,8 @@ says! {
     repeats_tokens: Outcome::Claimed(claims) => for claim in &mut claims.claims { claim.ticket.token = 7 };
     hides_what_is_due: Outcome::Claimed(claims) => claims.next_due = None;
     promises_too_late: Outcome::Claimed(claims) => claims.next_due = claims.next_due.map(|due| due + Duration::from_secs(1));
+    hides_holds: Outcome::Lane(view) => view.held.clear();
+    peeks_at_another: Outcome::Lane(view) => view.state.version += 1;
     forgets_waits: Outcome::Claimed(claims) => for claim in &mut claims.claims { claim.waits.clear() };
     forgets_losses: Outcome::Claimed(claims) => for claim in &mut claims.claims { claim.lost = 0 };
     hides_a_lost_claim: answer @ Outcome::Lost => *answer = Outcome::Ok;

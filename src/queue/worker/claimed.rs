@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use model::{Scope, Timestamp};
+use model::{Timestamp, Wait};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
@@ -127,9 +127,10 @@ impl Claimed {
         Ok(answer)
     }
 
-    /// Gives the job back to wait; `scope` says what waits with it. Answers when the engine did, however long that takes.
-    pub async fn park(self, until: Timestamp, rule: &str, scope: Scope) -> Result<(), Lost> {
-        self.0.park(until, rule, scope).await
+    /// Gives the job back to wait; the scope says what waits with it. Answers when the engine did, however long that takes.
+    pub async fn park(self, wait: Wait) -> Result<(), Lost> {
+        let ticket = self.claim().ticket.clone();
+        self.0.end(Op::Park { ticket, wait }).await
     }
 
     /// Ends the claim. Answers when the engine did, however long that takes: until then the slot stays taken.
@@ -161,11 +162,6 @@ impl Hold {
 
     pub fn has_ended(&self) -> bool {
         self.ended.load(Ordering::SeqCst)
-    }
-
-    async fn park(&self, until: Timestamp, rule: &str, scope: Scope) -> Result<(), Lost> {
-        let (ticket, rule) = (self.claim.ticket.clone(), rule.to_owned());
-        self.end(Op::Park { ticket, until, rule, scope }).await
     }
 
     pub async fn settle(&self, how: Settle, state: Option<(LaneState, Timestamp)>) -> Result<(), Lost> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use apalis_core::error::BoxDynError;
 use apalis_core::worker::builder::WorkerBuilder;
 use async_trait::async_trait;
-use model::{Class, ManualClock, Queue, Scope, SystemClock, Timestamp, WorkerId};
+use model::{Class, ManualClock, Queue, Scope, SystemClock, Timestamp, Wait, WorkerId};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -246,7 +246,7 @@ async fn what_is_parked_comes_back_by_itself() {
     let worker = bench.serve(1, |claimed: Claimed| async move {
         let Some(wait) = claimed.claim().waits.first().cloned() else {
             let until = claimed.now() + Duration::from_millis(30);
-            return Ok(claimed.park(until, "gap", Scope::Lane).await?);
+            return Ok(claimed.park(Wait::new("gap", Scope::Lane, until)).await?);
         };
         assert!(claimed.now() >= wait.until.unwrap(), "never before its time");
         assert!(claimed.confirmed_within(Duration::from_secs(2)));
@@ -268,7 +268,7 @@ async fn lane_time_on_a_worker_is_the_engines_own_clock_where_they_share_one() {
     let worker = bench.serve(1, move |claimed: Claimed| async move {
         if claimed.claim().waits.is_empty() {
             let until = claimed.now() + hour;
-            return Ok(claimed.park(until, "gap", Scope::Job).await?);
+            return Ok(claimed.park(Wait::new("gap", Scope::Job, until)).await?);
         }
         assert_eq!(claimed.now(), Timestamp::from_micros(1) + hour);
         Ok(claimed.settle(Settle::Done).await?)

@@ -1,6 +1,6 @@
 //! A job's way through the script, once.
 
-use model::{Class, Queue, Scope, Timestamp, WorkerId};
+use model::{Class, Queue, Scope, Timestamp, Wait, WorkerId};
 use queue::{
     Claim, Claims, Engine, JobId, JobPlace, LaneId, LaneState, Mark, Op, Outcome, Push, RedisEngine, Settle,
 };
@@ -65,12 +65,8 @@ async fn a_job_goes_its_way() {
     let find = |job: &str| Op::Find { job: JobId(job.to_owned()), lane: lane("a") };
     assert_eq!(one(&engine, find("j0")).await, Outcome::Place(JobPlace::Claimed { worker: worker(1) }));
     let until = first.at + std::time::Duration::from_secs(10);
-    let park = Op::Park {
-        ticket: first.ticket.clone(),
-        until,
-        rule: "same_recipient".to_owned(),
-        scope: Scope::Recipient,
-    };
+    let park =
+        Op::Park { ticket: first.ticket.clone(), wait: Wait::new("same_recipient", Scope::Recipient, until) };
     assert_eq!(one(&engine, park).await, Outcome::Ok);
     let second = claim(&engine, worker(2)).await.unwrap();
     assert_eq!(second.ticket.job.0, "j1");

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use model::{Class, Scope, Timestamp, Wait, WorkerId};
 use queue::{
-    Claim, Claims, HoldTarget, JobId, JobPlace, LEASE, LaneId, LaneState, Mark, Op, Outcome, Push, Settle,
-    Ticket,
+    Claim, Claims, HoldTarget, JobId, JobPlace, LEASE, LaneId, LaneState, LaneView, Mark, Op, Outcome, Push,
+    Settle, Ticket,
 };
 
-type Hold = (Timestamp, String);
+/// When it ends, its rule and what is told of it.
+type Hold = (Timestamp, String, Option<String>);
 
 #[derive(Debug, Clone)]
 struct Job {
@@ -49,10 +50,19 @@ pub struct Judge {
     token: u64,
 }
 
-fn extend(hold: &mut Hold, until: Timestamp, rule: &str) {
+fn extend(hold: &mut Hold, wait: &Wait) {
+    let until = wait.until.expect("chance sets an end");
     if hold.0 < until {
-        *hold = (until, rule.to_owned());
+        *hold = (until, wait.rule.clone(), wait.detail.clone());
     }
+}
+
+/// The newest waits are kept.
+fn note(job: &mut Job, wait: Wait) {
+    if job.waits.len() == queue::WAITS_KEPT {
+        job.waits.remove(0);
+    }
+    job.waits.push(wait);
 }
 
 impl Lane {
@@ -126,8 +136,8 @@ impl Judge {
                 assert_eq!(new, *inserted);
             }
             (Op::Claim { worker, max, .. }, Outcome::Claimed(claims)) => self.claim(*worker, *max, claims),
-            (Op::Park { ticket, until, rule, scope }, _) => {
-                let expected = self.park(ticket, *until, rule, *scope);
+            (Op::Park { ticket, wait }, _) => {
+                let expected = self.park(ticket, wait);
                 assert_eq!(expected, *outcome);
             }
             (Op::Grant { ticket, state, binds_until }, _) => {
@@ -149,11 +159,18 @@ impl Judge {
                 workers.sort();
                 assert_eq!(expected, (workers, *jobs));
             }
-            (Op::Hold { target, until, rule }, Outcome::Ok) => match target {
-                HoldTarget::Queue(_) => extend(&mut self.hold, *until, rule),
-                HoldTarget::Lane(lane) => extend(&mut self.lane(lane).hold, *until, rule),
+            (Op::Hold { target, wait }, Outcome::Ok) => match target {
+                HoldTarget::Queue(_) => extend(&mut self.hold, wait),
+                HoldTarget::Lane(lane) => extend(&mut self.lane(lane).hold, wait),
                 HoldTarget::Key(lane, key) => {
-                    extend(self.lane(lane).keys.entry(key.clone()).or_default(), *until, rule);
+                    extend(self.lane(lane).keys.entry(key.clone()).or_default(), wait);
+                }
+                HoldTarget::Class(lane, class) => extend(&mut self.lane(lane).classes[class.rank()], wait),
+                HoldTarget::Job(lane, job) => {
+                    if let Some(job) = self.lane(lane).jobs.get_mut(job) {
+                        extend(&mut job.wait, wait);
+                        note(job, Wait { scope: Scope::Job, ..wait.clone() });
+                    }
                 }
             },
             (Op::Resume { target }, Outcome::Ok) => match target {
@@ -164,7 +181,14 @@ impl Judge {
                     lane.classes = <[Hold; 3]>::default();
                 }
                 HoldTarget::Key(lane, key) => drop(self.lane(lane).keys.remove(key)),
+                HoldTarget::Class(lane, class) => self.lane(lane).classes[class.rank()] = Hold::default(),
+                HoldTarget::Job(lane, job) => {
+                    if let Some(job) = self.lane(lane).jobs.get_mut(job) {
+                        job.wait = Hold::default();
+                    }
+                }
             },
+            (Op::Peek { lane }, Outcome::Lane(view)) => self.peek(lane, view),
             (Op::Find { job, lane }, Outcome::Place(place)) => assert_eq!(self.place(lane, job), *place),
             (Op::Jobs { lane, .. }, Outcome::Jobs(jobs)) => {
                 let all = self.lanes.get(lane).into_iter().flat_map(|lane| lane.jobs.keys());
@@ -297,29 +321,28 @@ impl Judge {
         (claim == Some((ticket.worker, ticket.token))).then_some(lane)
     }
 
-    fn park(&mut self, ticket: &Ticket, until: Timestamp, rule: &str, scope: Scope) -> Outcome {
+    fn park(&mut self, ticket: &Ticket, wait: &Wait) -> Outcome {
         let Some(lane) = self.held(ticket) else { return Outcome::Lost };
         let job = lane.jobs.get_mut(&ticket.job).expect("a job");
-        if job.waits.len() == queue::WAITS_KEPT {
-            job.waits.remove(0);
-        }
-        job.waits.push(Wait { rule: rule.to_owned(), scope, until: Some(until), detail: None });
+        note(job, wait.clone());
         let class = job.class;
         job.claim = None;
         job.again = None;
-        match scope {
-            Scope::Job => extend(&mut job.wait, until, rule),
-            Scope::Recipient => extend(lane.keys.entry(ticket.key.clone()).or_default(), until, rule),
-            Scope::Class => extend(&mut lane.classes[class.rank()], until, rule),
-            Scope::Lane => extend(&mut lane.hold, until, rule),
+        match wait.scope {
+            Scope::Job => extend(&mut job.wait, wait),
+            Scope::Recipient => extend(lane.keys.entry(ticket.key.clone()).or_default(), wait),
+            Scope::Class => extend(&mut lane.classes[class.rank()], wait),
+            Scope::Lane => extend(&mut lane.hold, wait),
         }
         Outcome::Ok
     }
 
     fn grant(&mut self, ticket: &Ticket, state: &LaneState, binds: Timestamp) -> Outcome {
         let Some(lane) = self.held(ticket) else { return Outcome::Lost };
-        let class = lane.jobs[&ticket.job].class;
-        if let Some(wait) = self.held_by(&ticket.lane, &ticket.key, class) {
+        let job = &lane.jobs[&ticket.job];
+        let (class, own) = (job.class, job.wait.clone());
+        let all = [self.held_by(&ticket.lane, &ticket.key, class), self.shown(&own, Scope::Job)];
+        if let Some(wait) = all.into_iter().flatten().max_by_key(|wait| wait.until) {
             return Outcome::Held(wait);
         }
         let lane = self.lane(&ticket.lane);
@@ -338,13 +361,14 @@ impl Judge {
         match (how, again) {
             (Settle::Done | Settle::Fail, Some((class, order, at))) => {
                 (job.class, job.order, job.ready) = (class, order, at.max(now));
-                (job.lost, job.waits) = (0, Vec::new());
+                (job.lost, job.waits, job.wait) = (0, Vec::new(), Hold::default());
             }
             (Settle::Done | Settle::Fail, None) => drop(lane.jobs.remove(&ticket.job)),
-            (Settle::Retry(at), _) => extend(&mut job.wait, at, "retry"),
+            (Settle::Retry(at), _) => extend(&mut job.wait, &Wait::new("retry", Scope::Job, at)),
             (Settle::Later(at), again) => {
                 job.ready = again.map_or(at, |again| again.2.min(at)).max(now);
                 job.class = again.map_or(job.class, |again| again.0.min(job.class));
+                job.wait = Hold::default();
             }
             (Settle::Release, _) => {}
         }
@@ -372,8 +396,8 @@ impl Judge {
     }
 
     fn shown(&self, hold: &Hold, scope: Scope) -> Option<Wait> {
-        let (until, rule) = hold.clone();
-        (until > self.now).then_some(Wait { rule, scope, until: Some(until), detail: None })
+        let (until, rule, detail) = hold.clone();
+        (until > self.now).then_some(Wait { rule, scope, until: Some(until), detail })
     }
 
     fn held_by(&self, lane: &LaneId, key: &str, class: Class) -> Option<Wait> {
@@ -385,6 +409,18 @@ impl Judge {
             self.shown(&lane.key_hold(key), Scope::Recipient),
         ];
         all.into_iter().flatten().max_by_key(|wait| wait.until)
+    }
+
+    fn peek(&self, lane: &LaneId, view: &LaneView) {
+        let none = Lane::default();
+        let of = self.lanes.get(lane).unwrap_or(&none);
+        let classes = of.classes.iter().map(|hold| self.shown(hold, Scope::Class));
+        let held = classes.chain([self.shown(&of.hold, Scope::Lane), self.shown(&self.hold, Scope::Lane)]);
+        assert_eq!(view.held, held.flatten().collect::<Vec<_>>());
+        let claimed = of.jobs.iter().filter(|(_, job)| job.claim.is_some()).map(|(id, _)| id.clone());
+        assert_eq!(view.claimed.iter().cloned().collect::<BTreeSet<_>>(), claimed.collect());
+        assert_eq!(view.now, self.now);
+        assert!(view.state == of.state || view.state == LaneState::default() && of.binds <= self.now);
     }
 
     fn place(&self, lane: &LaneId, id: &JobId) -> JobPlace {

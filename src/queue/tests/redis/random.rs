@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use model::{Class, Queue, Scope, Timestamp, WorkerId};
+use model::{Class, Queue, Scope, Timestamp, Wait, WorkerId};
 use queue::{
     Claim, Claims, Engine, HoldTarget, JobId, LaneId, LaneState, Mark, Op, Outcome, Push, RedisEngine, Settle,
 };
@@ -60,15 +60,31 @@ impl Dice {
         }
     }
 
+    fn class(&mut self) -> Class {
+        Class::ALL[usize::try_from(self.below(3)).unwrap()]
+    }
+
+    fn job(&mut self) -> JobId {
+        JobId(format!("j{}-{}", self.below(4), self.below(12)))
+    }
+
+    fn wait(&mut self, now: Timestamp) -> Wait {
+        let scope = Scope::ALL[usize::try_from(self.below(4)).unwrap()];
+        let wait = Wait::new(format!("rule{}", self.below(5)), scope, self.time(now));
+        if self.below(2) == 0 { wait.because(format!("{} left", self.below(5))) } else { wait }
+    }
+
     fn state(&mut self, claim: &Claim) -> LaneState {
         let version = claim.state.version + u64::from(self.below(6) == 0);
         LaneState { bytes: (self.below(9) > 0).then(|| vec![0, 7, 255]), version }
     }
 
     fn target(&mut self) -> HoldTarget {
-        match self.below(5) {
+        match self.below(8) {
             0 => HoldTarget::Queue(Queue::Send),
             1 | 2 => HoldTarget::Lane(self.lane()),
+            3 => HoldTarget::Class(self.lane(), self.class()),
+            4 | 5 => HoldTarget::Job(self.lane(), self.job()),
             _ => HoldTarget::Key(self.lane(), format!("k{}", self.below(4))),
         }
     }
@@ -83,7 +99,6 @@ impl Dice {
     }
 
     fn op(&mut self, now: Timestamp) -> Op {
-        let rule = format!("rule{}", self.below(5));
         match self.below(100) {
             0..30 => {
                 let pushes = (0..=self.below(4)).map(|_| self.push(now)).collect();
@@ -109,12 +124,7 @@ impl Dice {
                         state: (self.below(3) == 0).then(|| (self.state(&claim), self.time(now))),
                         ticket: claim.ticket,
                     },
-                    4..8 => Op::Park {
-                        until: self.time(now),
-                        rule,
-                        scope: Scope::ALL[usize::try_from(self.below(4)).unwrap()],
-                        ticket: claim.ticket,
-                    },
+                    4..8 => Op::Park { wait: self.wait(now), ticket: claim.ticket },
                     _ => {
                         let grant = Op::Grant {
                             state: self.state(&claim),
@@ -128,11 +138,10 @@ impl Dice {
             },
             80..84 => Op::Reap,
             84..87 => Op::Beat { worker: self.worker() },
-            87..89 => Op::Hold { target: self.target(), until: self.time(now), rule },
-            89..92 => Op::Resume { target: self.target() },
-            92..96 => {
-                Op::Find { job: JobId(format!("j{}-{}", self.below(4), self.below(12))), lane: self.lane() }
-            }
+            87..90 => Op::Hold { target: self.target(), wait: self.wait(now) },
+            90..92 => Op::Resume { target: self.target() },
+            92..95 => Op::Find { job: self.job(), lane: self.lane() },
+            95 => Op::Peek { lane: self.lane() },
             96..98 => Op::Inspect { queue: Queue::Send, limit: 100 },
             _ => Op::Jobs { lane: self.lane(), limit: 1000 },
         }

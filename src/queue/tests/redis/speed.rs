@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use model::{Queue, WorkerId};
+use model::{Queue, Scope, Wait, WorkerId};
 use queue::{Engine, LaneState, Op, Outcome, Push, RedisEngine};
 
 use crate::basics::{claims, done, one, push, pushes, worker};
@@ -136,8 +136,7 @@ async fn speed_of_a_claim_beside_held_keys() {
         for batch in (0..held).collect::<Vec<i64>>().chunks(1000) {
             let hold = |n: &i64| Op::Hold {
                 target: queue::HoldTarget::Key(crate::basics::lane("a"), format!("held{n}")),
-                until,
-                rule: "provider".to_owned(),
+                wait: Wait::new("provider", Scope::Recipient, until),
             };
             engine.apply(batch.iter().map(hold).collect()).await.unwrap();
             let jobs = batch.iter().map(|n| push("a", &format!("held{n}"), &format!("h{n}"), *n));
