@@ -381,7 +381,7 @@ pub struct LaneView {
     pub now: Timestamp,
     /// Its state.
     pub state: LaneState,
-    /// The jobs that workers have.
+    /// The jobs that workers have, the oldest claim first.
     pub claimed: Vec<JobId>,
     /// What holds it now: its classes' holds from the highest on, its own, its queue's.
     pub held: Vec<Wait>,

@@ -75,8 +75,15 @@ do
       waits[#waits + 1] = wait_of(h, 3)
     end
     local out = { 11, now, s and s.version or 0, s and s.bytes or false, waits }
-    for _, name in ipairs(claimed_keys(l)) do
-      out[#out + 1] = key(lane_id, name).head
+    local taken = {}
+    for i, name in ipairs(claimed_keys(l)) do
+      taken[i] = key(lane_id, name)
+    end
+    table.sort(taken, function(a, b)
+      return a.token < b.token
+    end)
+    for _, k in ipairs(taken) do
+      out[#out + 1] = k.head
     end
     return out
   end
