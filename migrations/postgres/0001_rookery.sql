@@ -38,12 +38,20 @@ CREATE TABLE accounts (
     sending TEXT NOT NULL,
     sending_reason TEXT,
     sending_until TIMESTAMPTZ,
-    held_until TIMESTAMPTZ,
-    held_rule TEXT,
+    -- A list of what holds part of its sending back: reach, rule, until, since, detail.
+    holds JSONB NOT NULL,
+    -- Account or provider errors since the last call that went well.
+    failures_in_a_row BIGINT NOT NULL,
     timezone TEXT NOT NULL,
+    -- What its rules say otherwise than its channel's profile.
+    pacing JSONB NOT NULL,
     pace_scale DOUBLE PRECISION NOT NULL,
     redelivery TEXT NOT NULL,
     first_connected_at TIMESTAMPTZ,
+    -- When its number was registered at the provider, if a person says so.
+    registered_at TIMESTAMPTZ,
+    -- Campaigns before then do not count for the response rate: a person let them go on.
+    campaigns_resumed_at TIMESTAMPTZ,
     created_at TIMESTAMPTZ NOT NULL,
     updated_at TIMESTAMPTZ NOT NULL,
     deleted_at TIMESTAMPTZ
@@ -56,6 +64,8 @@ CREATE TABLE contacts (
     name TEXT,
     phone TEXT,
     attributes JSONB NOT NULL,
+    -- IANA name; null: the account's.
+    timezone TEXT,
     opted_out_at TIMESTAMPTZ,
     merged_into UUID REFERENCES contacts (id),
     created_at TIMESTAMPTZ NOT NULL,
@@ -90,6 +100,9 @@ CREATE TABLE conversations (
     last_message_id UUID,
     last_message_at TIMESTAMPTZ,
     last_inbound_at TIMESTAMPTZ,
+    first_inbound_at TIMESTAMPTZ,
+    -- When the first call for it began, whatever became of it.
+    first_sent_at TIMESTAMPTZ,
     assignee TEXT,
     status TEXT NOT NULL,
     held_until TIMESTAMPTZ,
@@ -135,6 +148,8 @@ CREATE TABLE messages (
     client_id TEXT,
     sender TEXT,
     content JSONB NOT NULL,
+    -- Of a campaign's words: the first 8 bytes of their SHA-256; null where there are none.
+    text_hash BYTEA,
     thread TEXT,
     reply_to UUID,
     provider_id TEXT,
@@ -166,7 +181,9 @@ CREATE INDEX messages_of_account ON messages (account_id, id);
 -- What is still to be done, for the look at earlier ones, the sweep and recovery.
 CREATE INDEX messages_unfinished ON messages (conversation_id, class, seq) WHERE status IN ('queued', 'sending');
 CREATE INDEX messages_unfinished_by_class ON messages (class, id) WHERE status IN ('queued', 'sending');
-CREATE INDEX messages_unfinished_of_account ON messages (account_id, class, id) WHERE status IN ('queued', 'sending');
+CREATE INDEX messages_unfinished_of_account ON messages (account_id, class, queued_at, id) WHERE status IN ('queued', 'sending');
+-- The campaign messages that say the same, for the rule about identical texts.
+CREATE INDEX messages_queued_texts ON messages (account_id, text_hash, id) WHERE status = 'queued' AND text_hash IS NOT NULL;
 CREATE INDEX messages_scheduled ON messages (send_at) WHERE status = 'scheduled';
 
 -- What is done to a message after it was sent: it travels in its conversation's order, as messages do.
@@ -207,6 +224,10 @@ CREATE TABLE attempts (
     conversation_id UUID NOT NULL REFERENCES conversations (id),
     worker UUID NOT NULL,
     pace TEXT NOT NULL,
+    purpose TEXT NOT NULL,
+    -- Whether its chat was a new contact until then.
+    is_new BOOLEAN NOT NULL,
+    -- As in messages.
     text_hash BYTEA,
     granted_at TIMESTAMPTZ NOT NULL,
     started_at TIMESTAMPTZ NOT NULL,
@@ -221,6 +242,7 @@ CREATE TABLE attempts (
     UNIQUE (subject_id, n)
 );
 CREATE INDEX attempts_of_account ON attempts (account_id, started_at);
+CREATE INDEX attempts_of_campaigns ON attempts (account_id, started_at, conversation_id) WHERE purpose = 'campaign';
 
 -- Files of messages; the bytes lie in the place of media files, under workspace and id.
 CREATE TABLE media (

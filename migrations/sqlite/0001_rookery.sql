@@ -38,12 +38,20 @@ CREATE TABLE accounts (
     sending TEXT NOT NULL,
     sending_reason TEXT,
     sending_until TEXT,
-    held_until TEXT,
-    held_rule TEXT,
+    -- A list of what holds part of its sending back: reach, rule, until, since, detail.
+    holds TEXT NOT NULL,
+    -- Account or provider errors since the last call that went well.
+    failures_in_a_row INTEGER NOT NULL,
     timezone TEXT NOT NULL,
+    -- What its rules say otherwise than its channel's profile.
+    pacing TEXT NOT NULL,
     pace_scale REAL NOT NULL,
     redelivery TEXT NOT NULL,
     first_connected_at TEXT,
+    -- When its number was registered at the provider, if a person says so.
+    registered_at TEXT,
+    -- Campaigns before then do not count for the response rate: a person let them go on.
+    campaigns_resumed_at TEXT,
     created_at TEXT NOT NULL,
     updated_at TEXT NOT NULL,
     deleted_at TEXT
@@ -56,6 +64,8 @@ CREATE TABLE contacts (
     name TEXT,
     phone TEXT,
     attributes TEXT NOT NULL,
+    -- IANA name; null: the account's.
+    timezone TEXT,
     opted_out_at TEXT,
     merged_into BLOB REFERENCES contacts (id),
     created_at TEXT NOT NULL,
@@ -90,6 +100,9 @@ CREATE TABLE conversations (
     last_message_id BLOB,
     last_message_at TEXT,
     last_inbound_at TEXT,
+    first_inbound_at TEXT,
+    -- When the first call for it began, whatever became of it.
+    first_sent_at TEXT,
     assignee TEXT,
     status TEXT NOT NULL,
     held_until TEXT,
@@ -135,6 +148,8 @@ CREATE TABLE messages (
     client_id TEXT,
     sender TEXT,
     content TEXT NOT NULL,
+    -- Of a campaign's words: the first 8 bytes of their SHA-256; null where there are none.
+    text_hash BLOB,
     thread TEXT,
     reply_to BLOB,
     provider_id TEXT,
@@ -166,7 +181,9 @@ CREATE INDEX messages_of_account ON messages (account_id, id);
 -- What is still to be done, for the look at earlier ones, the sweep and recovery.
 CREATE INDEX messages_unfinished ON messages (conversation_id, class, seq) WHERE status IN ('queued', 'sending');
 CREATE INDEX messages_unfinished_by_class ON messages (class, id) WHERE status IN ('queued', 'sending');
-CREATE INDEX messages_unfinished_of_account ON messages (account_id, class, id) WHERE status IN ('queued', 'sending');
+CREATE INDEX messages_unfinished_of_account ON messages (account_id, class, queued_at, id) WHERE status IN ('queued', 'sending');
+-- The campaign messages that say the same, for the rule about identical texts.
+CREATE INDEX messages_queued_texts ON messages (account_id, text_hash, id) WHERE status = 'queued' AND text_hash IS NOT NULL;
 CREATE INDEX messages_scheduled ON messages (send_at) WHERE status = 'scheduled';
 
 -- What is done to a message after it was sent: it travels in its conversation's order, as messages do.
@@ -207,6 +224,10 @@ CREATE TABLE attempts (
     conversation_id BLOB NOT NULL REFERENCES conversations (id),
     worker BLOB NOT NULL,
     pace TEXT NOT NULL,
+    purpose TEXT NOT NULL,
+    -- Whether its chat was a new contact until then.
+    is_new INTEGER NOT NULL,
+    -- As in messages.
     text_hash BLOB,
     granted_at TEXT NOT NULL,
     started_at TEXT NOT NULL,
@@ -221,6 +242,7 @@ CREATE TABLE attempts (
     UNIQUE (subject_id, n)
 ) STRICT;
 CREATE INDEX attempts_of_account ON attempts (account_id, started_at);
+CREATE INDEX attempts_of_campaigns ON attempts (account_id, started_at, conversation_id) WHERE purpose = 'campaign';
 
 -- Files of messages; the bytes lie in the place of media files, under workspace and id.
 CREATE TABLE media (

@@ -47,7 +47,7 @@ async fn connect_again(
         settings: Some(connected.settings),
         ..AccountChange::default()
     };
-    front.store.change_account(caller.workspace, id, &change).await?;
+    front.store.change_account(caller.workspace, id, &change, &caller.actor()).await?;
     set(&front, &caller, id, Connection::Connected, None).await
 }
 

@@ -58,8 +58,7 @@ async fn account_status(
         "sending": account.sending,
         "sending_reason": account.sending_reason,
         "sending_until": account.sending_until,
-        "held_until": account.held_until,
-        "held_rule": account.held_rule,
+        "holds": account.holds,
         "waiting": waiting,
         "lane": {"waiting": jobs.len() - claimed, "claimed": claimed, "more": jobs.len() == LOOKED_AT},
     }))

@@ -148,7 +148,9 @@ async fn connect_account(
         intake,
         connection: Connection::Connected,
         timezone: body.timezone.unwrap_or_else(|| "UTC".to_owned()),
+        pacing: json!({}),
         pace_scale: body.pace_scale.unwrap_or(1.0),
+        registered_at: None,
         redelivery: body.redelivery.unwrap_or(Redelivery::AtLeastOnce),
     };
     let created = front
@@ -286,7 +288,7 @@ async fn change_account(
         }
     }
     change.settings = change.settings.or(settings);
-    let account = front.store.change_account(caller.workspace, id, &change).await?;
+    let account = front.store.change_account(caller.workspace, id, &change, &caller.actor()).await?;
     if change.credentials.is_some() {
         // Its owner goes on with what is valid now.
         front.hints.control().restart(id);

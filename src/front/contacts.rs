@@ -5,7 +5,7 @@ use axum::response::Response;
 use model::{Contact, ContactId};
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use store::{ContactFilter, MessageFilter, Page};
+use store::{ContactChange, ContactFilter, MessageFilter, Page};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -127,17 +127,13 @@ async fn change_contact(
     }
     problem.or_ok()?;
     seen_contact(&front, &caller, id).await?;
-    let attributes = body.attributes.map(Value::Object);
-    let changed = front
-        .store
-        .change_contact(
-            caller.workspace,
-            id,
-            body.name.as_deref(),
-            body.phone.as_deref(),
-            attributes.as_ref(),
-        )
-        .await?;
+    let change = ContactChange {
+        name: body.name,
+        phone: body.phone,
+        attributes: body.attributes.map(Value::Object),
+        ..ContactChange::default()
+    };
+    let changed = front.store.change_contact(caller.workspace, id, &change, &caller.actor()).await?;
     seen(&caller, changed).map(axum::Json).ok_or_else(|| Problem::not_found("contact"))
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use model::{Account, Connection, Job, Message, MessageId, Scope, Sending, Status, Timestamp, Wait};
+use model::{Account, Connection, HoldReach, Job, Message, MessageId, Scope, Sending, Status, Timestamp, Wait};
 use queue::{JobPlace, LaneId};
 use store::StoreError;
 
@@ -134,9 +134,8 @@ pub(crate) fn stopped(account: &Account, now: Timestamp) -> Option<Wait> {
             Some(wait("disconnected", Scope::Lane, None, detail))
         }
         Sending::Stopped | Sending::Active => {
-            let until = account.held_until.filter(|until| *until > now)?;
-            let rule = account.held_rule.clone().unwrap_or_else(|| "provider".to_owned());
-            Some(wait(rule, Scope::Lane, Some(until), None))
+            let hold = account.held(HoldReach::Account, now)?;
+            Some(wait(hold.rule.clone(), Scope::Lane, Some(hold.until), hold.detail.clone()))
         }
     }
 }

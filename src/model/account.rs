@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{AccountId, Timestamp, WorkspaceId, words};
+use crate::{AccountId, Hold, HoldReach, Timestamp, WorkspaceId, words};
 
 words! {
     /// Whether the provider can be reached with this account's credentials or session.
@@ -91,20 +91,46 @@ pub struct Account {
     pub sending_reason: Option<String>,
     /// When a stop ends by itself, if it does.
     pub sending_until: Option<Timestamp>,
-    /// The account waits until then by the provider's word (retry-after, timelock).
-    pub held_until: Option<Timestamp>,
-    /// The rule behind `held_until`.
-    pub held_rule: Option<String>,
+    /// What holds part of its sending back, by the provider's word or a rule's; some may have ended.
+    pub holds: Vec<Hold>,
+    /// Account or provider errors since the last call that went well.
+    pub failures_in_a_row: u32,
     /// IANA name; days and windows of its rules are judged in it.
     pub timezone: String,
+    /// What its rules say otherwise than its channel's profile, by rule.
+    pub pacing: Value,
     /// Divides every time of the account's pacing profile; other than 1 only on the sandbox channel.
     pub pace_scale: f64,
     /// What becomes of calls whose outcome nobody knows.
     pub redelivery: Redelivery,
     /// When this identity was first connected here; connecting again does not reset it.
     pub first_connected_at: Option<Timestamp>,
+    /// When its number was registered at the provider, if a person says so: from then it is warmed up.
+    pub registered_at: Option<Timestamp>,
+    /// Campaigns before then do not count for the response rate: a person let them go on.
+    pub campaigns_resumed_at: Option<Timestamp>,
     /// When the row was made.
     pub created_at: Timestamp,
     /// When the row last changed.
     pub updated_at: Timestamp,
+}
+
+impl Account {
+    /// The hold of this reach that ends last, if one still holds at `now`.
+    pub fn held(&self, reach: HoldReach, now: Timestamp) -> Option<&Hold> {
+        self.holds.iter().filter(|hold| hold.reach == reach && hold.until > now).max_by_key(|hold| hold.until)
+    }
+
+    /// Its pacing with `patch` in it: rule by rule, where null goes back to the profile.
+    pub fn patched_pacing(&self, patch: &serde_json::Map<String, Value>) -> Value {
+        let mut pacing = self.pacing.as_object().cloned().unwrap_or_default();
+        for (rule, value) in patch {
+            if value.is_null() {
+                pacing.remove(rule);
+            } else {
+                pacing.insert(rule.clone(), value.clone());
+            }
+        }
+        Value::Object(pacing)
+    }
 }

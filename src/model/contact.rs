@@ -20,6 +20,8 @@ pub struct Contact {
     pub attributes: Value,
     /// Where it can be reached.
     pub identities: Vec<Identity>,
+    /// IANA name of where it lives; quiet hours are judged there, else in the account's zone.
+    pub timezone: Option<String>,
     /// Since when it wants no campaigns.
     pub opted_out_at: Option<Timestamp>,
     /// When the row was made.

@@ -30,6 +30,14 @@ words! {
         MediaFailed = "media.failed",
         /// An account was connected, stopped, paused, …
         AccountStatus = "account.status",
+        /// Part of an account's sending is held back until a time, or not any more.
+        AccountHeld = "account.held",
+        /// Something about an account that a person should see to.
+        AccountAlert = "account.alert",
+        /// A contact's name, phone, attributes or zone changed.
+        ContactChanged = "contact.changed",
+        /// A contact wants no campaigns any more, or wants them again.
+        ContactOptedOut = "contact.opted_out",
     }
 }
 

@@ -9,9 +9,9 @@ words! {
     HoldReach: "reach" {
         /// Everything.
         Account = "account",
-        /// Everything of class bulk, with what is done to campaign messages afterwards.
+        /// Everything of bulk pace: all but answers to someone who wrote within 24 hours.
         Bulk = "bulk",
-        /// Messages of campaigns; what is done to them afterwards goes.
+        /// Messages of campaigns.
         Campaigns = "campaigns",
     }
 }

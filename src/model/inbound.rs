@@ -95,6 +95,11 @@ pub enum InboundKind {
         /// Whether they blocked the account.
         blocked: bool,
     },
+    /// The contact wants no campaigns any more, or wants them again.
+    ContactOptedOut {
+        /// Whether it wants none.
+        opted_out: bool,
+    },
     /// Known to be of no concern, or not known: kept and counted, never an error.
     Ignored {
         /// The provider's word for it.

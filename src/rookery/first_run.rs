@@ -68,7 +68,9 @@ async fn make_account(
         intake: Intake::Webhook,
         connection: Connection::Connected,
         timezone: "UTC".to_owned(),
+        pacing: json!({}),
         pace_scale: 1.0,
+        registered_at: None,
         redelivery: Redelivery::AtLeastOnce,
     };
     app.store

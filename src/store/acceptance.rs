@@ -3,17 +3,17 @@
 use std::fmt;
 use std::sync::Arc;
 
-use model::{ConversationKind, EventKind, Ids, Message, Status, Timestamp, WorkspaceId};
+use model::{ConversationKind, EventKind, Ids, Message, Purpose, Status, Timestamp, WorkspaceId};
 use serde_json::Value;
 use sqlx::types::Json;
 use sqlx::{FromRow, PgConnection, SqliteConnection};
 use uuid::Uuid;
 
-use crate::StoreError;
 use crate::accept::{Idempotency, KEEP_ANSWER, NewMessage, Recipient};
 use crate::db::statements;
 use crate::ensure::{self, ensure_contact};
 use crate::events::INSERT_EVENT;
+use crate::{StoreError, texts};
 
 macro_rules! take_seq {
     ($by:literal) => {
@@ -41,10 +41,10 @@ statements! {
     QUOTED_EXISTS = "SELECT 1 FROM messages WHERE id = $1 AND conversation_id = $2";
     INSERT_MESSAGE = "INSERT INTO messages
         (id, workspace_id, account_id, conversation_id, contact_id, direction, status, purpose, class, seq, origin,
-        actor, client_id, content, thread, reply_to, send_at, queued_at, shown_at, created_at, updated_at, forgiven,
-        revision)
+        actor, client_id, content, thread, reply_to, send_at, queued_at, shown_at, created_at, updated_at, text_hash,
+        forgiven, revision)
         VALUES ($1, $2, $3, $4, $5, 'outbound', $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $19,
-        0, 0)";
+        $20, 0, 0)";
 }
 
 /// Renders what the caller is told.
@@ -108,6 +108,8 @@ macro_rules! write_on {
                         .await?
                         .ok_or(StoreError::invalid("reply_to", "the conversation has no such message"))?;
                 }
+                let is_campaign = message.purpose == Purpose::Campaign;
+                let hash = texts::text_hash(&message.content).filter(|_| is_campaign).map(texts::to_row);
                 sqlx::query(INSERT_MESSAGE)
                     .bind(message.id.0)
                     .bind(work.workspace.0)
@@ -128,6 +130,7 @@ macro_rules! write_on {
                     .bind(message.queued_at.map(Timestamp::to_datetime))
                     .bind(message.send_at.unwrap_or(now).to_datetime())
                     .bind(now.to_datetime())
+                    .bind(hash)
                     .execute(&mut *self)
                     .await?;
                 let data = (work.answer)(&message);

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use model::{
-    Account, AccountId, Actor, Connection, EventKind, Intake, Redelivery, Sending, Timestamp, WorkspaceId,
+    Account, AccountId, Actor, Connection, EventKind, Hold, Intake, Redelivery, Sending, Timestamp,
+    WorkspaceId,
 };
 use serde_json::{Value, json};
 use sqlx::FromRow;
@@ -11,23 +12,26 @@ use sqlx::types::Json;
 use sqlx::types::chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use crate::db::{read, statements, transaction, write};
+use crate::audit::INSERT_AUDIT;
+use crate::db::{read, statements, transaction};
 use crate::events::INSERT_EVENT;
-use crate::{Created, Cursor, Idempotency, Page, PageRequest, Store, StoreError};
+use crate::holds::lift;
+use crate::{Created, Cursor, Idempotency, Page, PageRequest, Patch, Store, StoreError};
 
 macro_rules! columns {
     () => {
         "id, workspace_id, channel, name, external_id, credentials, settings, intake, connection, connection_detail, sending,
-        sending_reason, sending_until, held_until, held_rule, timezone, pace_scale, redelivery, first_connected_at,
-        created_at, updated_at"
+        sending_reason, sending_until, holds, failures_in_a_row, timezone, pacing, pace_scale, redelivery,
+        first_connected_at, registered_at, campaigns_resumed_at, created_at, updated_at"
     };
 }
+pub(crate) use columns;
 
 statements! {
     INSERT = concat!("INSERT INTO accounts (", columns!(), ")
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $16, $8, $9, $10, NULL, NULL, NULL, NULL, $11, $12, $13,
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $16, $8, $9, $10, NULL, NULL, $17, 0, $11, $18, $12, $13,
         COALESCE((SELECT min(o.first_connected_at) FROM accounts o
-            WHERE o.workspace_id = $2 AND o.channel = $3 AND o.external_id = $5), $14), $15, $15)
+            WHERE o.workspace_id = $2 AND o.channel = $3 AND o.external_id = $5), $14), $19, NULL, $15, $15)
         RETURNING first_connected_at");
     BY_ID = concat!("SELECT ", columns!(), " FROM accounts WHERE id = $1 AND deleted_at IS NULL");
     IN_WORKSPACE = concat!("SELECT ", columns!(), " FROM accounts
@@ -38,20 +42,22 @@ statements! {
         settings = COALESCE($5, settings), timezone = COALESCE($6, timezone), pace_scale = COALESCE($7, pace_scale),
         redelivery = COALESCE($8, redelivery), connection = COALESCE($9, connection),
         connection_detail = CASE WHEN $9 = 'connected' THEN NULL ELSE connection_detail END,
-        intake = COALESCE($11, intake),
+        intake = COALESCE($11, intake), pacing = COALESCE($12, pacing),
+        registered_at = CASE WHEN $13 THEN $14 ELSE registered_at END,
+        campaigns_resumed_at = COALESCE($15, campaigns_resumed_at),
         first_connected_at = CASE WHEN $9 = 'connected' THEN COALESCE(first_connected_at, $10)
             ELSE first_connected_at END, updated_at = $10
         WHERE workspace_id = $1 AND id = $2 AND deleted_at IS NULL RETURNING ", columns!());
     BY_EXTERNAL_ID = "SELECT id FROM accounts WHERE workspace_id = $1 AND channel = $2 AND external_id = $3
         AND deleted_at IS NULL";
-    SET_SENDING = concat!("UPDATE accounts SET sending = $3, sending_reason = $4, sending_until = $5,
-        held_until = CASE WHEN $3 = 'active' THEN NULL ELSE held_until END,
-        held_rule = CASE WHEN $3 = 'active' THEN NULL ELSE held_rule END, updated_at = $6
+    /// The row is locked and its former state read: what is written next depends on it.
+    LOCK = concat!("UPDATE accounts SET updated_at = $3 WHERE workspace_id = $1 AND id = $2 AND deleted_at IS NULL
+        RETURNING ", columns!());
+    SET_SENDING = concat!("UPDATE accounts SET sending = $3, sending_reason = $4, sending_until = $5, holds = $6,
+        campaigns_resumed_at = $7, updated_at = $8
         WHERE workspace_id = $1 AND id = $2 AND deleted_at IS NULL RETURNING ", columns!());
     SET_CONNECTION = concat!("UPDATE accounts SET connection = $3, connection_detail = $4, updated_at = $5
         WHERE workspace_id = $1 AND id = $2 AND deleted_at IS NULL RETURNING ", columns!());
-    HOLD = "UPDATE accounts SET held_until = $2, held_rule = $3, updated_at = $4
-        WHERE id = $1 AND (held_until IS NULL OR held_until < $2)";
     DELETE = "UPDATE accounts SET deleted_at = $3, updated_at = $3, connection = 'disconnected', sending = 'stopped',
         sending_reason = 'deleted' WHERE workspace_id = $1 AND id = $2 AND deleted_at IS NULL";
     CANCEL_ALL = "UPDATE messages SET status = 'canceled', reason = 'account deleted', updated_at = $2
@@ -77,8 +83,12 @@ pub struct NewAccount {
     pub connection: Connection,
     /// IANA name.
     pub timezone: String,
+    /// What its rules say otherwise than its channel's profile, by rule; an object.
+    pub pacing: Value,
     /// Divides every time of its pacing profile.
     pub pace_scale: f64,
+    /// When its number was registered at the provider.
+    pub registered_at: Option<Timestamp>,
     /// What becomes of calls whose outcome nobody knows.
     pub redelivery: Redelivery,
 }
@@ -94,8 +104,16 @@ pub struct AccountChange {
     pub settings: Option<Value>,
     /// IANA name.
     pub timezone: Option<String>,
+    /// What its rules say otherwise than its channel's profile: all of it, see [`Account::patched_pacing`].
+    pub pacing: Option<Value>,
+    /// The rules that this makes looser than the profile, for the audit log: somebody accepted the risk.
+    pub loosened: Vec<String>,
     /// Divides every time of its pacing profile.
     pub pace_scale: Option<f64>,
+    /// When its number was registered at the provider.
+    pub registered_at: Patch<Timestamp>,
+    /// Campaigns before then do not count for the response rate any more.
+    pub campaigns_resumed_at: Option<Timestamp>,
     /// What becomes of calls whose outcome nobody knows.
     pub redelivery: Option<Redelivery>,
     /// How it gets its events.
@@ -119,12 +137,15 @@ pub(crate) struct AccountRow {
     sending: String,
     sending_reason: Option<String>,
     sending_until: Option<DateTime<Utc>>,
-    held_until: Option<DateTime<Utc>>,
-    held_rule: Option<String>,
+    holds: Json<Vec<Hold>>,
+    failures_in_a_row: i64,
     timezone: String,
+    pacing: Json<Value>,
     pace_scale: f64,
     redelivery: String,
     first_connected_at: Option<DateTime<Utc>>,
+    registered_at: Option<DateTime<Utc>>,
+    campaigns_resumed_at: Option<DateTime<Utc>>,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
 }
@@ -146,12 +167,15 @@ impl TryFrom<AccountRow> for Account {
             sending: row.sending.parse()?,
             sending_reason: row.sending_reason,
             sending_until: row.sending_until.map(Timestamp::from),
-            held_until: row.held_until.map(Timestamp::from),
-            held_rule: row.held_rule,
+            holds: row.holds.0,
+            failures_in_a_row: u32::try_from(row.failures_in_a_row).unwrap_or(u32::MAX),
             timezone: row.timezone,
+            pacing: row.pacing.0,
             pace_scale: row.pace_scale,
             redelivery: row.redelivery.parse()?,
             first_connected_at: row.first_connected_at.map(Timestamp::from),
+            registered_at: row.registered_at.map(Timestamp::from),
+            campaigns_resumed_at: row.campaigns_resumed_at.map(Timestamp::from),
             created_at: row.created_at.into(),
             updated_at: row.updated_at.into(),
         })
@@ -174,12 +198,15 @@ impl NewAccount {
             sending: Sending::Active,
             sending_reason: None,
             sending_until: None,
-            held_until: None,
-            held_rule: None,
+            holds: Vec::new(),
+            failures_in_a_row: 0,
             timezone: self.timezone.clone(),
+            pacing: self.pacing.clone(),
             pace_scale: self.pace_scale,
             redelivery: self.redelivery,
             first_connected_at: (self.connection == Connection::Connected).then_some(now),
+            registered_at: self.registered_at,
+            campaigns_resumed_at: None,
             created_at: now,
             updated_at: now,
         }
@@ -239,6 +266,9 @@ impl Store {
                 .bind(account.first_connected_at.map(Timestamp::to_datetime))
                 .bind(now.to_datetime())
                 .bind(account.intake.as_str())
+                .bind(Json(&account.holds))
+                .bind(Json(&account.pacing))
+                .bind(account.registered_at.map(Timestamp::to_datetime))
                 .fetch_one(&mut *tx)
                 .await;
             match inserted {
@@ -349,35 +379,64 @@ impl Store {
         Ok(Page::of(rows, page, |row| Cursor { at: Timestamp::ZERO, id: row.id.0 }))
     }
 
-    /// Changes an account.
+    /// Changes an account. What decides its pacing is written to the audit log, as it was and as it is.
     pub async fn change_account(
         &self,
         workspace: WorkspaceId,
         id: AccountId,
         change: &AccountChange,
+        actor: &Actor,
     ) -> Result<Account, StoreError> {
-        let now = self.now().to_datetime();
+        let at = self.now();
+        let (now, entry) = (at.to_datetime(), self.ids.uuid(at));
         let sealed = match &change.credentials {
             Some(credentials) => Some(self.seal_credentials(id, credentials)?),
             None => None,
         };
-        let row: Option<AccountRow> = write!(self.db, conn => sqlx::query_as(CHANGE)
-            .bind(workspace.0)
-            .bind(id.0)
-            .bind(&change.name)
-            .bind(sealed)
-            .bind(change.settings.as_ref().map(Json))
-            .bind(&change.timezone)
-            .bind(change.pace_scale)
-            .bind(change.redelivery.map(Redelivery::as_str))
-            .bind(change.connection.map(Connection::as_str))
-            .bind(now)
-            .bind(change.intake.map(Intake::as_str))
-            .fetch_optional(conn).await)?;
-        row.ok_or(StoreError::NotFound("account"))?.try_into()
+        let account = transaction!(self.db, tx => {
+            let before: Option<AccountRow> =
+                sqlx::query_as(LOCK).bind(workspace.0).bind(id.0).bind(now).fetch_optional(&mut *tx).await?;
+            let before = Account::try_from(before.ok_or(StoreError::NotFound("account"))?)?;
+            let changed: AccountRow = sqlx::query_as(CHANGE)
+                .bind(workspace.0)
+                .bind(id.0)
+                .bind(&change.name)
+                .bind(sealed)
+                .bind(change.settings.as_ref().map(Json))
+                .bind(&change.timezone)
+                .bind(change.pace_scale)
+                .bind(change.redelivery.map(Redelivery::as_str))
+                .bind(change.connection.map(Connection::as_str))
+                .bind(now)
+                .bind(change.intake.map(Intake::as_str))
+                .bind(change.pacing.as_ref().map(Json))
+                .bind(change.registered_at.is_change())
+                .bind(change.registered_at.value().map(|at| at.to_datetime()))
+                .bind(change.campaigns_resumed_at.map(Timestamp::to_datetime))
+                .fetch_one(&mut *tx)
+                .await?;
+            let after = Account::try_from(changed)?;
+            let (was, is) = (pacing_of(&before), pacing_of(&after));
+            if was != is {
+                let detail = json!({"before": was, "after": is, "loosened": change.loosened});
+                sqlx::query(INSERT_AUDIT)
+                    .bind(entry)
+                    .bind(workspace.0)
+                    .bind(&actor.0)
+                    .bind("account.pacing")
+                    .bind(format!("account:{id}"))
+                    .bind(Json(detail))
+                    .bind(now)
+                    .execute(&mut *tx)
+                    .await?;
+            }
+            after
+        });
+        Ok(account)
     }
 
-    /// Sets whether messages leave, and tells it as an event. Setting it active also lifts the account's hold.
+    /// Sets whether messages leave, and tells it as an event. A person who sets it active also lifts the account's holds;
+    /// campaigns before then do not count for the response rate if those were among what was held.
     pub async fn set_sending(
         &self,
         workspace: WorkspaceId,
@@ -391,16 +450,23 @@ impl Store {
         let event: Uuid = self.ids.uuid(now);
         let data = json!({"sending": sending, "reason": reason, "until": until});
         let row: AccountRow = transaction!(self.db, tx => {
-            let row: Option<AccountRow> = sqlx::query_as(SET_SENDING)
+            let before: Option<AccountRow> = sqlx::query_as(LOCK)
+                .bind(workspace.0).bind(id.0).bind(now.to_datetime()).fetch_optional(&mut *tx).await?;
+            let mut account = Account::try_from(before.ok_or(StoreError::NotFound("account"))?)?;
+            if sending == Sending::Active {
+                lift(&mut account, &|_| true, actor, now);
+            }
+            let row: AccountRow = sqlx::query_as(SET_SENDING)
                 .bind(workspace.0)
                 .bind(id.0)
                 .bind(sending.as_str())
                 .bind(reason)
                 .bind(until.map(Timestamp::to_datetime))
+                .bind(Json(&account.holds))
+                .bind(account.campaigns_resumed_at.map(Timestamp::to_datetime))
                 .bind(now.to_datetime())
-                .fetch_optional(&mut *tx)
+                .fetch_one(&mut *tx)
                 .await?;
-            let row = row.ok_or(StoreError::NotFound("account"))?;
             sqlx::query(INSERT_EVENT)
                 .bind(event)
                 .bind(workspace.0)
@@ -461,14 +527,6 @@ impl Store {
         row.try_into()
     }
 
-    /// Records that the provider holds the account back; a later hold than this one stays.
-    pub async fn hold_account(&self, id: AccountId, until: Timestamp, rule: &str) -> Result<(), StoreError> {
-        let now = self.now().to_datetime();
-        write!(self.db, conn => sqlx::query(HOLD)
-            .bind(id.0).bind(until.to_datetime()).bind(rule).bind(now).execute(conn).await.map(drop))?;
-        Ok(())
-    }
-
     /// Deletes an account: it disappears from listings, what it had queued is canceled, its history stays.
     pub async fn delete_account(&self, workspace: WorkspaceId, id: AccountId) -> Result<(), StoreError> {
         let now = self.now().to_datetime();
@@ -492,4 +550,15 @@ impl Store {
             serde_json::to_vec(credentials).map_err(|error| StoreError::Unreadable(error.to_string()))?;
         Ok(self.sealer.seal(&self.ids, id.0, &plain)?)
     }
+}
+
+/// What decides how an account is paced, as the audit log keeps it.
+fn pacing_of(account: &Account) -> Value {
+    json!({
+        "pacing": account.pacing,
+        "pace_scale": account.pace_scale,
+        "timezone": account.timezone,
+        "registered_at": account.registered_at,
+        "campaigns_resumed_at": account.campaigns_resumed_at,
+    })
 }

@@ -18,7 +18,7 @@ use crate::attempts::Ended;
 use crate::changes::{Changes, Concerned, News, Told, What};
 use crate::db::{read, statements, transaction};
 use crate::messages::MessageRow;
-use crate::{Created, Idempotency, Store, StoreError, nul};
+use crate::{Created, Idempotency, Store, StoreError, nul, texts};
 
 macro_rules! columns {
     () => {
@@ -32,7 +32,8 @@ statements! {
     OF_MESSAGE = concat!("SELECT ", columns!(), " FROM actions WHERE workspace_id = $1 AND message_id = $2
         ORDER BY id");
     /// A call that may have been made keeps what it said: then the edit has to follow it.
-    EDIT_UNSENT = concat!("UPDATE messages SET content = $3, revision = revision + 1, edited_at = $4, updated_at = $4
+    EDIT_UNSENT = concat!("UPDATE messages SET content = $3, revision = revision + 1,
+        text_hash = CASE WHEN purpose = 'campaign' THEN $4 ELSE text_hash END, edited_at = $5, updated_at = $5
         WHERE workspace_id = $1 AND id = $2 AND direction = 'outbound' AND status IN ('scheduled', 'queued')
         AND NOT EXISTS (SELECT 1 FROM attempts t WHERE t.subject_id = messages.id
             AND t.outcome IN ('ambiguous', 'lost'))
@@ -308,7 +309,9 @@ macro_rules! actions_on {
                     Change::Reaction(_) => return Ok(None),
                     Change::Delete => sqlx::query_as(CANCEL_UNSENT).bind(work.workspace.0).bind(id),
                     Change::Edit(content) => {
-                        sqlx::query_as(EDIT_UNSENT).bind(work.workspace.0).bind(id).bind(Json(json!(content)))
+                        let hash = texts::text_hash(content).map(texts::to_row);
+                        let query = sqlx::query_as(EDIT_UNSENT).bind(work.workspace.0).bind(id);
+                        query.bind(Json(json!(content))).bind(hash)
                     }
                 };
                 let row: Option<MessageRow> = query.bind(now).fetch_optional(&mut *self).await?;

@@ -3,8 +3,8 @@
 //! It is the evidence, the pacing log, the crash counter and what a person reads as the timeline.
 
 use model::{
-    AccountId, ActionId, AttemptId, ConversationId, Pace, Status, Subject, Timestamp, Wait, WorkerId,
-    WorkspaceId, words_of,
+    AccountId, ActionId, AttemptId, ConversationId, Pace, Purpose, Status, Subject, Timestamp, Wait,
+    WorkerId, WorkspaceId, words_of,
 };
 use serde::Serialize;
 use sqlx::FromRow;
@@ -54,8 +54,12 @@ pub struct NewAttempt {
     pub worker: WorkerId,
     /// Which gap lay before it.
     pub pace: Pace,
-    /// A hash of the final text, for the identical-text rule.
-    pub text_hash: Option<Vec<u8>>,
+    /// What its message is for.
+    pub purpose: Purpose,
+    /// Whether the chat is a new contact until now.
+    pub is_new: bool,
+    /// A hash of the words that it sends, of a campaign: see [`text_hash`](crate::text_hash).
+    pub text_hash: Option<u64>,
     /// When pacing granted it.
     pub granted_at: Timestamp,
     /// When the call starts.

@@ -2,19 +2,22 @@
 
 use std::collections::HashMap;
 
-use model::{Contact, ContactId, Identity, Timestamp, WorkspaceId};
-use serde_json::Value;
+use model::{Actor, Contact, ContactId, EventKind, Identity, Timestamp, WorkspaceId};
+use serde_json::{Value, json};
 use sqlx::FromRow;
 use sqlx::types::Json;
 use sqlx::types::chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use crate::db::{read, statements, write};
-use crate::{Cursor, Page, PageRequest, Store, StoreError};
+use crate::audit::INSERT_AUDIT;
+use crate::consent::{Consent as _, Wish};
+use crate::db::{read, statements, transaction};
+use crate::events::INSERT_EVENT;
+use crate::{Cursor, Page, PageRequest, Patch, Store, StoreError};
 
 macro_rules! columns {
     () => {
-        "id, workspace_id, name, phone, attributes, opted_out_at, created_at, updated_at"
+        "id, workspace_id, name, phone, attributes, timezone, opted_out_at, created_at, updated_at"
     };
 }
 
@@ -26,8 +29,10 @@ statements! {
         ORDER BY created_at";
     IDENTITIES_OF_PAGE = "SELECT contact_id, account_id, channel, address FROM contact_identities
         WHERE workspace_id = $1 AND contact_id >= $2 AND contact_id <= $3";
+    /// The row is locked and its former state read: both go to the audit log.
+    LOCK = concat!("UPDATE contacts SET updated_at = $3 WHERE workspace_id = $1 AND id = $2 RETURNING ", columns!());
     CHANGE = concat!("UPDATE contacts SET name = COALESCE($3, name), phone = COALESCE($4, phone),
-        attributes = COALESCE($5, attributes), updated_at = $6
+        attributes = COALESCE($5, attributes), timezone = CASE WHEN $6 THEN $7 ELSE timezone END
         WHERE workspace_id = $1 AND id = $2 RETURNING ", columns!());
 }
 
@@ -38,6 +43,21 @@ pub struct ContactFilter {
     pub name: Option<String>,
 }
 
+/// What shall change about a contact; none leaves a field as it is.
+#[derive(Debug, Clone, Default)]
+pub struct ContactChange {
+    /// What it is called.
+    pub name: Option<String>,
+    /// In international form.
+    pub phone: Option<String>,
+    /// Whatever the workspace wants to remember, all of it.
+    pub attributes: Option<Value>,
+    /// IANA name of where it lives.
+    pub timezone: Patch<String>,
+    /// Whether it wants no campaigns.
+    pub opted_out: Option<bool>,
+}
+
 #[derive(FromRow)]
 struct Row {
     id: Uuid,
@@ -45,6 +65,7 @@ struct Row {
     name: Option<String>,
     phone: Option<String>,
     attributes: Json<Value>,
+    timezone: Option<String>,
     opted_out_at: Option<DateTime<Utc>>,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
@@ -59,6 +80,14 @@ struct IdentityRow {
 }
 
 impl Row {
+    /// What a person can change about it, as events and the audit log tell it.
+    fn facts(&self) -> Value {
+        json!({
+            "contact_id": self.id, "name": self.name, "phone": self.phone, "attributes": self.attributes.0,
+            "timezone": self.timezone,
+        })
+    }
+
     fn with(self, identities: Vec<Identity>) -> Contact {
         Contact {
             id: self.id.into(),
@@ -67,6 +96,7 @@ impl Row {
             phone: self.phone,
             attributes: self.attributes.0,
             identities,
+            timezone: self.timezone,
             opted_out_at: self.opted_out_at.map(Timestamp::from),
             created_at: self.created_at.into(),
             updated_at: self.updated_at.into(),
@@ -119,27 +149,81 @@ impl Store {
         Ok(Page::of(rows, page, |row| Cursor { at: Timestamp::ZERO, id: row.id.0 }))
     }
 
-    /// Changes a contact; none leaves a field as it is.
+    /// Changes a contact; what changed is told as an event and written to the audit log.
     pub async fn change_contact(
         &self,
         workspace: WorkspaceId,
         id: ContactId,
-        name: Option<&str>,
-        phone: Option<&str>,
-        attributes: Option<&Value>,
+        change: &ContactChange,
+        actor: &Actor,
     ) -> Result<Contact, StoreError> {
-        let now = self.now().to_datetime();
-        let row: Option<Row> = write!(self.db, conn => sqlx::query_as(CHANGE)
-            .bind(workspace.0)
-            .bind(id.0)
-            .bind(name)
-            .bind(phone)
-            .bind(attributes.map(Json))
-            .bind(now)
-            .fetch_optional(conn).await)?;
-        let row = row.ok_or(StoreError::NotFound("contact"))?;
+        let at = self.now();
+        let (now, entry, event) = (at.to_datetime(), self.ids.uuid(at), self.ids.uuid(at));
+        let opted_out_at = change.opted_out.map(|opted_out| opted_out.then_some(at));
+        let row = transaction!(self.db, tx => {
+            let before: Option<Row> =
+                sqlx::query_as(LOCK).bind(workspace.0).bind(id.0).bind(now).fetch_optional(&mut *tx).await?;
+            let before = before.ok_or(StoreError::NotFound("contact"))?;
+            if let Some(opted_out_at) = opted_out_at {
+                let wish = Wish { workspace, contact: id, said_in: None, opted_out_at, actor: &actor.0, now: at };
+                (*tx).respect(&self.ids, &wish).await?;
+            }
+            let after: Row = sqlx::query_as(CHANGE)
+                .bind(workspace.0)
+                .bind(id.0)
+                .bind(&change.name)
+                .bind(&change.phone)
+                .bind(change.attributes.as_ref().map(Json))
+                .bind(change.timezone.is_change())
+                .bind(change.timezone.value())
+                .fetch_one(&mut *tx)
+                .await?;
+            let (was, is) = (before.facts(), after.facts());
+            if was != is {
+                sqlx::query(INSERT_AUDIT)
+                    .bind(entry)
+                    .bind(workspace.0)
+                    .bind(&actor.0)
+                    .bind(EventKind::ContactChanged.as_str())
+                    .bind(format!("contact:{id}"))
+                    .bind(Json(json!({"before": was, "after": is})))
+                    .bind(now)
+                    .execute(&mut *tx)
+                    .await?;
+                sqlx::query(INSERT_EVENT)
+                    .bind(event)
+                    .bind(workspace.0)
+                    .bind(EventKind::ContactChanged.as_str())
+                    .bind(None::<Uuid>)
+                    .bind(None::<Uuid>)
+                    .bind(None::<Uuid>)
+                    .bind(&actor.0)
+                    .bind(None::<String>)
+                    .bind(None::<String>)
+                    .bind(Json(is))
+                    .bind(now)
+                    .execute(&mut *tx)
+                    .await?;
+            }
+            after
+        });
         let identities = self.identities(id).await?;
         Ok(row.with(identities))
+    }
+
+    /// Remembers since when a contact wants no campaigns; none: it wants them again. It is told as an event and written to
+    /// the audit log; false when nothing changed or there is no such contact. What contacts say themselves comes in with
+    /// [`Store::apply_inbound`], as [`InboundKind::ContactOptedOut`](model::InboundKind::ContactOptedOut).
+    pub async fn set_opt_out(
+        &self,
+        workspace: WorkspaceId,
+        contact: ContactId,
+        opted_out_at: Option<Timestamp>,
+        actor: &Actor,
+    ) -> Result<bool, StoreError> {
+        let now = self.now();
+        let wish = Wish { workspace, contact, said_in: None, opted_out_at, actor: &actor.0, now };
+        Ok(transaction!(self.db, tx => { (*tx).respect(&self.ids, &wish).await? }))
     }
 
     async fn identities(&self, id: ContactId) -> Result<Vec<Identity>, StoreError> {

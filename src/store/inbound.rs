@@ -63,6 +63,8 @@ pub struct IngestSummary {
     pub receipts: usize,
     /// Edits, deletions, reactions and blocks, of messages known or not.
     pub changes: usize,
+    /// Contacts that want no campaigns any more, or want them again.
+    pub opted_out: usize,
     /// Things of no concern.
     pub ignored: usize,
     /// Events that could not be read.

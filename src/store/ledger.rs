@@ -1,6 +1,6 @@
 //! The send ledger's transaction: attempts opened, outcomes written, and what they mean for messages and actions.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use model::{EventKind, Ids, Status, Subject, Timestamp};
 use serde_json::json;
@@ -8,12 +8,12 @@ use sqlx::QueryBuilder;
 use sqlx::types::Json;
 use uuid::Uuid;
 
-use crate::StoreError;
 use crate::actions::Actions as _;
 use crate::attempts::{Ended, NewAttempt, OutcomeKind};
 use crate::changes::{Changes as _, Known};
 use crate::db::{Db, statements, transaction};
 use crate::receipts::{self, Lock as _};
+use crate::{StoreError, texts};
 
 statements! {
     ECHO = "SELECT id FROM messages WHERE conversation_id = $1 AND provider_id = $2 AND id <> $3
@@ -44,6 +44,10 @@ const OPEN_MESSAGES: &str =
 const OPEN_ACTIONS: &str =
     ") UPDATE actions SET status = 'sending', updated_at = v.at FROM v WHERE actions.id = v.id
     AND actions.status IN ('queued', 'sending') RETURNING actions.id";
+
+const FIRST_SENT: &str =
+    ") UPDATE conversations SET first_sent_at = v.at FROM v WHERE conversations.id = v.id
+    AND conversations.first_sent_at IS NULL";
 
 /// Everything in one transaction; gives the messages and actions whose attempts were opened. None may come twice.
 pub(crate) async fn commit(
@@ -88,9 +92,9 @@ macro_rules! open {
         if !opened.is_empty() {
             let mut query = QueryBuilder::new(
                 "INSERT INTO attempts (id, subject_id, n, workspace_id, account_id, conversation_id, worker, pace,
-                text_hash, granted_at, started_at, waits) ",
+                purpose, is_new, text_hash, granted_at, started_at, waits) ",
             );
-            query.push_values(admitted, |mut row, attempt| {
+            query.push_values(admitted.clone(), |mut row, attempt| {
                 row.push_bind(attempt.id.0)
                     .push_bind(attempt.subject.id())
                     .push_bind(attempt.n)
@@ -99,13 +103,30 @@ macro_rules! open {
                     .push_bind(attempt.conversation_id.0)
                     .push_bind(attempt.worker.0)
                     .push_bind(attempt.pace.as_str())
-                    .push_bind(attempt.text_hash.clone())
+                    .push_bind(attempt.purpose.as_str())
+                    .push_bind(attempt.is_new)
+                    .push_bind(attempt.text_hash.map(texts::to_row))
                     .push_bind(attempt.granted_at.to_datetime())
                     .push_bind(attempt.started_at.to_datetime())
                     .push_bind(Json(attempt.waits.clone()));
             });
             query.push(" ON CONFLICT (id) DO NOTHING");
             query.build().execute(&mut *$tx).await?;
+            // A later call for the same message is not the first one in its chat. In the order of their ids, as everybody
+            // else locks conversations.
+            let mut firsts: BTreeMap<Uuid, Timestamp> = BTreeMap::new();
+            for attempt in admitted.filter(|attempt| attempt.n == 1) {
+                let at = firsts.entry(attempt.conversation_id.0).or_insert(attempt.started_at);
+                *at = (*at).min(attempt.started_at);
+            }
+            if !firsts.is_empty() {
+                let mut query = QueryBuilder::new("WITH v (id, at) AS (");
+                query.push_values(firsts, |mut row, (conversation, at)| {
+                    row.push_bind(conversation).push_bind(at.to_datetime());
+                });
+                query.push(FIRST_SENT);
+                query.build().execute(&mut *$tx).await?;
+            }
         }
         opened
     }};

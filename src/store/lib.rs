@@ -10,8 +10,10 @@ mod accounts;
 mod actions;
 mod api_keys;
 mod attempts;
+mod audit;
 mod batch;
 mod changes;
+mod consent;
 mod contacts;
 mod conversations;
 mod db;
@@ -20,6 +22,7 @@ mod ensure;
 mod error;
 mod events;
 mod fetches;
+mod holds;
 mod inbound;
 mod joint;
 mod leases;
@@ -30,12 +33,14 @@ mod messages;
 mod nul;
 mod owners;
 mod page;
+mod patch;
 mod pauses;
 mod pending;
 mod reading;
 mod receipts;
 mod secrets;
 mod sending;
+mod texts;
 mod upkeep;
 mod workspaces;
 mod writer;
@@ -50,7 +55,7 @@ pub use actions::NewAction;
 pub use api_keys::{ApiKey, NewApiKey, SCOPES};
 pub use attempts::{Attempt, Ended, NewAttempt, OutcomeKind};
 pub use batch::NewItem;
-pub use contacts::ContactFilter;
+pub use contacts::{ContactChange, ContactFilter};
 pub use conversations::ConversationFilter;
 pub use db::StoreConfig;
 pub use dead_jobs::{DeadJob, DeadJobFilter, Fate};
@@ -64,9 +69,11 @@ pub use media::FileFacts;
 pub use messages::MessageFilter;
 pub use owners::{Owned, Owner, Taken};
 pub use page::{Cursor, Page, PageRequest};
+pub use patch::Patch;
 pub use pending::{PendingSend, ScheduledSend};
 pub use secrets::{Sealer, SealerError};
-pub use sending::{OpenAttempt, PastAttempt, SendView, SignView};
+pub use sending::{ContactFacts, OpenAttempt, PastAttempt, SendView, SignView};
+pub use texts::text_hash;
 pub use upkeep::Purged;
 
 use db::Db;
@@ -131,14 +138,17 @@ pub fn statements() -> Vec<(&'static str, &'static str)> {
         accounts::STATEMENTS,
         actions::STATEMENTS,
         api_keys::STATEMENTS,
+        audit::STATEMENTS,
         batch::STATEMENTS,
         changes::STATEMENTS,
+        consent::STATEMENTS,
         contacts::STATEMENTS,
         conversations::STATEMENTS,
         dead_jobs::STATEMENTS,
         ensure::STATEMENTS,
         events::STATEMENTS,
         fetches::STATEMENTS,
+        holds::STATEMENTS,
         inbound::STATEMENTS,
         leases::STATEMENTS,
         ledger::STATEMENTS,
@@ -150,6 +160,7 @@ pub fn statements() -> Vec<(&'static str, &'static str)> {
         reading::STATEMENTS,
         receipts::STATEMENTS,
         sending::STATEMENTS,
+        texts::STATEMENTS,
         upkeep::STATEMENTS,
         workspaces::STATEMENTS,
     ]

@@ -13,6 +13,7 @@ use sqlx::{FromRow, PgConnection, SqliteConnection};
 use uuid::Uuid;
 
 use crate::changes::{Changes as _, Known, What};
+use crate::consent::{Consent as _, Wish};
 use crate::conversations::MOVE_CHAT;
 use crate::db::statements;
 use crate::ensure::{self, ensure_contact};
@@ -36,6 +37,8 @@ statements! {
     TOUCH = "UPDATE conversations SET unread_count = unread_count + $2,
         last_inbound_at = CASE WHEN last_inbound_at IS NULL OR last_inbound_at < $6 THEN COALESCE($6, last_inbound_at)
             ELSE last_inbound_at END,
+        first_inbound_at = CASE WHEN first_inbound_at IS NULL OR first_inbound_at > $7
+            THEN COALESCE($7, first_inbound_at) ELSE first_inbound_at END,
         last_message_id = CASE WHEN last_message_at IS NULL OR last_message_at <= $3 THEN $4 ELSE last_message_id END,
         last_message_at = CASE WHEN last_message_at IS NULL OR last_message_at <= $3 THEN $3 ELSE last_message_at END,
         status = CASE WHEN $2 > 0 THEN 'open' ELSE status END, updated_at = $5 WHERE id = $1";
@@ -68,7 +71,8 @@ pub(crate) struct Chat {
 /// What a batch changes about a conversation.
 struct Touched {
     unread: i64,
-    inbound_at: Option<DateTime<Utc>>,
+    /// When the other side wrote, of this batch: first and last.
+    inbound: Option<(DateTime<Utc>, DateTime<Utc>)>,
     at: DateTime<Utc>,
     last: Uuid,
 }
@@ -108,11 +112,12 @@ impl<'a> Reading<'a> {
     fn add(&mut self, chat: Uuid, message: Uuid, told: &Told<'_>) {
         self.summary.messages += 1;
         self.arrived.insert((told.item.chat.clone(), told.provider_id.to_owned()));
-        let first = Touched { unread: 0, inbound_at: None, at: told.at, last: message };
+        let first = Touched { unread: 0, inbound: None, at: told.at, last: message };
         let place = self.touched.entry(chat).or_insert(first);
         if !told.echo {
             place.unread += 1;
-            place.inbound_at = place.inbound_at.max(Some(told.at));
+            let (first, last) = place.inbound.unwrap_or((told.at, told.at));
+            place.inbound = Some((first.min(told.at), last.max(told.at)));
         }
         if told.at >= place.at {
             (place.at, place.last) = (told.at, message);
@@ -159,6 +164,13 @@ pub(crate) trait Read {
         item: &Inbound,
         blocked: bool,
         at: DateTime<Utc>,
+    ) -> Result<(), StoreError>;
+    /// Remembers that a contact wants no campaigns any more, or wants them again.
+    async fn opted_out(
+        &mut self,
+        reading: &mut Reading<'_>,
+        item: &Inbound,
+        opted_out_at: Option<Timestamp>,
     ) -> Result<(), StoreError>;
     /// Writes what the batch changed about its conversations.
     async fn touch(&mut self, reading: &Reading<'_>) -> Result<(), StoreError>;
@@ -218,6 +230,9 @@ macro_rules! read_on {
                     }
                     InboundKind::ContactBlocked { blocked } => {
                         self.blocked(reading, item, *blocked, at).await?;
+                    }
+                    InboundKind::ContactOptedOut { opted_out } => {
+                        self.opted_out(reading, item, opted_out.then_some(at.into())).await?;
                     }
                     InboundKind::Ignored { .. } => reading.summary.ignored += 1,
                 }
@@ -442,6 +457,35 @@ macro_rules! read_on {
                 Ok(())
             }
 
+            async fn opted_out(
+                &mut self,
+                reading: &mut Reading<'_>,
+                item: &Inbound,
+                opted_out_at: Option<Timestamp>,
+            ) -> Result<(), StoreError> {
+                let (account, now) = (reading.account, reading.now);
+                let chat: Option<Chat> = sqlx::query_as(CONVERSATION_AT)
+                    .bind(account.id.0)
+                    .bind(&item.chat)
+                    .fetch_optional(&mut *self)
+                    .await?;
+                let Some(Chat { id, contact_id: Some(contact) }) = chat else {
+                    // A group has no wishes, and who never met the account gets nothing from it.
+                    reading.summary.ignored += 1;
+                    return Ok(());
+                };
+                let wish = Wish {
+                    workspace: account.workspace_id,
+                    contact: contact.into(),
+                    said_in: Some((account.id.0, id)),
+                    opted_out_at,
+                    actor: "contact",
+                    now,
+                };
+                reading.summary.opted_out += usize::from(self.respect(reading.ids, &wish).await?);
+                Ok(())
+            }
+
             async fn touch(&mut self, reading: &Reading<'_>) -> Result<(), StoreError> {
                 for (conversation, place) in &reading.touched {
                     sqlx::query(TOUCH)
@@ -450,7 +494,8 @@ macro_rules! read_on {
                         .bind(place.at)
                         .bind(place.last)
                         .bind(reading.now.to_datetime())
-                        .bind(place.inbound_at)
+                        .bind(place.inbound.map(|(_, last)| last))
+                        .bind(place.inbound.map(|(first, _)| first))
                         .execute(&mut *self)
                         .await?;
                 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use model::{
-    Account, AccountId, Action, AttemptId, ConversationId, ConversationKind, Message, Subject, Timestamp,
-    WorkerId,
+    Account, AccountId, Action, AttemptId, ConversationId, ConversationKind, Message, Pace, Purpose, Subject,
+    Timestamp, WorkerId,
 };
 use sqlx::FromRow;
 use sqlx::types::chrono::{DateTime, Utc};
@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::db::{read, statements};
 use crate::messages::MessageRow;
-use crate::{Store, StoreError};
+use crate::{Store, StoreError, texts};
 
 /// What is read of a send: `$subject` is the table's short name for what is sent, `$forgiven` the attempt up to which
 /// failures do not count.
@@ -21,6 +21,7 @@ macro_rules! load {
         concat!(
             "SELECT ", crate::messages::columns!("m"), ", m.revision,
             COALESCE(c.moved_to, c.address) AS chat, c.kind AS chat_kind, c.last_inbound_at AS chat_inbound_at,
+            c.first_inbound_at, c.first_sent_at, k.opted_out_at, k.timezone AS contact_timezone,
             c.held_until AS chat_held_until, c.held_rule AS chat_held_rule,
             ", crate::conversations::blocked_at!("c"), ",
             (SELECT q.provider_id FROM messages q WHERE q.id = m.reply_to) AS quoted,
@@ -37,6 +38,7 @@ macro_rules! load {
             (SELECT count(*) FROM attempts f WHERE f.subject_id = ", $subject, ".id AND f.n > ", $forgiven,
             " AND f.outcome IN ('retry', 'ambiguous')) AS failures
             FROM ", $from, " JOIN conversations c ON c.id = m.conversation_id
+            LEFT JOIN contacts k ON k.id = c.contact_id
             LEFT JOIN attempts t ON t.subject_id = ", $subject, ".id
                 AND t.n = (SELECT max(x.n) FROM attempts x WHERE x.subject_id = ", $subject, ".id)
             WHERE ", $subject, ".id = $1"
@@ -51,7 +53,8 @@ statements! {
             WHERE m.conversation_id = c.id AND m.direction = 'inbound' AND m.provider_id IS NOT NULL
             ORDER BY m.shown_at DESC, m.id DESC LIMIT 1) AS last_inbound
         FROM conversations c WHERE c.id = $1";
-    PAST = "SELECT t.conversation_id, c.kind AS chat_kind, t.worker, t.started_at, t.ended_at, t.pace
+    PAST = "SELECT t.conversation_id, c.kind AS chat_kind, t.worker, t.started_at, t.ended_at, t.pace, t.purpose,
+        t.is_new, t.text_hash
         FROM attempts t JOIN conversations c ON c.id = t.conversation_id
         WHERE t.account_id = $1 AND t.started_at >= $2 ORDER BY t.started_at DESC LIMIT 20000";
 }
@@ -75,6 +78,12 @@ pub struct SendView {
     pub chat_kind: ConversationKind,
     /// When the other side last wrote.
     pub last_inbound_at: Option<Timestamp>,
+    /// When the other side first wrote.
+    pub first_inbound_at: Option<Timestamp>,
+    /// When the account first called for this chat, whatever became of it.
+    pub first_sent_at: Option<Timestamp>,
+    /// What its contact wants; of a group, nothing.
+    pub contact: ContactFacts,
     /// The recipient waits until then by the provider's word, and by which rule.
     pub held: Option<(Timestamp, String)>,
     /// The contact takes nothing from the account.
@@ -93,7 +102,21 @@ pub struct SendView {
     pub open: Option<OpenAttempt>,
 }
 
+/// What a contact wants, as far as sending goes.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ContactFacts {
+    /// It wants no campaigns.
+    pub opted_out: bool,
+    /// Where it lives: an IANA name.
+    pub timezone: Option<String>,
+}
+
 impl SendView {
+    /// Whether the chat is a new contact: the account never sent to it, and it never wrote.
+    pub const fn is_new_contact(&self) -> bool {
+        self.first_sent_at.is_none() && self.first_inbound_at.is_none()
+    }
+
     /// What is sent.
     pub fn subject(&self) -> Subject {
         self.action.as_ref().map_or(Subject::Message(self.message.id), |action| Subject::Action(action.id))
@@ -151,7 +174,13 @@ pub struct PastAttempt {
     /// When it ended, if anybody knows.
     pub ended_at: Option<Timestamp>,
     /// Which gap lay before it.
-    pub pace: model::Pace,
+    pub pace: Pace,
+    /// What its message was for.
+    pub purpose: Purpose,
+    /// A hash of the words that it sent, of a campaign.
+    pub text_hash: Option<u64>,
+    /// Whether its chat was a new contact until then.
+    pub is_new: bool,
 }
 
 #[derive(FromRow)]
@@ -162,6 +191,10 @@ struct Row {
     chat: String,
     chat_kind: String,
     chat_inbound_at: Option<DateTime<Utc>>,
+    first_inbound_at: Option<DateTime<Utc>>,
+    first_sent_at: Option<DateTime<Utc>>,
+    opted_out_at: Option<DateTime<Utc>>,
+    contact_timezone: Option<String>,
     chat_held_until: Option<DateTime<Utc>>,
     chat_held_rule: Option<String>,
     blocked_at: Option<DateTime<Utc>>,
@@ -192,6 +225,9 @@ struct PastRow {
     started_at: DateTime<Utc>,
     ended_at: Option<DateTime<Utc>>,
     pace: String,
+    purpose: String,
+    is_new: bool,
+    text_hash: Option<Vec<u8>>,
 }
 
 impl Store {
@@ -229,6 +265,9 @@ impl Store {
             chat: row.chat,
             chat_kind: row.chat_kind.parse()?,
             last_inbound_at: row.chat_inbound_at.map(Timestamp::from),
+            first_inbound_at: row.first_inbound_at.map(Timestamp::from),
+            first_sent_at: row.first_sent_at.map(Timestamp::from),
+            contact: ContactFacts { opted_out: row.opted_out_at.is_some(), timezone: row.contact_timezone },
             held: row
                 .chat_held_until
                 .map(|until| (until.into(), row.chat_held_rule.unwrap_or_else(|| "provider".to_owned()))),
@@ -276,6 +315,9 @@ impl Store {
                     started_at: row.started_at.into(),
                     ended_at: row.ended_at.map(Timestamp::from),
                     pace: row.pace.parse()?,
+                    purpose: row.purpose.parse()?,
+                    text_hash: texts::from_row(row.text_hash),
+                    is_new: row.is_new,
                 })
             })
             .collect()

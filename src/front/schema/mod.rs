@@ -24,9 +24,24 @@ pub use operations::{
 };
 pub use words::{
     ActionKind, ActionStatus, Class, Connection, ContentKind, ConversationKind, ConversationStatus,
-    Direction, EventKind, Format, Intake, MediaState, Origin, Purpose, Queue, Redelivery, Scope, Sending,
+    Direction, EventKind, Format, HoldReach, Intake, MediaState, Origin, Purpose, Queue, Redelivery, Scope, Sending,
     Status, Timestamp,
 };
+
+/// A reason why part of an account's sending is held back, and its end.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct Hold {
+    /// What it keeps back.
+    pub reach: HoldReach,
+    /// The rule behind it.
+    pub rule: String,
+    /// When it ends.
+    pub until: Timestamp,
+    /// Since when it holds.
+    pub since: Timestamp,
+    /// For a person: what happened and what ends it.
+    pub detail: Option<String>,
+}
 
 /// A login on a channel. Its credentials are never shown.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -56,18 +71,25 @@ pub struct Account {
     pub sending_reason: Option<String>,
     /// When a stop ends by itself, if it does.
     pub sending_until: Option<Timestamp>,
-    /// The account waits until then by the provider's word.
-    pub held_until: Option<Timestamp>,
-    /// The rule behind `held_until`.
-    pub held_rule: Option<String>,
+    /// What holds part of its sending back, by the provider's word or a rule's; some may have ended.
+    pub holds: Vec<Hold>,
+    /// Account or provider errors since the last call that went well.
+    pub failures_in_a_row: u32,
     /// IANA name; days and windows of its rules are judged in it.
     pub timezone: String,
+    /// What its rules say otherwise than its channel's profile, by rule.
+    #[schema(value_type = Object)]
+    pub pacing: Value,
     /// Divides every time of the account's pacing profile; other than 1 only where the channel is a sandbox.
     pub pace_scale: f64,
     /// What becomes of calls whose outcome nobody knows.
     pub redelivery: Redelivery,
     /// When this identity was first connected here.
     pub first_connected_at: Option<Timestamp>,
+    /// When its number was registered at the provider, if a person says so: from then it is warmed up.
+    pub registered_at: Option<Timestamp>,
+    /// Campaigns before then do not count for the response rate: a person let them go on.
+    pub campaigns_resumed_at: Option<Timestamp>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it last changed.
@@ -283,6 +305,8 @@ pub struct Contact {
     pub name: Option<String>,
     /// In international form.
     pub phone: Option<String>,
+    /// IANA name of where it lives; null: its account's zone counts.
+    pub timezone: Option<String>,
     /// Whatever the workspace wants to remember.
     #[schema(value_type = Object)]
     pub attributes: Value,

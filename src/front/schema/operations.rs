@@ -5,7 +5,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{Connection, ContentKind, Intake, Queue, Sending, Timestamp, Wait};
+use super::{Connection, ContentKind, Hold, Intake, Queue, Sending, Timestamp, Wait};
 
 /// Whether an account is connected, whether it sends, and how much waits.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -24,10 +24,8 @@ pub struct AccountStatus {
     pub sending_reason: Option<String>,
     /// When a stop ends by itself, if it does.
     pub sending_until: Option<Timestamp>,
-    /// The account waits until then by the provider's word.
-    pub held_until: Option<Timestamp>,
-    /// The rule behind `held_until`.
-    pub held_rule: Option<String>,
+    /// What holds part of its sending back; some may have ended.
+    pub holds: Vec<Hold>,
     /// What holds the whole account now; null: nothing does.
     pub waiting: Option<Wait>,
     /// How much is in its lane.

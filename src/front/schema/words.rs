@@ -52,6 +52,8 @@ words! {
     EventKind,
     /// How a text is marked up.
     Format,
+    /// How much of an account's sending a hold keeps back.
+    HoldReach,
     /// How an account gets its events.
     Intake,
     /// What made a message.

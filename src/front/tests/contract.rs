@@ -66,6 +66,8 @@ async fn attempt(app: &App, message: &Value) {
             conversation_id: sent.message.conversation_id,
             worker: uuid::Uuid::from_u128(8).into(),
             pace: Pace::Bulk,
+            purpose: sent.message.purpose,
+            is_new: true,
             text_hash: None,
             granted_at: now,
             started_at: now,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use model::{Account, Connection, Sending, Status};
+use model::{Account, Actor, Connection, Status};
 use serde_json::json;
 use store::{AccountChange, Created, Idempotency, NewAccount, NewMessage, StoreError};
 use tokio::task::JoinSet;
@@ -23,7 +23,7 @@ on_both! {
             credentials: Some([("token".to_owned(), format!("{SECRET}-new"))].into()),
             ..AccountChange::default()
         };
-        bench.store.change_account(bench.workspace, bench.account.id, &change).await.unwrap();
+        bench.store.change_account(bench.workspace, bench.account.id, &change, &Actor::system()).await.unwrap();
         assert_eq!(tokens(bench, &bench.account).await.unwrap(), format!("{SECRET}-new"));
         if let Some(files) = bench.files() {
             assert!(!files.windows(SECRET.len()).any(|part| part == SECRET.as_bytes()));
@@ -96,28 +96,10 @@ on_both! {
         bench.advance(Duration::from_secs(1));
         let first = Some(bench.now());
         for connection in [Connection::Connected, Connection::Disconnected, Connection::Connected] {
-            let account = bench.store.change_account(bench.workspace, account.id, &change(connection)).await.unwrap();
+            let account = bench.store.change_account(bench.workspace, account.id, &change(connection), &Actor::system()).await.unwrap();
             assert_eq!((account.connection, account.first_connected_at), (connection, first));
             bench.advance(Duration::from_secs(1));
         }
-    }
-
-    async fn a_hold_only_grows_until_a_person_resumes(bench: &Bench) {
-        let (soon, late) = (bench.now() + Duration::from_mins(1), bench.now() + Duration::from_mins(2));
-        let held = async || {
-            let account = bench.store.account(bench.workspace, bench.account.id).await.unwrap();
-            account.held_until.zip(account.held_rule)
-        };
-        for (until, rule) in [(late, "flood"), (soon, "other")] {
-            bench.store.hold_account(bench.account.id, until, rule).await.unwrap();
-            assert_eq!(held().await, Some((late, "flood".to_owned())));
-        }
-        let paused = bench.store.set_sending(bench.workspace, bench.account.id, Sending::Paused, Some("lunch"), None, "user:1");
-        assert_eq!(paused.await.unwrap().sending_reason.as_deref(), Some("lunch"));
-        assert!(held().await.is_some());
-        let active = bench.store.set_sending(bench.workspace, bench.account.id, Sending::Active, None, None, "user:1");
-        assert_eq!(active.await.unwrap().sending, Sending::Active);
-        assert_eq!(held().await, None);
     }
 
     async fn a_recipients_hold_shows_where_it_is_sent_from(bench: &Bench) {

@@ -63,6 +63,8 @@ fn attempt(bench: &Bench, action: &Action, n: i64) -> NewAttempt {
         conversation_id: action.conversation_id,
         worker: bench.worker,
         pace: model::Pace::Bulk,
+        purpose: Purpose::Conversation,
+        is_new: false,
         text_hash: None,
         granted_at: bench.now(),
         started_at: bench.now(),

@@ -197,6 +197,8 @@ impl Bench {
             conversation_id: message.conversation_id,
             worker: self.worker,
             pace: Pace::Bulk,
+            purpose: message.purpose,
+            is_new: false,
             text_hash: None,
             granted_at: self.now(),
             started_at: self.now(),
@@ -278,7 +280,9 @@ pub fn new_account(external_id: &str) -> NewAccount {
         intake: Intake::Webhook,
         connection: Connection::Connected,
         timezone: "UTC".to_owned(),
+        pacing: json!({}),
         pace_scale: 1.0,
+        registered_at: None,
         redelivery: Redelivery::AtLeastOnce,
     }
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use model::{Message, MessageId, Status};
-use store::{ContactFilter, ConversationFilter, Cursor, MessageFilter, Page, PageRequest};
+use model::{Actor, Message, MessageId, Status};
+use store::{ContactChange, ContactFilter, ConversationFilter, Cursor, MessageFilter, Page, PageRequest};
 
 use crate::bench::{Bench, on_both};
 
@@ -107,7 +107,8 @@ on_both! {
     async fn contacts_page_with_their_identities_and_are_found_by_name(bench: &Bench) {
         for (address, name) in [("a", "Ann_1"), ("b", "Bob"), ("c", "ANNE"), ("d", "100%")] {
             let contact = bench.accept_text(address, "x").await.contact_id.unwrap();
-            bench.store.change_contact(bench.workspace, contact, Some(name), None, None).await.unwrap();
+            let change = ContactChange { name: Some(name.to_owned()), ..ContactChange::default() };
+            bench.store.change_contact(bench.workspace, contact, &change, &Actor::system()).await.unwrap();
         }
         let mut seen = BTreeSet::new();
         let mut request = Some(PageRequest { cursor: None, limit: 3 });

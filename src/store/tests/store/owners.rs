@@ -133,7 +133,7 @@ on_both! {
         assert_eq!((account.connection, account.connection_detail.as_deref()), (apart, Some("lunch")));
         store.set_sending(workspace, accounts[2], Sending::Paused, None, None, "system").await.unwrap();
         let webhook = store::AccountChange { intake: Some(Intake::Webhook), ..store::AccountChange::default() };
-        store.change_account(workspace, accounts[3], &webhook).await.unwrap();
+        store.change_account(workspace, accounts[3], &webhook, &model::Actor::system()).await.unwrap();
         let kept = store.renew_owned(worker, LONG).await.unwrap();
         assert_eq!(kept.iter().map(|owned| owned.account_id).collect::<Vec<_>>(), [accounts[2], accounts[4]], "who is paused still listens");
         store.give_back_accounts(worker, &[accounts[0], accounts[1], accounts[3]]).await.unwrap();

@@ -34,7 +34,7 @@ fn kind(postgres: &str) -> &'static str {
     match postgres {
         "uuid" | "bytea" => "BLOB",
         "text" | "timestamp with time zone" | "jsonb" => "TEXT",
-        "bigint" => "INTEGER",
+        "bigint" | "boolean" => "INTEGER",
         "double precision" => "REAL",
         other => panic!("{other} has no counterpart in SQLite"),
     }

@@ -3,8 +3,8 @@
 use model::{Actor, ConversationStatus, Sending, Status, WorkspaceId};
 use serde_json::json;
 use store::{
-    AccountChange, ContactFilter, ConversationFilter, MessageFilter, NewApiKey, NewMessage, PageRequest,
-    Recipient, StoreError,
+    AccountChange, ContactChange, ContactFilter, ConversationFilter, MessageFilter, NewApiKey, NewMessage,
+    PageRequest, Recipient, StoreError,
 };
 
 use crate::bench::{Bench, new_account, on_both};
@@ -33,7 +33,7 @@ on_both! {
         let (chat, contact) = (mine.conversation_id, mine.contact_id.unwrap());
 
         assert!(absent(store.account(other, account).await));
-        assert!(absent(store.change_account(other, account, &AccountChange::default()).await));
+        assert!(absent(store.change_account(other, account, &AccountChange::default(), &Actor::system()).await));
         assert!(absent(store.set_sending(other, account, Sending::Paused, None, None, "x").await));
         assert!(absent(store.delete_account(other, account).await));
         assert!(absent(store.message(other, mine.id).await));
@@ -45,7 +45,7 @@ on_both! {
         assert!(absent(store.change_conversation(other, chat, Some(ConversationStatus::Closed), None).await));
         assert!(absent(store.mark_read(other, chat).await));
         assert!(absent(store.contact(other, contact).await));
-        assert!(absent(store.change_contact(other, contact, Some("x"), None, None).await));
+        assert!(absent(store.change_contact(other, contact, &ContactChange::default(), &Actor::system()).await));
 
         assert_eq!(store.messages(other, &MessageFilter::default(), ALL).await.unwrap().data, []);
         assert_eq!(store.conversation_messages(other, chat, true, ALL).await.unwrap().data, []);
