@@ -27,7 +27,7 @@ pub use preview::{More, Preview, Segment};
 use responses::Responses;
 
 use crate::typing::Seed;
-use crate::{Ask, Chat, Decision, Kind, Profile, Response, State, Token, admit};
+use crate::{Ask, Chat, Decision, Profile, Response, State, Token, admit};
 
 /// A message to be played.
 #[derive(Debug, Clone, PartialEq)]
@@ -168,6 +168,8 @@ enum Rate {
 #[derive(Debug, Default)]
 struct Granted {
     at: Timestamp,
+    /// When its message joined the lane.
+    joined: Timestamp,
     /// The rule whose hold ended last before it, if one did since the grant before.
     bound: Option<Arc<str>>,
 }
@@ -183,12 +185,9 @@ impl Play {
         seed: u64,
         now: Timestamp,
     ) -> Self {
-        let rate = profile.rules().iter().find_map(|rule| match rule.kind {
-            Kind::ResponseRate { within, after, .. } => Some(Rate::Played(Responses::new(after, within))),
-            _ => None,
-        });
+        let asked = profile.response_rate(now).is_some();
         let mut play = Self {
-            rate: rate.unwrap_or(Rate::Unasked),
+            rate: if asked { Rate::Played(Responses::default()) } else { Rate::Unasked },
             profile,
             state,
             width: usize::try_from(width.max(1)).unwrap_or(usize::MAX),
@@ -203,7 +202,8 @@ impl Play {
             asks: 0,
             granted: Granted::default(),
         };
-        let open: Vec<_> = play.state.open_grants().iter().map(|grant| (grant.token, grant.call_at)).collect();
+        let open: Vec<_> =
+            play.state.open_grants().iter().map(|grant| (grant.token, grant.call_at)).collect();
         for (token, call_at) in open {
             play.come(call_at + call, Coming::Answer(token));
         }
@@ -258,7 +258,10 @@ impl Play {
 
     /// The next thing that happens. None when nothing more will: every message is sent or refused, or waits for
     /// something that has no end.
-    #[expect(clippy::should_implement_trait, reason = "a play may be added to between two steps; an iterator is over")]
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "a play may be added to between two steps; an iterator is over"
+    )]
     pub fn next(&mut self) -> Option<Step> {
         loop {
             if let Some(step) = self.steps.pop_front() {
@@ -339,7 +342,7 @@ impl Play {
         });
         if planned.purpose == Purpose::Campaign {
             if let Rate::Played(responses) = &mut self.rate {
-                responses.sent(flight.key, self.profile.virtual_time(flight.call_at));
+                responses.sent(flight.key, flight.call_at);
             }
             if let Some(text) = planned.text {
                 self.lane.other_text(text);
@@ -372,7 +375,7 @@ impl Play {
         contact.is_new = false;
         contact.last_inbound_at = contact.last_inbound_at.max(Some(self.now));
         if let Rate::Played(responses) = &mut self.rate {
-            responses.inbound(key, self.profile.virtual_time(self.now));
+            responses.inbound(key, self.now);
         }
         self.lane.place(key, &self.profile, self.now);
     }
@@ -382,10 +385,8 @@ impl Play {
             Rate::Unasked => None,
             Rate::Given(response) => Some(*response),
             Rate::Played(responses) => {
-                let wrote_at = |key: usize| {
-                    self.lane.keys[key].contact.last_inbound_at.map(|at| self.profile.virtual_time(at))
-                };
-                Some(responses.at(self.profile.virtual_time(self.now), wrote_at))
+                let days = self.profile.response_rate(self.now)?;
+                Some(responses.over(days, |key| self.lane.keys[key].contact.last_inbound_at))
             }
         }
     }
@@ -416,9 +417,10 @@ impl Play {
         let random = &mut self.random;
         match admit(&self.profile, &self.state, &ask, self.now, &mut || random.next()) {
             Decision::Go(grant) => {
-                let since = self.granted.at.max(self.lane.jobs[job].joined);
+                let joined = self.lane.jobs[job].joined;
+                let since = self.granted.at.max(joined);
                 let bound = self.lane.bound(key, since).and_then(|hold| hold.rule.clone());
-                self.granted = Granted { at: self.now, bound };
+                self.granted = Granted { at: self.now, joined, bound };
                 self.state = grant.state;
                 self.lane.claim(key, &self.profile, self.now);
                 self.flights.push(Flight {
@@ -445,4 +447,10 @@ impl Play {
             }
         }
     }
+}
+
+/// The gap that lies before a message.
+fn pace(profile: &Profile, purpose: Purpose, wrote: Option<Timestamp>, now: Timestamp) -> Pace {
+    let _ = profile;
+    purpose.pace(wrote, now)
 }

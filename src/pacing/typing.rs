@@ -29,7 +29,8 @@ pub(crate) fn uniform(min: Duration, max: Duration, random: u64) -> Duration {
 }
 
 /// `SplitMix64` over an id: a draw that is the same in every release, which a library's generator does not promise.
-struct Seed(u64);
+#[derive(Debug)]
+pub(crate) struct Seed(pub(crate) u64);
 
 impl Seed {
     fn of(id: Uuid) -> Self {
@@ -37,7 +38,7 @@ impl Seed {
         Self(high.rotate_left(32) ^ low)
     }
 
-    fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -1,0 +1,382 @@
+//! The lane of the play: which message goes next, by the promises that the real lanes keep.
+//!
+//! As there, everything that may happen next is the first entry of some ordered set. One thing is different, and only
+//! in what it costs: a wait that is the same for many recipients (the day's new contacts are used up, a text must rest)
+//! is told to the first of them and kept once, for the [`Group`] of all, instead of being told to each in turn.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+
+use model::{Class, Pace, Purpose, Scope, Timestamp, Wait};
+
+use super::group::{Group, Sort};
+use super::hold::Hold;
+use super::{HoldOn, Planned};
+use crate::{Chat, Profile};
+
+/// One chat, and the messages to it.
+#[derive(Debug)]
+pub(super) struct Key {
+    /// What is known of who is written to, kept up while the play goes on.
+    pub contact: Chat,
+    lines: [VecDeque<usize>; 3],
+    /// One of its messages is under way.
+    claimed: bool,
+    hold: Hold,
+    /// Its place among the ready keys: lower goes first. Unique.
+    turn: u64,
+    place: Place,
+}
+
+/// A message, as long as it waits and after.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub planned: Planned,
+    pub key: usize,
+    /// When it joined its key's line.
+    pub joined: Timestamp,
+    wait: Hold,
+    /// What it was told last.
+    told: Option<(String, Option<Timestamp>)>,
+}
+
+/// Where a key is found. Kept right by [`Lane::place`].
+#[derive(Debug, Clone, Copy)]
+enum Place {
+    Nowhere,
+    Claimed,
+    Ready { rank: usize, group: usize, text: Option<u64> },
+    Held { rank: usize, until: Timestamp },
+}
+
+/// What the lane keeps a class.
+#[derive(Debug, Default)]
+struct Line {
+    hold: Hold,
+    groups: Vec<Group>,
+    held: BTreeSet<(Timestamp, u64, usize)>,
+}
+
+/// The messages of one account that wait.
+#[derive(Debug, Default)]
+pub(super) struct Lane {
+    pub jobs: Vec<Job>,
+    pub keys: Vec<Key>,
+    names: HashMap<String, usize>,
+    hold: Hold,
+    lines: [Line; 3],
+    /// On campaigns, whatever their class.
+    campaigns: Hold,
+    /// Texts that rest, and the same by their ends.
+    texts: HashMap<u64, Hold>,
+    rests: BTreeSet<(Timestamp, u64)>,
+    turns: u64,
+    waiting: usize,
+}
+
+impl Lane {
+    /// The key of a chat, made if it is new.
+    pub fn key(&mut self, name: &str) -> usize {
+        if let Some(key) = self.names.get(name) {
+            return *key;
+        }
+        let key = self.keys.len();
+        self.names.insert(name.to_owned(), key);
+        self.keys.push(Key {
+            contact: Chat { is_new: true, ..Chat::default() },
+            lines: <[VecDeque<usize>; 3]>::default(),
+            claimed: false,
+            hold: Hold::default(),
+            turn: 0,
+            place: Place::Nowhere,
+        });
+        key
+    }
+
+    /// Takes a message in; it joins its key's line by [`Lane::join`].
+    pub fn keep(&mut self, planned: Planned) -> usize {
+        let key = self.key(&planned.chat);
+        let wait = planned.after.map_or_else(Hold::default, |after| Hold::new(after, "retry"));
+        self.jobs.push(Job { planned, key, joined: Timestamp::ZERO, wait, told: None });
+        self.jobs.len() - 1
+    }
+
+    /// Lets a message into its key's line, behind those of its class that are there.
+    pub fn join(&mut self, job: usize, profile: &Profile, now: Timestamp) {
+        let Job { planned, key, joined, .. } = &mut self.jobs[job];
+        *joined = now;
+        let key = *key;
+        self.keys[key].lines[planned.class.rank()].push_back(job);
+        self.waiting += 1;
+        self.place(key, profile, now);
+    }
+
+    /// How many messages are in a line.
+    pub const fn waiting(&self) -> usize {
+        self.waiting
+    }
+
+    /// The message that a key offers: the head of its highest class.
+    pub fn head(&self, key: usize) -> Option<usize> {
+        self.keys[key].lines.iter().find_map(|line| line.front().copied())
+    }
+
+    /// The head of a key is under way.
+    pub fn claim(&mut self, key: usize, profile: &Profile, now: Timestamp) {
+        self.drop_head(key);
+        self.keys[key].claimed = true;
+        self.place(key, profile, now);
+    }
+
+    /// The message of a key that was under way is settled.
+    pub fn settle(&mut self, key: usize, profile: &Profile, now: Timestamp) {
+        self.turns += 1;
+        let turn = self.turns;
+        let key_ = &mut self.keys[key];
+        key_.claimed = false;
+        key_.turn = turn;
+        self.place(key, profile, now);
+    }
+
+    /// The head of a key never goes.
+    pub fn skip(&mut self, key: usize, profile: &Profile, now: Timestamp) {
+        self.claim(key, profile, now);
+        self.settle(key, profile, now);
+    }
+
+    fn drop_head(&mut self, key: usize) {
+        if let Some(line) = self.keys[key].lines.iter_mut().find(|line| !line.is_empty()) {
+            line.pop_front();
+            self.waiting -= 1;
+        }
+    }
+
+    /// The head of a key must wait: sets the time on what the wait holds. False when it was told just this before.
+    pub fn wait(&mut self, key: usize, wait: &Wait, profile: &Profile, now: Timestamp) -> bool {
+        let Some(job) = self.head(key) else { return false };
+        let Planned { class, text, .. } = self.jobs[job].planned;
+        let hold = Hold::new(wait.until.unwrap_or(Hold::FOREVER), &wait.rule);
+        match (wait.scope, wait.rule.as_str()) {
+            (Scope::Lane, _) => self.hold.extend(&hold),
+            (Scope::Class, _) => self.lines[class.rank()].hold.extend(&hold),
+            (Scope::Recipient, "new_contacts") => {
+                self.hold_groups(class, &hold, |group| group.sort.is_new);
+            }
+            (Scope::Recipient, _) => self.keys[key].hold.extend(&hold),
+            (Scope::Job, "gap") => {
+                self.hold_groups(class, &hold, |group| group.sort.pace == Pace::Bulk);
+            }
+            (Scope::Job, "quiet_hours") => {
+                let sort = self.sort(key, job, profile, now);
+                self.hold_groups(class, &hold, |group| group.sort.campaign && group.sort.zone == sort.zone);
+            }
+            (Scope::Job, "identical_text") if text.is_some() => self.rest(text.unwrap_or_default(), &hold),
+            (Scope::Job, _) => self.jobs[job].wait.extend(&hold),
+        }
+        if self.free(key, now) {
+            // Its group is not the one that the rule meant.
+            self.jobs[job].wait.extend(&hold);
+        }
+        self.place(key, profile, now);
+        let new = Some((wait.rule.clone(), wait.until));
+        let told = &mut self.jobs[job].told;
+        let changed = *told != new;
+        *told = new;
+        changed
+    }
+
+    /// Whether nothing holds a key as it stands.
+    fn free(&self, key: usize, now: Timestamp) -> bool {
+        let Place::Ready { rank, group, text } = self.keys[key].place else { return false };
+        let line = &self.lines[rank];
+        let rests = text.and_then(|text| self.texts.get(&text)).is_some_and(|rest| rest.until > now);
+        let held =
+            [self.hold.until, line.hold.until, self.keys[key].hold.until, line.groups[group].hold.until];
+        !rests
+            && held.iter().all(|until| *until <= now)
+            && self.head(key).is_some_and(|job| self.jobs[job].wait.until <= now)
+    }
+
+    fn hold_groups(&mut self, class: Class, hold: &Hold, which: impl Fn(&Group) -> bool) {
+        for group in self.lines[class.rank()].groups.iter_mut().filter(|group| which(group)) {
+            group.hold.extend(hold);
+        }
+    }
+
+    /// A text rests.
+    fn rest(&mut self, text: u64, hold: &Hold) {
+        let rest = self.texts.entry(text).or_default();
+        self.rests.remove(&(rest.until, text));
+        rest.extend(hold);
+        self.rests.insert((rest.until, text));
+        for group in self.lines.iter_mut().flat_map(|line| &mut line.groups) {
+            group.rest(text);
+        }
+    }
+
+    /// Another text went: those that rested may go again.
+    pub fn other_text(&mut self, went: u64) {
+        let over: Vec<_> = self.rests.iter().copied().filter(|(_, text)| *text != went).collect();
+        for end in over {
+            self.rests.remove(&end);
+            self.texts.remove(&end.1);
+            self.wake(end.1);
+        }
+    }
+
+    fn wake(&mut self, text: u64) {
+        for group in self.lines.iter_mut().flat_map(|line| &mut line.groups) {
+            group.wake(text);
+        }
+    }
+
+    /// Sets a hold from outside.
+    pub fn hold(&mut self, on: &HoldOn, hold: &Hold, profile: &Profile, now: Timestamp) {
+        match on {
+            HoldOn::Lane => self.hold.extend(hold),
+            HoldOn::Class(class) => self.lines[class.rank()].hold.extend(hold),
+            HoldOn::Campaigns => self.campaigns.extend(hold),
+            HoldOn::Chat(chat) => {
+                let key = self.key(chat);
+                self.keys[key].hold.extend(hold);
+                self.place(key, profile, now);
+            }
+        }
+    }
+
+    /// Puts a key where it belongs: called after every change to it.
+    pub fn place(&mut self, key: usize, profile: &Profile, now: Timestamp) {
+        let Key { turn, place: before, claimed, .. } = self.keys[key];
+        match before {
+            Place::Ready { rank, group, text } => self.lines[rank].groups[group].remove(text, turn),
+            Place::Held { rank, until } => drop(self.lines[rank].held.remove(&(until, turn, key))),
+            Place::Nowhere | Place::Claimed => {}
+        }
+        self.keys[key].place = match self.head(key) {
+            _ if claimed => Place::Claimed,
+            None => Place::Nowhere,
+            Some(job) => {
+                if matches!(before, Place::Nowhere) {
+                    self.turns += 1;
+                    self.keys[key].turn = self.turns;
+                }
+                let turn = self.keys[key].turn;
+                let Planned { class, text, .. } = self.jobs[job].planned;
+                let rank = class.rank();
+                let until = self.jobs[job].wait.until.max(self.keys[key].hold.until);
+                if until > now {
+                    self.lines[rank].held.insert((until, turn, key));
+                    Place::Held { rank, until }
+                } else {
+                    let rests =
+                        text.and_then(|text| self.texts.get(&text)).is_some_and(|rest| rest.until > now);
+                    let sort = self.sort(key, job, profile, now);
+                    let groups = &mut self.lines[rank].groups;
+                    let group = groups.iter().position(|group| group.sort == sort).unwrap_or_else(|| {
+                        groups.push(Group::new(sort));
+                        groups.len() - 1
+                    });
+                    groups[group].insert(text, turn, key, rests);
+                    Place::Ready { rank, group, text }
+                }
+            }
+        };
+    }
+
+    /// The group to which a message belongs now.
+    fn sort(&self, key: usize, job: usize, profile: &Profile, now: Timestamp) -> Sort {
+        let contact = &self.keys[key].contact;
+        let planned = &self.jobs[job].planned;
+        let campaign = planned.purpose == Purpose::Campaign;
+        Sort {
+            is_new: contact.is_new,
+            pace: super::pace(profile, planned.purpose, contact.last_inbound_at, now),
+            campaign,
+            zone: contact.zone.filter(|_| campaign),
+        }
+    }
+
+    /// The key whose head goes next, if one may go now.
+    pub fn choose(&mut self, profile: &Profile, now: Timestamp) -> Option<usize> {
+        while let Some((_, text)) = self.rests.first().copied().filter(|(end, _)| *end <= now) {
+            self.rests.pop_first();
+            self.wake(text);
+        }
+        if self.hold.until > now {
+            return None;
+        }
+        for rank in 0..self.lines.len() {
+            if self.lines[rank].hold.until > now {
+                continue;
+            }
+            while let Some((_, _, key)) = self.lines[rank].held.first().copied().filter(|held| held.0 <= now)
+            {
+                self.place(key, profile, now);
+            }
+            let campaigns = self.campaigns.until;
+            loop {
+                let groups = self.lines[rank].groups.iter();
+                let open = groups.filter(|group| group.end(campaigns) <= now);
+                let Some((_, key)) = open.filter_map(Group::first).min() else { break };
+                if !self.moved(key, profile, now) {
+                    return Some(key);
+                }
+            }
+        }
+        None
+    }
+
+    /// Moves a ready key that is in the wrong group because time went by (a reply is one for a day). Whether it was.
+    fn moved(&mut self, key: usize, profile: &Profile, now: Timestamp) -> bool {
+        let (Place::Ready { rank, group, .. }, Some(job)) = (self.keys[key].place, self.head(key)) else {
+            return false;
+        };
+        let moved = self.lines[rank].groups[group].sort != self.sort(key, job, profile, now);
+        if moved {
+            self.place(key, profile, now);
+        }
+        moved
+    }
+
+    /// When some message may go, were no other under way.
+    pub fn due(&self) -> Option<Timestamp> {
+        let first = self.lines.iter().filter_map(|line| {
+            let groups = line.groups.iter();
+            let ready =
+                groups.filter(|group| group.first().is_some()).map(|group| group.end(self.campaigns.until));
+            let held = line.held.first().map(|held| held.0);
+            Some(ready.chain(held).min()?.max(line.hold.until))
+        });
+        let rest = self.rests.first().map(|(end, _)| *end);
+        let first = first.chain(rest).min()?.max(self.hold.until);
+        (first < Hold::FOREVER).then_some(first)
+    }
+
+    /// Of the holds that bound the head of a key, the one that ended last, if it ended after `since`.
+    pub fn bound(&self, key: usize, since: Timestamp) -> Option<&Hold> {
+        let job = &self.jobs[self.head(key)?];
+        let line = &self.lines[job.planned.class.rank()];
+        let campaign = job.planned.purpose == Purpose::Campaign;
+        let group = match self.keys[key].place {
+            Place::Ready { group, .. } => Some(&line.groups[group].hold),
+            _ => None,
+        };
+        let rest = job.planned.text.and_then(|text| self.texts.get(&text));
+        let holds = [&self.hold, &line.hold, &self.keys[key].hold, &job.wait].into_iter();
+        let holds = holds.chain(group).chain(rest).chain(campaign.then_some(&self.campaigns));
+        holds.filter(|hold| hold.until > since).max_by_key(|hold| hold.until)
+    }
+
+    /// How many messages of any chat go before this one, as far as turns tell.
+    pub fn ahead(&self, job: usize) -> usize {
+        let Job { planned, key, .. } = &self.jobs[job];
+        let rank = planned.class.rank();
+        let mine = &self.keys[*key];
+        let Some(depth) = mine.lines[rank].iter().position(|other| *other == job) else { return 0 };
+        self.keys.iter().fold(0, |ahead, other| {
+            let higher: usize = other.lines[..rank].iter().map(VecDeque::len).sum();
+            // Keys of one class take turns, so of each other key as many go as of this one.
+            let rounds = depth + usize::from(other.turn < mine.turn);
+            ahead + higher + other.lines[rank].len().min(rounds)
+        })
+    }
+}

@@ -1,0 +1,7 @@
+//! The play seen from outside: order, times, previews, and what a year costs.
+
+mod order;
+mod preview;
+mod scene;
+mod told;
+mod year;

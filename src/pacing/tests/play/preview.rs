@@ -1,0 +1,102 @@
+//! Previews and expected times.
+
+use model::{Origin, Purpose};
+use pacing::{HoldOn, More, Step};
+use uuid::Uuid;
+
+use crate::scene::{DAY, HOUR, START, after, all, message, old_account, play, time};
+
+fn more(messages: u32, new_contacts: u32) -> More {
+    More {
+        messages,
+        new_contacts,
+        purpose: Purpose::Campaign,
+        origin: Origin::Broadcast,
+        chars: 100,
+        text: None,
+        last_inbound_at: None,
+        start: START,
+    }
+}
+
+#[test]
+fn a_preview_is_the_play_of_what_it_is_about() {
+    let mut ahead = play(&old_account(400));
+    let mut real = play(&old_account(400));
+    for id in 0..40 {
+        ahead.add(message(id, &format!("c{id}"), Purpose::Transactional, START));
+        real.add(message(id, &format!("c{id}"), Purpose::Transactional, START));
+    }
+    for id in 40..340 {
+        real.add(message(id, &format!("c{id}"), Purpose::Campaign, START));
+    }
+    let preview = ahead.preview(&more(300, 0), 100_000);
+    let steps = all(&mut real);
+    let finish = steps.iter().rfind(|step| matches!(step, Step::Sent { .. })).map(time).unwrap();
+    let (told, real) = (preview.finish.unwrap().since(START), finish.since(START));
+    assert!(told.abs_diff(real) < real / 20, "{told:?} and {real:?}");
+    assert!(!preview.estimate && preview.sent == 300 && preview.refused == 0);
+    let (sent, others) =
+        preview.timeline.iter().fold((0, 0), |sum, part| (sum.0 + part.sent, sum.1 + part.others));
+    assert_eq!((sent, others), (300, 40));
+    assert!(preview.timeline.windows(2).all(|pair| pair[0].until == pair[1].from), "without holes");
+}
+
+#[test]
+fn ten_thousand_messages_make_a_timeline_that_can_be_read() {
+    let preview = play(&old_account(400)).preview(&more(10_000, 3_000), 1_000_000);
+    assert!(preview.timeline.len() <= 100, "{} entries", preview.timeline.len());
+    assert_eq!(preview.sent, 10_000);
+    assert_eq!(preview.timeline.last().unwrap().until, preview.finish.unwrap());
+}
+
+#[test]
+fn a_hold_without_an_end_has_no_finish() {
+    let mut held = play(&old_account(400));
+    held.hold(&HoldOn::Campaigns, model::Timestamp::from_micros(i64::MAX), "paused");
+    let preview = held.preview(&more(10, 0), 1_000);
+    assert_eq!((preview.finish, preview.estimate, preview.sent), (None, false, 0));
+    assert!(preview.timeline.is_empty());
+}
+
+#[test]
+fn a_preview_that_is_cut_short_says_so_and_goes_on_at_the_same_pace() {
+    let whole = play(&old_account(400)).preview(&more(3_000, 0), 1_000_000);
+    let short = play(&old_account(400)).preview(&more(3_000, 0), 1_000);
+    assert!(short.estimate && !whole.estimate);
+    let (short, whole) = (short.finish.unwrap().since(START), whole.finish.unwrap().since(START));
+    assert!(short.abs_diff(whole) < whole / 10, "{short:?} and {whole:?}");
+}
+
+#[test]
+fn what_starts_later_is_reckoned_from_then() {
+    let later = More { start: after(DAY), ..more(100, 0) };
+    let preview = play(&old_account(400)).preview(&later, 1_000_000);
+    let finish = preview.finish.unwrap();
+    assert!(finish > after(DAY) && finish < after(DAY + HOUR), "{finish}");
+    assert!(preview.timeline.first().unwrap().from >= after(DAY), "{:?}", preview.timeline);
+}
+
+#[test]
+fn a_message_is_expected_when_it_is_sent() {
+    let lane = || {
+        let mut play = play(&old_account(400));
+        for id in 0..2_000 {
+            play.add(message(id, &format!("c{id}"), Purpose::Campaign, START));
+        }
+        play
+    };
+    let steps = all(&mut lane());
+    for number in [0, 7, 300, 1_500] {
+        let id = Uuid::from_u64_pair(0, number);
+        let sent = steps.iter().find(|step| matches!(step, Step::Sent { id: this, .. } if *this == id));
+        let sent = time(sent.unwrap());
+        let exact = lane().expected(id, 100_000).unwrap();
+        assert_eq!((exact.at, exact.estimate), (sent, false));
+        let guess = lane().expected(id, 500).unwrap();
+        let (guessed, real) = (guess.at.since(START), sent.since(START));
+        assert!(guessed.abs_diff(real) <= real / 10, "{guessed:?} and {real:?} of {number}");
+        assert_eq!(guess.estimate, number >= 300);
+    }
+    assert_eq!(lane().expected(Uuid::from_u64_pair(9, 9), 100), None);
+}
