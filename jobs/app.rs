@@ -7,12 +7,13 @@ use std::time::Duration;
 use channel::Channels;
 use events::Hints;
 use media::MediaStore;
-use model::{Clock, Ids, Timestamp, WorkerId, WorkspaceId};
+use model::{Account, AccountId, Clock, Ids, Timestamp, WorkerId, WorkspaceId};
 use pacing::Token;
 use queue::{Claimed, LEASE, Lanes, Push, RedisEngine};
 use store::{PendingSend, Store, StoreError};
 
 use crate::attachment::Memory;
+use crate::responses::Responses;
 
 /// How many workers a job may take down with it before it is dead.
 const LOSSES: i64 = 3;
@@ -68,6 +69,12 @@ pub struct App {
     pub timing: Timing,
     /// The grants that handlers of this process hold; any other in a lane's state belongs to a worker that is gone.
     pub(crate) grants: Arc<Mutex<HashSet<Token>>>,
+    /// The accounts whose last calls failed here: what their rows said when they were loaded may be older.
+    failing: Arc<Mutex<HashSet<AccountId>>>,
+    /// Whoever has it counts a failure.
+    pub(crate) failures: Arc<tokio::sync::Mutex<()>>,
+    /// What came of campaigns.
+    pub(crate) responses: Responses,
     /// Room for files in memory.
     pub(crate) memory: Memory,
 }
@@ -103,6 +110,9 @@ impl App {
             alone,
             timing,
             grants: Arc::default(),
+            failing: Arc::default(),
+            failures: Arc::default(),
+            responses: Responses::default(),
             memory: Memory::default(),
         }
     }
@@ -178,6 +188,23 @@ impl App {
 
     pub(crate) fn holds_grant(&self, token: Token) -> bool {
         self.grants().contains(&token)
+    }
+
+    /// Whether calls of an account failed lately, as far as its row or this process knows.
+    pub(crate) fn was_failing(&self, account: &Account) -> bool {
+        account.failures_in_a_row > 0 || self.failing().contains(&account.id)
+    }
+
+    pub(crate) fn set_failing(&self, account: AccountId, failing: bool) {
+        if failing {
+            self.failing().insert(account);
+        } else {
+            self.failing().remove(&account);
+        }
+    }
+
+    fn failing(&self) -> std::sync::MutexGuard<'_, HashSet<AccountId>> {
+        self.failing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn grants(&self) -> std::sync::MutexGuard<'_, HashSet<Token>> {

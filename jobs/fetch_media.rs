@@ -6,12 +6,14 @@ use std::time::Duration;
 use channel::{ChannelError, ErrorClass, Login};
 use futures::stream;
 use media::{LARGEST, MediaError, PutError};
-use model::{Connection, MediaId, Scope, Sending, Timestamp};
+use model::{Connection, Hold, HoldReach, MediaId, Scope, Sending, Timestamp, Wait};
 use queue::{Claimed, Settle};
 use store::{Fetch, FileFacts};
 
 use crate::attachment::REST;
-use crate::outcome::{self, LOOK_AGAIN, backoff};
+use crate::failing::pause;
+use crate::feedback::stop_account;
+use crate::outcome::LOOK_AGAIN;
 use crate::{App, JobError, Policy};
 
 pub(crate) const POLICY: Policy = Policy { timeout: Duration::from_mins(5), backoff: Duration::from_secs(2) };
@@ -33,21 +35,21 @@ pub(crate) async fn run(app: &App, claimed: Claimed, id: MediaId) -> Result<(), 
         return give_up(app, claimed, &fetch, "account_deleted: the account it came to is gone").await;
     };
     let Some(channel) = app.channels.get(&account.channel).cloned() else {
-        return Ok(claimed.park(now + LOOK_AGAIN, "channel_off", Scope::Lane).await?);
+        return Ok(claimed.park(Wait::new("channel_off", Scope::Lane, now + LOOK_AGAIN)).await?);
     };
     let Some(fetcher) = channel.media_fetcher() else {
         return give_up(app, claimed, &fetch, "unsupported: this channel hands out no files").await;
     };
     if account.connection != Connection::Connected {
-        return Ok(claimed.park(now + LOOK_AGAIN, "disconnected", Scope::Lane).await?);
+        return Ok(claimed.park(Wait::new("disconnected", Scope::Lane, now + LOOK_AGAIN)).await?);
     }
     if account.sending == Sending::Stopped && account.sending_until.is_none_or(|until| until > now) {
         let until = account.sending_until.unwrap_or(now + LOOK_AGAIN).min(now + LOOK_AGAIN);
-        return Ok(claimed.park(until, "stopped", Scope::Lane).await?);
+        return Ok(claimed.park(Wait::new("stopped", Scope::Lane, until)).await?);
     }
-    if let Some(until) = account.held_until.filter(|until| *until > now) {
-        let rule = account.held_rule.clone().unwrap_or_else(|| "provider".to_owned());
-        return Ok(claimed.park(until, &rule, Scope::Lane).await?);
+    if let Some(hold) = account.held(HoldReach::Account, now) {
+        let (until, rule) = (hold.until, hold.rule.clone());
+        return Ok(claimed.park(Wait::new(rule, Scope::Lane, until)).await?);
     }
     if fetch.tries >= TRIES {
         return give_up(app, claimed, &fetch, "worker_lost: its workers were lost while they fetched it")
@@ -108,7 +110,7 @@ async fn judge(
             return give_up(app, claimed, fetch, &error.to_string()).await;
         }
         ErrorClass::Retry | ErrorClass::Ambiguous => {
-            let next = now + backoff(fetch.tries, 0.5);
+            let next = now + later(fetch);
             return postpone(app, claimed, fetch, next, true).await;
         }
         // What bulk must not do, asking for a file may, only not now.
@@ -116,19 +118,26 @@ async fn judge(
             return postpone(app, claimed, fetch, now + lasting, false).await;
         }
         ErrorClass::RetryAfter(lasting) => {
-            let lasting = lasting.unwrap_or_else(|| backoff(fetch.tries, 0.5));
-            app.store.hold_account(login.account.id, now + lasting, "provider").await?;
+            let lasting = lasting.unwrap_or_else(|| later(fetch));
+            let (reach, rule) = (HoldReach::Account, "provider".to_owned());
+            let hold = Hold { reach, rule, until: now + lasting, since: now, detail: None };
+            app.store.hold_account(login.account.id, hold).await?;
             (now + lasting, "provider")
         }
         ErrorClass::AccountStopped { reason, lasting } => {
             let until = lasting.map(|lasting| now + lasting);
-            outcome::stop_account(app, &login.account, reason, until).await?;
+            stop_account(app, &login.account, reason, until).await?;
             (until.unwrap_or(now + LOOK_AGAIN).min(now + LOOK_AGAIN), "stopped")
         }
     };
     app.store.postpone_fetch(fetch.file.id, now, false).await?;
     app.has_news(login.account.workspace_id).await;
-    Ok(claimed.park(until, rule, Scope::Lane).await?)
+    Ok(claimed.park(Wait::new(rule, Scope::Lane, until)).await?)
+}
+
+/// How long to wait after one more try that brought nothing.
+fn later(fetch: &Fetch) -> Duration {
+    pause(None, u32::try_from(fetch.tries).unwrap_or(0), 0.5)
 }
 
 async fn postpone(

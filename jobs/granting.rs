@@ -1,18 +1,19 @@
 //! Leave to call: pacing gives it, the lane keeps it while the call is open, and the end of the claim dates it.
 
-use model::{ConversationKind, Scope, Timestamp};
+use model::{ConversationKind, Pace, Scope, Timestamp, Wait, Zone};
 use pacing::{Ask, Chat, Decision, Grant, Profile, State};
 use queue::{Claimed, Grant as Granted, LaneError, Settle, StateGuard};
 use store::SendView;
 
 use crate::lane_pace::{Known, StateUnknown};
 use crate::outcome::LOOK_AGAIN;
-use crate::{App, JobError, lane_pace};
+use crate::{App, JobError, failing, lane_pace, responses};
 
 /// Pacing's answer, as the lane has it.
 pub(crate) enum Admitted {
     Go(Box<Grant>),
-    Park { until: Timestamp, rule: String, scope: Scope },
+    Park(Wait),
+    /// Never; the reason begins with the rule.
     Refused(String),
 }
 
@@ -29,6 +30,12 @@ pub(crate) async fn admit(
     // Nobody types before an action.
     let words = if view.action.is_none() { message.content.words() } else { None };
     let chars = words.map_or(0, |words| words.chars().count());
+    let rule = lane_pace::failures(&view.account);
+    let probing = failing::is_probe(&view.account, rule.as_ref());
+    let response = match lane_pace::pace(view, claimed.now()) {
+        Pace::Reply => None,
+        Pace::Bulk => responses::of(app, &view.account, profile, claimed.now()).await?,
+    };
     let mut guard = claimed.state().await;
     loop {
         let now = claimed.now();
@@ -36,7 +43,7 @@ pub(crate) async fn admit(
             match lane_pace::state(app, profile, &view.account, width, &guard, now).await {
                 Ok(known) => known,
                 Err(StateUnknown::OpenCall { until }) => {
-                    return Ok(Admitted::Park { until, rule: "open_attempt".to_owned(), scope: Scope::Lane });
+                    return Ok(Admitted::Park(Wait::new("open_attempt", Scope::Lane, until)));
                 }
                 Err(StateUnknown::Store(error)) => return Err(error.into()),
             };
@@ -44,15 +51,15 @@ pub(crate) async fn admit(
             id: view.subject().id(),
             chat: &chat,
             is_group: view.chat_kind != ConversationKind::Direct,
-            purpose: message.purpose,
+            purpose: lane_pace::purpose(view),
             origin: message.origin,
-            class: message.class,
+            class: claimed.claim().class,
             chars: u32::try_from(chars).unwrap_or(u32::MAX),
-            text: None,
+            text: lane_pace::text(view),
             width,
-            contact: Chat { last_inbound_at: view.last_inbound_at, ..Chat::default() },
-            response: None,
-            probing: false,
+            contact: contact(view),
+            response,
+            probing,
         };
         let grant = match pacing::admit(profile, &state, &ask, now, &mut || app.ids.number()) {
             Decision::Go(grant) => grant,
@@ -67,8 +74,7 @@ pub(crate) async fn admit(
                         Err(LaneError::Queue(error)) => return Err(error.into()),
                     }
                 }
-                let until = wait.until.unwrap_or(now + LOOK_AGAIN);
-                return Ok(Admitted::Park { until, rule: wait.rule, scope: wait.scope });
+                return Ok(Admitted::Park(ending(wait, now)));
             }
             Decision::Refuse { rule, reason } => return Ok(Admitted::Refused(format!("{rule}: {reason}"))),
         };
@@ -78,15 +84,29 @@ pub(crate) async fn admit(
                 app.hold_grant(grant.token);
                 return Ok(Admitted::Go(Box::new(grant)));
             }
-            Ok(Granted::Held(wait)) => {
-                let until = wait.until.unwrap_or(now + LOOK_AGAIN);
-                return Ok(Admitted::Park { until, rule: wait.rule, scope: wait.scope });
-            }
+            Ok(Granted::Held(wait)) => return Ok(Admitted::Park(ending(wait, now))),
             Ok(Granted::Stale(_)) => {}
             Err(LaneError::Lost) => return Err(queue::Lost.into()),
             Err(LaneError::Queue(error)) => return Err(error.into()),
         }
     }
+}
+
+/// What is known of the other side.
+fn contact(view: &SendView) -> Chat {
+    Chat {
+        is_new: view.is_new_contact(),
+        last_inbound_at: view.last_inbound_at,
+        first_sent_at: view.first_sent_at,
+        opted_out: view.contact.opted_out,
+        // One that nobody knows (any more) is none: the account's stands in.
+        zone: view.contact.timezone.as_deref().and_then(|name| name.parse::<Zone>().ok()),
+    }
+}
+
+/// A wait without an end is looked at again, in case its end goes unheard.
+fn ending(wait: Wait, now: Timestamp) -> Wait {
+    Wait { until: wait.until.or(Some(now + LOOK_AGAIN)), ..wait }
 }
 
 /// Ends a claim whose call was certainly not made: its grant counts for nothing.

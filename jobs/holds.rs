@@ -1,53 +1,83 @@
 //! What rows say about waiting. They outlive the queue, so every look at a send begins with them.
 
-use model::{Account, Connection, Scope, Sending, Timestamp};
-use queue::{HoldTarget, LaneId};
+use model::{Account, Class, Connection, HoldReach, Pace, Purpose, Scope, Sending, Timestamp, Wait};
+use queue::{HoldTarget, Ticket};
 use store::SendView;
 
 use crate::outcome::LOOK_AGAIN;
-use crate::{App, JobError};
+use crate::{App, JobError, lane_pace};
 
 /// What the rows say about waiting: they outlive the queue, so they are read at each look.
-pub(crate) fn held_by_rows(view: &SendView, now: Timestamp) -> Option<(Timestamp, String, Scope)> {
-    if let Some((until, rule)) = account_holds(&view.account, now) {
-        return Some((until, rule, Scope::Lane));
+pub(crate) fn held_by_rows(view: &SendView, class: Class, now: Timestamp) -> Option<Wait> {
+    if let Some(wait) = held_by_account(&view.account, view, class, now) {
+        return Some(wait);
     }
     if let Some((until, rule)) = view.held.as_ref().filter(|(until, _)| *until > now) {
-        return Some((*until, rule.clone(), Scope::Recipient));
+        return Some(Wait::new(rule.as_str(), Scope::Recipient, *until));
     }
     let next = view.next_attempt_at().filter(|next| *next > now)?;
-    Some((next, "retry".to_owned(), Scope::Job))
+    Some(Wait::new("retry", Scope::Job, next))
 }
 
-fn account_holds(account: &Account, now: Timestamp) -> Option<(Timestamp, String)> {
+/// The account's own holds, whatever they are about.
+fn held_by_account(account: &Account, view: &SendView, class: Class, now: Timestamp) -> Option<Wait> {
+    all_held(account, now).or_else(|| part_held(account, view, class, now))
+}
+
+/// What holds everything of an account back.
+pub(crate) fn all_held(account: &Account, now: Timestamp) -> Option<Wait> {
     let at_most =
         |until: Option<Timestamp>| until.map_or(now + LOOK_AGAIN, |until| until.min(now + LOOK_AGAIN));
+    let wait = |rule: &str, until: Timestamp, detail: Option<&String>| {
+        Some(Wait { detail: detail.cloned(), ..Wait::new(rule, Scope::Lane, until) })
+    };
     if account.sending == Sending::Paused {
-        return Some((now + LOOK_AGAIN, "paused".to_owned()));
+        return wait("paused", now + LOOK_AGAIN, account.sending_reason.as_ref());
     }
+    // When its time is over, a send finds out whether it is: the row stays as it is until one went well.
     if account.sending == Sending::Stopped && account.sending_until.is_none_or(|until| until > now) {
-        return Some((at_most(account.sending_until), "stopped".to_owned()));
+        return wait("stopped", at_most(account.sending_until), account.sending_reason.as_ref());
     }
     if account.connection != Connection::Connected {
-        return Some((now + LOOK_AGAIN, "disconnected".to_owned()));
+        return wait("disconnected", now + LOOK_AGAIN, account.connection_detail.as_ref());
     }
-    let until = account.held_until.filter(|until| *until > now)?;
-    Some((until, account.held_rule.clone().unwrap_or_else(|| "provider".to_owned())))
+    let hold = account.held(HoldReach::Account, now)?;
+    wait(&hold.rule, hold.until, hold.detail.as_ref())
+}
+
+/// What holds back messages like this one.
+fn part_held(account: &Account, view: &SendView, class: Class, now: Timestamp) -> Option<Wait> {
+    let bulk = account.held(HoldReach::Bulk, now).filter(|_| lane_pace::pace(view, now) == Pace::Bulk);
+    let campaigns =
+        account.held(HoldReach::Campaigns, now).filter(|_| lane_pace::purpose(view) == Purpose::Campaign);
+    let hold = bulk.into_iter().chain(campaigns).max_by_key(|hold| hold.until)?;
+    let (scope, until) = if class == Class::Interactive {
+        // The contact may write at any moment: then it is a reply, and goes.
+        (Scope::Job, hold.until.min(now + LOOK_AGAIN))
+    } else {
+        (Scope::Class, hold.until)
+    };
+    Some(Wait { detail: hold.detail.clone(), ..Wait::new(hold.rule.as_str(), scope, until) })
 }
 
 /// Whoever lifts a hold changes the row and then the lane. If we read the row before and parked the lane after that,
 /// nobody else would lift the park: so the row is read once more.
 pub(crate) async fn lift_if_crossed(
     app: &App,
-    before: &Account,
-    lane: LaneId,
+    view: &SendView,
+    class: Class,
+    ticket: Ticket,
     now: Timestamp,
 ) -> Result<(), JobError> {
-    if account_holds(before, now).is_some()
-        && let Some((account, _)) = app.store.login(before.id).await?
-        && account_holds(&account, now).is_none()
-    {
-        app.lanes.resume(HoldTarget::Lane(lane)).await?;
+    let Some(before) = held_by_account(&view.account, view, class, now) else { return Ok(()) };
+    let Some((account, _)) = app.store.login(view.account.id).await? else { return Ok(()) };
+    if held_by_account(&account, view, class, now).is_some() {
+        return Ok(());
     }
-    Ok(())
+    let target = match before.scope {
+        Scope::Class => HoldTarget::Class(ticket.lane, class),
+        Scope::Job => HoldTarget::Job(ticket.lane, ticket.job),
+        Scope::Recipient | Scope::Lane => HoldTarget::Lane(ticket.lane),
+    };
+    Ok(app.lanes.resume(target).await?)
 }

@@ -11,6 +11,7 @@ use model::{Account, AccountId};
 use queue::{Claimed, Push, Settle};
 use store::{Ingested, PendingEvent, StoreError};
 
+use crate::stop_words::StopWords;
 use crate::{App, JobError, Policy};
 
 pub(crate) const POLICY: Policy = Policy { timeout: Duration::from_mins(2), backoff: Duration::from_secs(1) };
@@ -50,13 +51,14 @@ async fn ingest(
     account: &Account,
     events: &[PendingEvent],
 ) -> Result<(), StoreError> {
-    let batch: Vec<Ingested> = events
-        .iter()
-        .map(|event| Ingested {
-            id: event.id,
-            meaning: channel.parse(account, &event.payload).map_err(|error| error.to_string()),
-        })
-        .collect();
+    let stop_words = StopWords::of(account);
+    let meaning = |event: &PendingEvent| {
+        let mut meaning = channel.parse(account, &event.payload).map_err(|error| error.to_string())?;
+        stop_words.read(&mut meaning);
+        Ok(meaning)
+    };
+    let batch: Vec<Ingested> =
+        events.iter().map(|event| Ingested { id: event.id, meaning: meaning(event) }).collect();
     match apply(app, account, &batch).await {
         Ok(()) => Ok(()),
         Err(error @ StoreError::Unavailable(_)) if app.store.ping().await.is_err() => Err(error),
@@ -102,6 +104,7 @@ async fn apply(app: &App, account: &Account, batch: &[Ingested]) -> Result<(), S
     };
     count("message", summary.messages);
     count("receipt", summary.receipts);
+    count("opted_out", summary.opted_out);
     count("ignored", summary.ignored);
     count("unreadable", summary.unreadable);
     if !summary.media.is_empty() {

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use channel::{Capabilities, LimitScope, Pacing};
-use model::{Account, ConversationKind, Purpose, Timestamp};
+use model::{Account, ConversationKind, Pace, Purpose, Timestamp};
 use pacing::{Limit, PastSend, Profile, ProfileError, Reach, State};
 use queue::{LEASE, StateGuard};
-use store::StoreError;
+use store::{SendView, StoreError};
 
 use crate::App;
+use crate::failing::Failures;
 
 /// How soon a lane looks again whether a call that may be under way has ended.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -32,6 +33,33 @@ fn limit(limit: &channel::Limit) -> Limit {
         burst: limit.burst,
         source: format!("{}, read on {}", limit.source, limit.read_on),
     }
+}
+
+/// What a send is for. What is done to a message of a campaign afterwards is none itself.
+pub(crate) fn purpose(view: &SendView) -> Purpose {
+    match (view.message.purpose, &view.action) {
+        (Purpose::Campaign, Some(_)) => Purpose::Transactional,
+        (purpose, _) => purpose,
+    }
+}
+
+/// Which gap lies before a send, in the account's own time.
+pub(crate) fn pace(view: &SendView, now: Timestamp) -> Pace {
+    let Some(wrote) = view.last_inbound_at else { return Pace::Bulk };
+    let since = now.since(wrote).mul_f64(view.account.pace_scale);
+    purpose(view).pace(Some(wrote), wrote + since)
+}
+
+/// Names the words of a campaign message, for the rule about identical texts.
+pub(crate) fn text(view: &SendView) -> Option<u64> {
+    let is_message = view.action.is_none() && purpose(view) == Purpose::Campaign;
+    store::text_hash(&view.message.content).filter(|_| is_message)
+}
+
+/// When the account's breaker opens.
+pub(crate) fn failures(account: &Account) -> Option<Failures> {
+    let by = |time: Duration| time.div_f64(account.pace_scale);
+    Some(Failures { in_a_row: 5, first: by(Duration::from_secs(5)), longest: by(Duration::from_hours(1)) })
 }
 
 /// Why there is no state to decide over.
@@ -114,9 +142,9 @@ async fn rebuild(
                 .ended_at
                 .unwrap_or_else(|| app.call_ended_by(attempt.worker, attempt.started_at).min(now)),
         ),
-        purpose: Purpose::Conversation,
-        text: None,
-        is_new: false,
+        purpose: attempt.purpose,
+        text: attempt.text_hash,
+        is_new: attempt.is_new,
     });
     Ok(State::rebuild(profile, width, past, now))
 }

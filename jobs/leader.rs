@@ -1,9 +1,11 @@
 //! The scheduler's leader: the sweep, what comes ahead of time, and housekeeping. One at a time in the fleet, by a lease in
 //! the store; that two might lead for a moment does no harm, because every push is idempotent.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use model::{Class, Timestamp};
+use store::StoreError;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
@@ -15,6 +17,8 @@ const LEASE: &str = "scheduler";
 const LASTING: Duration = Duration::from_secs(6);
 const BEAT: Duration = Duration::from_secs(1);
 const SWEEP: Duration = Duration::from_secs(5);
+/// How often accounts are counted.
+const COUNT: Duration = Duration::from_secs(15);
 const PURGE: Duration = Duration::from_mins(10);
 /// A row is swept only when its push had this long to arrive.
 const GRACE: Duration = Duration::from_secs(3);
@@ -47,7 +51,8 @@ impl Leader {
                             tracing::warn!(%error, "the scheduler could not do its round");
                         }
                     }
-                    Ok(None) => {}
+                    // Whoever leads counts.
+                    Ok(None) => duties.count_none(),
                     Err(error) => tracing::warn!(%error, "the scheduler's lease could not be asked for"),
                 }
             }
@@ -71,6 +76,9 @@ impl Leader {
 struct Duties {
     swept: Option<Instant>,
     purged: Option<Instant>,
+    counted: Option<Instant>,
+    /// The states that were counted last: one that nobody is in any more is told as 0.
+    states: BTreeSet<(String, String)>,
 }
 
 impl Duties {
@@ -92,12 +100,40 @@ impl Duties {
                 }
             }
         }
+        if due(&mut self.counted, COUNT) {
+            self.count_accounts(app).await?;
+        }
         if due(&mut self.purged, PURGE) {
             let now: Timestamp = app.clock.now();
             app.store.purge(now - KEYS, now - INBOUND, now - EVENTS, 5_000).await?;
         }
         Ok(())
     }
+
+    fn count_none(&mut self) {
+        for (channel, state) in std::mem::take(&mut self.states) {
+            accounts(channel, state).set(0);
+        }
+    }
+
+    async fn count_accounts(&mut self, app: &App) -> Result<(), StoreError> {
+        let mut gone = std::mem::take(&mut self.states);
+        for counted in app.store.accounts_by_state().await? {
+            let (channel, state) = (counted.channel, counted.state);
+            let number = u32::try_from(counted.accounts).unwrap_or(u32::MAX);
+            accounts(channel.clone(), state.clone()).set(number);
+            gone.remove(&(channel.clone(), state.clone()));
+            self.states.insert((channel, state));
+        }
+        for (channel, state) in gone {
+            accounts(channel, state).set(0);
+        }
+        Ok(())
+    }
+}
+
+fn accounts(channel: String, state: String) -> metrics::Gauge {
+    metrics::gauge!("rookery_accounts", "channel" => channel, "state" => state)
 }
 
 fn due(last: &mut Option<Instant>, every: Duration) -> bool {

@@ -6,7 +6,10 @@
 
 mod app;
 mod attachment;
+mod calling;
 mod crew;
+mod failing;
+mod feedback;
 mod fetch_media;
 mod granting;
 mod holds;
@@ -17,12 +20,15 @@ mod outcome;
 mod outgoing;
 mod owners;
 mod perform_action;
+mod persist;
 mod poll;
 mod recovery;
 mod relay_events;
 mod release_message;
+mod responses;
 mod send_message;
 mod signs;
+mod stop_words;
 
 use model::Job;
 use queue::{Claimed, Lost, Settle};

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use model::{Class, Queue, Subject};
-use queue::{EpochError, FOREVER, HoldTarget, Push, QueueError, RedisEngine, RedisState};
+use model::{Class, Queue, Scope, Subject, Wait};
+use queue::{EpochError, HoldTarget, Push, QueueError, RedisEngine, RedisState};
 use store::StoreError;
 
 use crate::App;
@@ -77,7 +77,9 @@ pub(crate) async fn align_pauses(app: &App) -> Result<(), RecoveryError> {
     for queue in Queue::ALL {
         let held = app.lanes.inspect(*queue, 0).await?.held.is_some_and(|wait| wait.rule == PAUSED);
         match (paused.contains(queue), held) {
-            (true, false) => app.lanes.hold(HoldTarget::Queue(*queue), FOREVER, PAUSED).await?,
+            (true, false) => {
+                app.lanes.hold(HoldTarget::Queue(*queue), Wait::new(PAUSED, Scope::Lane, None)).await?;
+            }
             (false, true) => app.lanes.resume(HoldTarget::Queue(*queue)).await?,
             _ => {}
         }

@@ -125,14 +125,10 @@ impl Store {
         Ok(u32::try_from(failures.unwrap_or(0)).unwrap_or(u32::MAX))
     }
 
-    /// Remembers that a call of the account went well. Costs nothing where none failed when the account was loaded.
-    pub async fn clear_failures(&self, account: &Account) -> Result<(), StoreError> {
-        if account.failures_in_a_row == 0 {
-            return Ok(());
-        }
+    /// Remembers that a call of the account went well.
+    pub async fn clear_failures(&self, id: AccountId) -> Result<(), StoreError> {
         let now = self.now().to_datetime();
-        write!(self.db, conn => sqlx::query(CLEAR_FAILURES)
-            .bind(account.id.0).bind(now).execute(conn).await.map(drop))?;
+        write!(self.db, conn => sqlx::query(CLEAR_FAILURES).bind(id.0).bind(now).execute(conn).await.map(drop))?;
         Ok(())
     }
 

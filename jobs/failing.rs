@@ -1,0 +1,161 @@
+//! Failures in a row, and the circuit breaker that they open.
+//!
+//! A call that failed by the account's or the provider's fault is counted on the account's row; one that went well clears
+//! the count. From so many in a row on, the account is held, longer each time, and at the end of each hold one call finds
+//! out whether it goes again: a probe. Whoever waits meanwhile has not failed, however long the provider is away. A stop
+//! that ends by itself is probed in the same way.
+
+use std::time::Duration;
+
+use channel::{Accepted, ChannelError, ErrorClass};
+use model::{Account, Actor, HoldReach, Sending, Timestamp};
+use serde_json::json;
+use store::SendView;
+
+use crate::persist::insist;
+use crate::{App, feedback};
+
+/// The rule behind the breaker's hold.
+pub(crate) const BREAKER: &str = "breaker";
+
+/// When the breaker opens, and how long it stays open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Failures {
+    pub(crate) in_a_row: u32,
+    pub(crate) first: Duration,
+    pub(crate) longest: Duration,
+}
+
+/// Whether the next call only finds out if the account works again.
+pub(crate) fn is_probe(account: &Account, rule: Option<&Failures>) -> bool {
+    account.sending == Sending::Stopped || rule.is_some_and(|rule| account.failures_in_a_row >= rule.in_a_row)
+}
+
+/// What an answer says about the account and its provider, whatever it says about the message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sign {
+    Well,
+    Failing,
+    /// Nothing: it was about the message, or the provider asked to wait.
+    Neither,
+}
+
+impl Sign {
+    pub(crate) const fn of(answer: &Result<Option<Accepted>, ChannelError>) -> Self {
+        match answer {
+            Ok(_) => Self::Well,
+            Err(error) => match error.class {
+                ErrorClass::Retry | ErrorClass::Ambiguous | ErrorClass::RetryAfter(None) => Self::Failing,
+                ErrorClass::Permanent
+                | ErrorClass::RetryAfter(Some(_))
+                | ErrorClass::BulkHeld(_)
+                | ErrorClass::RecipientHeld(_)
+                | ErrorClass::AccountStopped { .. } => Self::Neither,
+            },
+        }
+    }
+}
+
+/// How an account stands after a call.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Standing {
+    /// How many calls failed in a row by now.
+    pub(crate) failures: u32,
+    /// Everything of the account waits until then: what failed meanwhile is no fault of its message.
+    pub(crate) down_until: Option<Timestamp>,
+}
+
+/// Counts what a call of a message says about its account.
+pub(crate) async fn note(
+    app: &App,
+    view: &SendView,
+    rule: Option<&Failures>,
+    sign: Sign,
+    at: Timestamp,
+    jitter: f64,
+) -> Standing {
+    let account = &view.account;
+    let probing = is_probe(account, rule);
+    match sign {
+        Sign::Neither => Standing { failures: account.failures_in_a_row, down_until: None },
+        Sign::Well => {
+            recover(app, account, rule).await;
+            Standing::default()
+        }
+        Sign::Failing => fail(app, account, rule, probing, at, jitter).await,
+    }
+}
+
+async fn recover(app: &App, account: &Account, rule: Option<&Failures>) {
+    if account.sending == Sending::Stopped {
+        let ended = insist(|| app.store.end_stop(account)).await;
+        if ended == Some(true) {
+            tracing::info!(account.id = %account.id, "the provider takes messages of the account again");
+        }
+    }
+    if !app.was_failing(account) {
+        return;
+    }
+    insist(|| app.store.clear_failures(account.id)).await;
+    app.set_failing(account.id, false);
+    if is_open(account, rule) {
+        let (workspace, id, system) = (account.workspace_id, account.id, Actor::system());
+        insist(|| app.store.lift_holds(workspace, id, |hold| hold.rule == BREAKER, &system)).await;
+        tracing::info!(account.id = %account.id, "the breaker is closed: calls go well again");
+    }
+}
+
+fn is_open(account: &Account, rule: Option<&Failures>) -> bool {
+    rule.is_some_and(|rule| account.failures_in_a_row >= rule.in_a_row)
+}
+
+async fn fail(
+    app: &App,
+    account: &Account,
+    rule: Option<&Failures>,
+    probing: bool,
+    at: Timestamp,
+    jitter: f64,
+) -> Standing {
+    // One after the other, so that the calls which were under way when the breaker opened do not open it wider.
+    let _turn = app.failures.lock().await;
+    let Some(Some((now, _))) = insist(|| app.store.login(account.id)).await else {
+        return Standing::default();
+    };
+    if is_open(&now, rule) && !probing {
+        let down_until = now.held(HoldReach::Account, at).map(|hold| hold.until).or(Some(at));
+        return Standing { failures: now.failures_in_a_row, down_until };
+    }
+    let failures = insist(|| app.store.count_failure(account.id, at)).await.unwrap_or(0);
+    app.set_failing(account.id, true);
+    let in_a_row = rule.map_or(u32::MAX, |rule| rule.in_a_row);
+    // The first hold is as long as a first pause, whatever the breaker's threshold.
+    let until = at + pause(rule, failures.saturating_sub(in_a_row), jitter);
+    if now.sending == Sending::Stopped {
+        // It could not be found out whether the stop is over: it goes on until the next try.
+        insist(|| app.store.prolong_stop(&now, until)).await;
+        return Standing { failures, down_until: Some(until) };
+    }
+    if failures < in_a_row {
+        return Standing { failures, down_until: None };
+    }
+    let detail =
+        format!("{failures} calls failed in a row; at the end one call finds out whether it goes again");
+    feedback::hold_account(app, &now, HoldReach::Account, BREAKER, until, at, Some(&detail)).await;
+    if failures == in_a_row {
+        feedback::alert(app, &now, BREAKER, json!({"failures": failures, "until": until, "detail": detail}))
+            .await;
+    }
+    Standing { failures, down_until: Some(until) }
+}
+
+/// The first pause, doubled `times` times up to the longest, and a fifth more or less so that a crowd does not come back
+/// at once. `jitter` lies within 0 and 1.
+pub(crate) fn pause(rule: Option<&Failures>, times: u32, jitter: f64) -> Duration {
+    let (first, longest) = rule.map_or((FIRST, LONGEST), |rule| (rule.first, rule.longest));
+    first.saturating_mul(1 << times.min(20)).min(longest).mul_f64(0.8 + 0.4 * jitter)
+}
+
+/// Pauses where no rule says otherwise.
+const FIRST: Duration = Duration::from_secs(5);
+const LONGEST: Duration = Duration::from_hours(1);

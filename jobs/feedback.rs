@@ -1,0 +1,148 @@
+//! What a provider's word means beyond the message it was said about: for a recipient, for a part of what an account sends,
+//! for the account. First it is a row, because it must outlive the queue, then a hold of the lane.
+//!
+//! An operator sees it in these metrics, and as events `account.held`, `account.alert` and `account.status`:
+//! - `rookery_account_holds_total{channel, reach, rule}`: how often part of an account's sending was held back;
+//! - `rookery_account_alerts_total{channel, reason}`: how often something happened that a person should see to: a stop by
+//!   the provider (`banned`, `timelocked`, `token_revoked`, …), `bulk_held`, `breaker`, `response_rate`;
+//! - `rookery_accounts{channel, state}`: how many accounts are `active`, `paused`, `stopped`, not connected
+//!   (`disconnected`), or only tried now and then because everything failed (`breaker`).
+
+use model::{Account, Class, Hold, HoldReach, Scope, Sending, Timestamp, Wait};
+use queue::{HoldTarget, LaneId, Ticket};
+use serde_json::{Value, json};
+use store::{SendView, StoreError};
+
+use crate::App;
+use crate::outcome::LOOK_AGAIN;
+use crate::persist::insist;
+
+/// The rule behind a hold that the provider asked for.
+const PROVIDER: &str = "provider";
+
+/// The provider's word is about more than the message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum ProviderHold {
+    /// The chat has another id now: nothing waits, but what follows goes there.
+    Moved(String),
+    /// Nothing for this recipient until then.
+    Recipient(Timestamp),
+    /// Nothing at all until then.
+    Account(Timestamp),
+    /// Nothing but replies until then.
+    Bulk(Timestamp),
+    /// Nothing until then, or until somebody acts.
+    Stop { reason: &'static str, until: Option<Timestamp> },
+}
+
+/// Puts a provider's hold where it counts. `words` are the provider's.
+pub(crate) async fn put(
+    app: &App,
+    view: &SendView,
+    ticket: &Ticket,
+    hold: &ProviderHold,
+    words: Option<&str>,
+    at: Timestamp,
+) {
+    let account = &view.account;
+    let lane = LaneId::send(account.id);
+    match hold {
+        ProviderHold::Moved(chat) => {
+            insist(|| app.store.move_chat(account.id, &view.chat, chat)).await;
+        }
+        ProviderHold::Recipient(until) => {
+            insist(|| app.store.hold_recipient(view.message.conversation_id, *until, PROVIDER)).await;
+            count_hold(account, "recipient", PROVIDER);
+            let wait =
+                Wait { detail: words.map(str::to_owned), ..Wait::new(PROVIDER, Scope::Recipient, *until) };
+            hold_lane(app, HoldTarget::Key(lane, ticket.key.clone()), wait).await;
+        }
+        ProviderHold::Account(until) => {
+            hold_account(app, account, HoldReach::Account, PROVIDER, *until, at, words).await;
+        }
+        ProviderHold::Bulk(until) => {
+            if hold_account(app, account, HoldReach::Bulk, PROVIDER, *until, at, words).await {
+                let detail = words.unwrap_or("the provider lets the account only answer");
+                alert(app, account, "bulk_held", json!({"until": until, "detail": detail})).await;
+            }
+        }
+        ProviderHold::Stop { reason, until } => {
+            insist(|| stop_account(app, account, reason, *until)).await;
+            let until = until.unwrap_or(at + LOOK_AGAIN).min(at + LOOK_AGAIN);
+            let wait = Wait::new("stopped", Scope::Lane, until).because(*reason);
+            hold_lane(app, HoldTarget::Lane(lane), wait).await;
+        }
+    }
+}
+
+/// Holds part of an account's sending back; whether anything is held longer than before.
+pub(crate) async fn hold_account(
+    app: &App,
+    account: &Account,
+    reach: HoldReach,
+    rule: &str,
+    until: Timestamp,
+    since: Timestamp,
+    detail: Option<&str>,
+) -> bool {
+    let hold = Hold { reach, rule: rule.to_owned(), until, since, detail: detail.map(str::to_owned) };
+    let is_new = insist(|| app.store.hold_account(account.id, hold.clone())).await.unwrap_or(false);
+    if is_new {
+        count_hold(account, reach.as_str(), rule);
+    }
+    let lane = LaneId::send(account.id);
+    // Of class interactive some are replies: which ones, only a look at each tells.
+    let targets = match reach {
+        HoldReach::Account => vec![HoldTarget::Lane(lane)],
+        HoldReach::Bulk => {
+            vec![HoldTarget::Class(lane.clone(), Class::Normal), HoldTarget::Class(lane, Class::Bulk)]
+        }
+        HoldReach::Campaigns => vec![HoldTarget::Class(lane, Class::Bulk)],
+    };
+    for target in targets {
+        let wait = Wait { detail: hold.detail.clone(), ..Wait::new(rule, Scope::Lane, until) };
+        hold_lane(app, target, wait).await;
+    }
+    is_new
+}
+
+async fn hold_lane(app: &App, target: HoldTarget, wait: Wait) {
+    if let Err(error) = app.lanes.hold(target, wait).await {
+        tracing::debug!(%error, "the lane was not held; the row holds it");
+    }
+}
+
+/// The provider lets the account do nothing more: its row says so.
+pub(crate) async fn stop_account(
+    app: &App,
+    account: &Account,
+    reason: &'static str,
+    until: Option<Timestamp>,
+) -> Result<(), StoreError> {
+    app.store
+        .set_sending(account.workspace_id, account.id, Sending::Stopped, Some(reason), until, "system")
+        .await?;
+    count_alert(account, reason);
+    Ok(())
+}
+
+/// Tells a person to see to an account.
+pub(crate) async fn alert(app: &App, account: &Account, reason: &'static str, mut data: Value) {
+    data["reason"] = json!(reason);
+    insist(|| app.store.alert_account(account, &data)).await;
+    count_alert(account, reason);
+    tracing::warn!(account.id = %account.id, reason, %data, "an account needs attention");
+}
+
+pub(crate) fn count_alert(account: &Account, reason: &'static str) {
+    metrics::counter!("rookery_account_alerts_total", "channel" => account.channel.clone(), "reason" => reason)
+        .increment(1);
+}
+
+fn count_hold(account: &Account, reach: &'static str, rule: &str) {
+    metrics::counter!(
+        "rookery_account_holds_total",
+        "channel" => account.channel.clone(), "reach" => reach, "rule" => rule.to_owned()
+    )
+    .increment(1);
+}
