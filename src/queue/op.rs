@@ -135,7 +135,9 @@ pub struct Claim {
     pub ready_at: Timestamp,
     /// How many times a worker lost the job: it was claimed and its lease ran out.
     pub lost: u32,
-    /// Its waits so far, oldest first, at most [`WAITS_KEPT`].
+    /// Its waits so far, oldest first, at most [`WAITS_KEPT`]: those that it was parked with, and the last that each hold
+    /// of its queue, lane, class and key caused since it was ready. A hold that goes on with what was told last makes
+    /// that longer. One that somebody lifted ended then.
     pub waits: Vec<Wait>,
 }
 

@@ -3,7 +3,7 @@
 use model::{Class, Scope, Timestamp, Wait, WorkerId};
 
 use super::judge_claim::{Verdict, check};
-use super::world::{MJob, Until, World, extend, note, told};
+use super::world::{MJob, Until, World, add, extend, told};
 use crate::{
     HoldTarget, JobPlace, LEASE, LaneState, LaneView, Mark, Op, Outcome, Push, QueueSummary, Settle, Ticket,
 };
@@ -20,10 +20,11 @@ pub(super) struct When {
 impl World {
     /// Whether an engine may answer so; takes the operation over.
     pub fn judge(&mut self, when: When, op: &Op, answer: &Outcome) -> Verdict {
+        self.exact &= when.from == when.to;
         let wrong = || Err(format!("{answer:?} is no answer to this"));
         match (op, answer) {
             (Op::Push { pushes, mark }, Outcome::Pushed { inserted }) => {
-                let new = pushes.iter().filter(|push| self.push(push, *mark)).count();
+                let new = pushes.iter().filter(|push| self.push(push, *mark, when.to)).count();
                 check(new == *inserted, || format!("{new} were new"))
             }
             (Op::Claim { queue, worker, max }, Outcome::Claimed(claims)) => {
@@ -36,9 +37,9 @@ impl World {
                 check(held == (*answer == Outcome::Ok), || format!("the claim was valid: {held}"))?;
                 if held {
                     if let Some(job) = self.claimed(ticket) {
-                        note(job, wait.clone());
+                        add(&mut job.waits, wait.clone());
                     }
-                    self.hold_back(ticket, wait);
+                    self.hold_back(ticket, wait, when.to);
                 }
                 Ok(())
             }
@@ -49,7 +50,7 @@ impl World {
                 let held = self.claimed(ticket).is_some();
                 check(held == (*answer == Outcome::Ok), || format!("the claim was valid: {held}"))?;
                 if held {
-                    self.settle(ticket, *how, state.as_ref());
+                    self.settle(ticket, *how, state.as_ref(), when.to);
                 }
                 Ok(())
             }
@@ -60,20 +61,20 @@ impl World {
             }
             (Op::Reap, Outcome::Reaped { workers, jobs }) => self.judge_reap(when, workers, *jobs),
             (Op::Hold { target, wait }, Outcome::Ok) => {
-                self.slots(target, |slot| extend(slot, wait));
+                self.slots(target, |slot| extend(slot, wait, when.to));
                 if let HoldTarget::Job(lane, job) = target
                     && let Some(job) = self.lanes.get_mut(lane).and_then(|lane| lane.jobs.get_mut(job))
                 {
-                    note(job, Wait { scope: Scope::Job, ..wait.clone() });
+                    add(&mut job.waits, Wait { scope: Scope::Job, ..wait.clone() });
                 }
                 Ok(())
             }
             (Op::Resume { target }, Outcome::Ok) => {
-                self.slots(target, |slot| *slot = Until::default());
+                self.slots(target, |slot| slot.0 = slot.0.min(when.to));
                 if let HoldTarget::Lane(lane) = target
                     && let Some(lane) = self.lanes.get_mut(lane)
                 {
-                    lane.classes = <[Until; 3]>::default();
+                    lane.classes.iter_mut().for_each(|slot| slot.0 = slot.0.min(when.to));
                 }
                 Ok(())
             }
@@ -92,7 +93,8 @@ impl World {
         }
     }
 
-    fn push(&mut self, push: &Push, mark: Mark) -> bool {
+    fn push(&mut self, push: &Push, mark: Mark, now: Timestamp) -> bool {
+        let ready_at = if self.exact { push.ready_at.max(now) } else { push.ready_at };
         let lane = self.lanes.entry(push.lane.clone()).or_default();
         lane.width = push.width as usize;
         lane.route = push.route;
@@ -101,7 +103,7 @@ impl World {
                 key: push.key.clone(),
                 class: push.class,
                 order: push.order,
-                ready_at: push.ready_at,
+                ready_at,
                 wait: Until::default(),
                 waits: Vec::new(),
                 lost: 0,
@@ -112,7 +114,7 @@ impl World {
             return true;
         };
         if job.claim.is_none() {
-            job.ready_at = job.ready_at.min(push.ready_at);
+            job.ready_at = job.ready_at.min(ready_at);
             if push.class < job.class {
                 job.class = push.class;
                 job.wait = Until::default();
@@ -160,24 +162,31 @@ impl World {
         }
     }
 
-    fn hold_back(&mut self, ticket: &Ticket, wait: &Wait) {
+    fn hold_back(&mut self, ticket: &Ticket, wait: &Wait, now: Timestamp) {
         let Some(job) = self.claimed(ticket) else { return };
         job.claim = None;
         job.again = None;
         let class = job.class;
         if wait.scope == Scope::Job {
-            extend(&mut job.wait, wait);
+            extend(&mut job.wait, wait, now);
         }
         let Some(lane) = self.lanes.get_mut(&ticket.lane) else { return };
         match wait.scope {
             Scope::Job => {}
-            Scope::Recipient => extend(lane.keys.entry(ticket.key.clone()).or_default(), wait),
-            Scope::Class => extend(&mut lane.classes[class.rank()], wait),
-            Scope::Lane => extend(&mut lane.hold, wait),
+            Scope::Recipient => extend(lane.keys.entry(ticket.key.clone()).or_default(), wait, now),
+            Scope::Class => extend(&mut lane.classes[class.rank()], wait, now),
+            Scope::Lane => extend(&mut lane.hold, wait, now),
         }
     }
 
-    fn settle(&mut self, ticket: &Ticket, how: Settle, state: Option<&(LaneState, Timestamp)>) {
+    fn settle(
+        &mut self,
+        ticket: &Ticket,
+        how: Settle,
+        state: Option<&(LaneState, Timestamp)>,
+        now: Timestamp,
+    ) {
+        let exact = self.exact;
         let Some(lane) = self.lanes.get_mut(&ticket.lane) else { return };
         if let Some((state, binds_until)) = state
             && state.version == lane.state.version
@@ -191,6 +200,7 @@ impl World {
             Settle::Done | Settle::Fail => match again {
                 Some((class, order, ready_at)) => {
                     let key = job.key.clone();
+                    let ready_at = if exact { ready_at.max(now) } else { ready_at };
                     let wait = Until::default();
                     *job = MJob {
                         key,
@@ -206,9 +216,10 @@ impl World {
                 }
                 None => drop(lane.jobs.remove(&ticket.job)),
             },
-            Settle::Retry(at) => self.hold_back(ticket, &Wait::new("retry", Scope::Job, at)),
+            Settle::Retry(at) => self.hold_back(ticket, &Wait::new("retry", Scope::Job, at), now),
             Settle::Later(at) => {
                 job.ready_at = again.map_or(at, |(_, _, earlier)| earlier.min(at));
+                job.ready_at = if exact { job.ready_at.max(now) } else { job.ready_at };
                 job.class = again.map_or(job.class, |(class, _, _)| class.min(job.class));
                 (job.claim, job.again) = (None, None);
                 job.wait = Until::default();

@@ -1,15 +1,29 @@
 //! Judging what a claim gave.
 
-use model::{Queue, WorkerId};
+use model::{Queue, Wait, WorkerId};
 
 use super::world::World;
-use crate::{Claim, Claims};
+use crate::{Claim, Claims, WAITS_KEPT};
 
 /// Says why an answer is wrong.
 pub(super) type Verdict = Result<(), String>;
 
 pub(super) fn check(truth: bool, wrong: impl FnOnce() -> String) -> Verdict {
     if truth { Ok(()) } else { Err(wrong()) }
+}
+
+/// Whether the waits of a job's parks, and of what it was told before, are still told: all but the last unchanged, and the
+/// oldest only while there is room.
+fn are_told(told: &[Wait], known: &[Wait]) -> bool {
+    let Some((last, others)) = known.split_last() else { return true };
+    let is_last = |wait: &Wait| (wait.scope, &wait.rule) == (last.scope, &last.rule);
+    told.len() <= WAITS_KEPT
+        && (0..=others.len()).any(|gone| {
+            let rest = &others[gone..];
+            (gone == 0 || told.len() == WAITS_KEPT)
+                && told.starts_with(rest)
+                && told.get(rest.len()).is_some_and(is_last)
+        })
 }
 
 impl World {
@@ -40,6 +54,10 @@ impl World {
         check(ticket.token > last, || format!("token {} after {last}", ticket.token))?;
         check(ticket.worker == worker && ticket.lane.queue == queue, || "another's ticket".to_owned())?;
         check(queue_hold <= now, || "the queue is held".to_owned())?;
+        let exact = self.exact;
+        let known = self.lanes.get(&ticket.lane).is_some_and(|lane| lane.jobs.contains_key(&ticket.job));
+        check(known, || "there is no such job".to_owned())?;
+        let waits = self.waits(&ticket.lane, &ticket.job);
         let lane = self.lanes.get_mut(&ticket.lane).ok_or("there is no such lane")?;
         check(lane.open_to(worker), || "the lane is full, or another worker's".to_owned())?;
         check(lane.hold.0 <= now, || "the lane is held".to_owned())?;
@@ -56,10 +74,14 @@ impl World {
         let better = lane.ready(now).into_iter().find(|(_, other)| other.class < job.class);
         check(better.is_none(), || format!("{better:?} is of a higher class"))?;
         let same = (claim.class, claim.order, claim.lost) == (job.class, job.order, job.lost);
-        check(same && claim.waits == job.waits, || format!("{claim:?} was {job:?}"))?;
+        // Where time is not known to the microsecond, what a hold kept may be told or not, and of how long.
+        let told = if exact { claim.waits == waits } else { are_told(&claim.waits, &job.waits) };
+        check(same && told, || format!("{claim:?} was {job:?} with {waits:?}"))?;
         check(claim.state == lane.state, || format!("{:?} was {:?}", claim.state, lane.state))?;
         check(claim.at == now && claim.ready_at <= now, || "wrong times".to_owned())?;
+        check(!exact || claim.ready_at == job.ready_at, || format!("it was ready at {}", job.ready_at))?;
         if let Some(job) = lane.jobs.get_mut(&ticket.job) {
+            job.waits.clone_from(&claim.waits);
             job.claim = Some((ticket.token, worker));
             job.wait.0 = model::Timestamp::ZERO;
         }

@@ -115,6 +115,13 @@ impl Kit<'_> {
         order
     }
 
+    /// Claims one job and settles it as done. Its name.
+    pub async fn drain_one(&self, by: u128) -> String {
+        let claim = self.claim(by, 1).await.remove(0);
+        self.settle(&claim, Settle::Done).await;
+        claim.ticket.job.0
+    }
+
     pub fn settling(claim: &Claim, how: Settle) -> Op {
         Op::Settle { ticket: claim.ticket.clone(), how, state: None }
     }

@@ -129,6 +129,8 @@ list! {
         every_wait_has_a_reason_and_a_time
         many_held_keys_do_not_hide_a_ready_one;
     told: a_wait_keeps_its_detail
+        a_claim_tells_what_held_the_job
+        a_lifted_hold_ended_then
         a_held_class_waits_alone
         resuming_a_job_lifts_its_own_wait
         a_peek_shows_a_lane_and_changes_nothing;

@@ -5,7 +5,7 @@ use model::{Queue, Scope, Wait};
 
 use super::Subject;
 use super::kit::{Kit, bytes, job, lane, names, of_key, of_lane};
-use crate::{DETAIL_KEPT, HoldTarget, JobPlace, LaneState, Op, Outcome, Push, Settle};
+use crate::{DETAIL_KEPT, FOREVER, HoldTarget, JobPlace, LaneState, Op, Outcome, Push, Settle};
 
 /// DESIGN: what happened is told wherever the wait is.
 pub async fn a_wait_keeps_its_detail(subject: &Subject) {
@@ -29,6 +29,76 @@ pub async fn a_wait_keeps_its_detail(subject: &Subject) {
     let held = kit.one(Kit::granting(&claim.ticket, LaneState::default())).await;
     assert_eq!(held, Outcome::Held(told.clone()));
     assert_eq!(kit.inspect(Queue::Send).await.held, Some(told));
+}
+
+/// DESIGN: a timeline shows every wait, also those that a job was not claimed for.
+pub async fn a_claim_tells_what_held_the_job(subject: &Subject) {
+    let kit = Kit(subject);
+    let key = HoldTarget::Key(lane("a"), "a".to_owned());
+    // What was over before it was ready is not its own.
+    kit.push([of_lane("a", "first")]).await;
+    let until = kit.soon().await;
+    kit.hold(key.clone(), until, "old").await;
+    kit.reach(until).await;
+    kit.push([of_lane("a", "a"), of_lane("a", "later")]).await;
+    assert_eq!(kit.drain_one(1).await, "first");
+    for (target, rule) in [
+        (HoldTarget::Queue(Queue::Send), "queue"),
+        (key.clone(), "key"),
+        (HoldTarget::Class(lane("a"), Normal), "class"),
+        (HoldTarget::Lane(lane("a")), "short"),
+        (HoldTarget::Lane(lane("a")), "lane"),
+    ] {
+        let until = kit.soon().await;
+        let wait = Wait::new(rule, Scope::Job, until).because("told");
+        kit.ok(Op::Hold { target, wait }).await;
+        kit.reach(until).await;
+    }
+    kit.hold(HoldTarget::Key(lane("a"), "later".to_owned()), kit.far().await, "other").await;
+    let claim = kit.only(1, "a").await;
+    let told: Vec<_> = claim.waits.iter().map(|wait| (wait.rule.as_str(), wait.scope)).collect();
+    let (queue, of_lane) = (("queue", Scope::Lane), ("lane", Scope::Lane));
+    let (key_hold, class) = (("key", Scope::Recipient), ("class", Scope::Class));
+    assert_eq!(told, [queue, key_hold, class, of_lane], "the last of each, in the order in which they ended");
+    assert!(claim.waits.iter().all(|wait| wait.detail.as_deref() == Some("told")));
+    assert!(claim.waits.is_sorted_by_key(|wait| wait.until));
+    // It is told once, also when the job is handed out again.
+    kit.settle(&claim, Settle::Release).await;
+    let again = kit.only(1, "a").await;
+    assert_eq!(again.waits, claim.waits);
+    // A hold that goes on with what was told last makes that longer: no second one.
+    let until = kit.soon().await;
+    kit.park(&again, until, "lane", Scope::Lane).await;
+    let longer = until + std::time::Duration::from_millis(1);
+    kit.hold(HoldTarget::Lane(lane("a")), longer, "lane").await;
+    kit.reach(longer).await;
+    let claim = kit.only(1, "a").await;
+    assert_eq!(claim.waits.len(), 5);
+    assert_eq!(claim.waits[4], Wait::new("lane", Scope::Lane, longer));
+    assert_eq!(claim.waits[..4], again.waits);
+    kit.settle(&claim, Settle::Done).await;
+}
+
+/// A hold that somebody lifted is told as long as it was.
+pub async fn a_lifted_hold_ended_then(subject: &Subject) {
+    let kit = Kit(subject);
+    kit.push([of_lane("a", "a")]).await;
+    let account = HoldTarget::Lane(lane("a"));
+    let ready = kit.now().await;
+    kit.hold(account.clone(), FOREVER, "paused").await;
+    kit.reach(kit.soon().await).await;
+    let before = kit.now().await;
+    kit.resume(account.clone()).await;
+    let after = kit.now().await;
+    let claim = kit.only(1, "a").await;
+    let [wait] = &claim.waits[..] else { panic!("{claim:?}") };
+    let until = wait.until.expect("it is over");
+    assert!(ready < before && before <= until && until <= after, "{until} after {before}");
+    assert_eq!((wait.rule.as_str(), wait.scope), ("paused", Scope::Lane));
+    // Lifting it once more changes nothing.
+    kit.settle(&claim, Settle::Release).await;
+    kit.resume(account).await;
+    assert_eq!(kit.only(1, "a").await.waits, claim.waits);
 }
 
 /// A person's word for one class of a lane.

@@ -7,13 +7,15 @@ use model::{Class, Queue, Scope, Timestamp, Wait, WorkerId};
 
 use crate::{HoldTarget, JobId, LaneId, LaneState};
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct World {
     pub lanes: BTreeMap<LaneId, MLane>,
     pub queue_holds: BTreeMap<Queue, Until>,
     pub leases: BTreeMap<WorkerId, Timestamp>,
     pub reaped: BTreeSet<WorkerId>,
     pub last_token: u64,
+    /// Whether it is known to the microsecond when each operation was carried out.
+    pub exact: bool,
 }
 
 /// A hold: when it ends, its rule and what is told of it.
@@ -44,9 +46,9 @@ pub(super) struct MJob {
     pub again: Option<(Class, i64, Timestamp)>,
 }
 
-pub(super) fn extend(old: &mut Until, wait: &Wait) {
+pub(super) fn extend(old: &mut Until, wait: &Wait, now: Timestamp) {
     let until = wait.until.unwrap_or(crate::FOREVER);
-    if until > old.0 {
+    if until > old.0.max(now) {
         *old = (until, wait.rule.clone(), wait.detail.clone());
     }
 }
@@ -108,9 +110,49 @@ impl MLane {
     }
 }
 
+impl Default for World {
+    fn default() -> Self {
+        Self {
+            lanes: BTreeMap::new(),
+            queue_holds: BTreeMap::new(),
+            leases: BTreeMap::new(),
+            reaped: BTreeSet::new(),
+            last_token: 0,
+            exact: true,
+        }
+    }
+}
+
 impl World {
     pub fn queue_hold(&self, queue: Queue) -> Until {
         self.queue_holds.get(&queue).cloned().unwrap_or_default()
+    }
+
+    /// The waits that a job is handed out with: those that it was parked with and what the holds over it kept it by.
+    pub fn waits(&self, of: &LaneId, id: &JobId) -> Vec<Wait> {
+        let lane = &self.lanes[of];
+        let job = &lane.jobs[id];
+        let mut slots = vec![
+            (self.queue_hold(of.queue), Scope::Lane),
+            (lane.hold.clone(), Scope::Lane),
+            (lane.classes[job.class.rank()].clone(), Scope::Class),
+            (lane.keys.get(&job.key).cloned().unwrap_or_default(), Scope::Recipient),
+        ];
+        slots.retain(|(hold, _)| hold.0 > job.ready_at);
+        slots.sort_by_key(|(hold, _)| hold.0);
+        let mut waits = job.waits.clone();
+        for (hold, scope) in slots {
+            let is_told = |wait: &Wait| wait.rule == hold.1 && wait.scope == scope;
+            let last = waits.iter().rposition(is_told);
+            if last.is_some_and(|last| waits[last].until.is_none_or(|until| until >= hold.0)) {
+                continue;
+            }
+            if last.is_some_and(|last| last + 1 == waits.len()) {
+                waits.pop();
+            }
+            add(&mut waits, told(&hold, scope));
+        }
+        waits
     }
 
     /// What is held after `now`.
@@ -174,11 +216,11 @@ impl World {
     }
 }
 
-/// Notes a wait with its job: the newest are kept.
-pub(super) fn note(job: &mut MJob, wait: Wait) {
-    job.waits.push(wait);
-    let extra = job.waits.len().saturating_sub(crate::WAITS_KEPT);
-    job.waits.drain(..extra);
+/// Adds a wait to others: the newest are kept.
+pub(super) fn add(waits: &mut Vec<Wait>, wait: Wait) {
+    waits.push(wait);
+    let extra = waits.len().saturating_sub(crate::WAITS_KEPT);
+    waits.drain(..extra);
 }
 
 /// What is told of a hold.

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use model::{Class, Queue, Timestamp, WorkerId};
+use model::{Class, Queue, Scope, Timestamp, WorkerId};
 
+use super::hold::{Slot, tell};
 use super::key::At;
 use super::lane::Lane;
 use super::shard::{Counter, Shard};
@@ -18,6 +19,7 @@ impl Shard {
         let now = self.now;
         self.leases.entry(worker).or_default().ends = now + LEASE;
         let mut budget = PROMOTED_A_CLAIM;
+        let hold = self.queues.entry(queue).or_default().hold.clone();
         let mut claims = Vec::new();
         while claims.len() < max && budget > 0 {
             let Some((due, lane)) = self.queues.entry(queue).or_default().next(worker) else {
@@ -28,6 +30,7 @@ impl Shard {
             }
             let claim = self.change(&lane, |lane, now, counter| {
                 let (class, name) = lane.choose(now, &mut budget, counter)?;
+                lane.tell_holds(class, &name, &hold);
                 Some(lane.claim(class, &name, worker, now, counter))
             });
             if let Some(claim) = claim.flatten() {
@@ -64,7 +67,6 @@ impl Lane {
         key.claim = Some(Arc::clone(&id));
         let job = self.jobs.get_mut(&id).expect("a queued job has a record");
         job.at = At::Claimed(None);
-        job.wait.lift();
         let claim = Claim {
             ticket: Ticket {
                 lane: (*self.id).clone(),
@@ -86,6 +88,24 @@ impl Lane {
         self.turn = counter.next();
         self.place(name, now, counter);
         claim
+    }
+
+    /// Tells the head of a key which holds kept it.
+    fn tell_holds(&mut self, class: Class, name: &Arc<str>, queue: &Slot) {
+        let key = &self.keys[name];
+        let Some(job) = key.head().and_then(|(_, id)| self.jobs.get_mut(id)) else { return };
+        let slots = [
+            (queue, Scope::Lane),
+            (&self.hold, Scope::Lane),
+            (&self.class_holds[class.rank()], Scope::Class),
+            (&key.hold, Scope::Recipient),
+        ];
+        let kept = slots.into_iter().filter_map(|(slot, scope)| slot.kept(scope, job.ready_at));
+        let mut kept: Vec<_> = kept.collect();
+        kept.sort_by_key(|wait| wait.until);
+        for wait in kept {
+            tell(&mut job.waits, wait);
+        }
     }
 
     /// Takes a claim away from its holder and returns its job to its place and turn. The job that was claimed, for what

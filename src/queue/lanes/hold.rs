@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use model::{Scope, Timestamp, Wait};
 
+use crate::WAITS_KEPT;
 use crate::op::{detail, end, wait};
 
 /// Until when, and why. One whose time has come means nothing; who looks compares with lane time.
@@ -39,21 +40,48 @@ impl Slot {
         self.0.as_ref().map_or(Timestamp::ZERO, |hold| hold.until)
     }
 
-    /// Sets it, the later of old and new.
-    pub fn extend(&mut self, new: Hold) {
-        if self.end() < new.until {
+    /// Sets it, the later of old and new. One that is over already holds nothing.
+    pub fn extend(&mut self, new: Hold, now: Timestamp) {
+        if self.end().max(now) < new.until {
             self.0 = Some(new);
         }
     }
 
-    pub fn lift(&mut self) {
-        self.0 = None;
+    /// Ends it. What it kept is told how long it did.
+    pub fn lift(&mut self, now: Timestamp) {
+        if let Some(hold) = &mut self.0 {
+            hold.until = hold.until.min(now);
+        }
+    }
+
+    /// What is told of it, now that it is over, to a job that was ready at that time.
+    pub fn kept(&self, scope: Scope, ready_at: Timestamp) -> Option<Wait> {
+        let hold = self.0.as_ref().filter(|hold| hold.until > ready_at)?;
+        Some(hold.wait(scope))
     }
 
     /// What a person is told while it lasts.
     pub fn wait(&self, scope: Scope, now: Timestamp) -> Option<Wait> {
         let hold = self.0.as_ref().filter(|hold| hold.until > now)?;
         Some(hold.wait(scope))
+    }
+}
+
+/// Notes a wait after those that a job had: the newest are kept.
+pub(super) fn note(waits: &mut Vec<Wait>, wait: Wait) {
+    if waits.len() == WAITS_KEPT {
+        waits.remove(0);
+    }
+    waits.push(wait);
+}
+
+/// Notes what a hold caused, unless that was told: by a park that set it, or when the job was claimed before.
+pub(super) fn tell(waits: &mut Vec<Wait>, wait: Wait) {
+    let same = |told: &Wait| (told.scope, &told.rule) == (wait.scope, &wait.rule);
+    match waits.iter().rposition(same) {
+        Some(at) if end(&waits[at]) >= end(&wait) => {}
+        Some(at) if at + 1 == waits.len() => waits[at] = wait,
+        _ => note(waits, wait),
     }
 }
 

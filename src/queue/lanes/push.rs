@@ -78,7 +78,7 @@ impl Lane {
             }
             if higher {
                 job.class = push.class;
-                job.wait.lift();
+                job.wait.lift(now);
             }
         }
         self.enter(&id, now, counter);

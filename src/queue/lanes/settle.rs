@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use model::{Scope, Timestamp, Wait};
 
-use super::hold::{Hold, longest};
+use super::hold::{Hold, longest, note};
 use super::key::{Again, At};
 use super::lane::Lane;
 use super::shard::{Counter, Shard};
-use crate::{JobId, LaneState, Outcome, Settle, Ticket, WAITS_KEPT};
+use crate::{JobId, LaneState, Outcome, Settle, Ticket};
 
 /// The rule that a retry's wait goes by.
 const RETRY: &str = "retry";
@@ -97,10 +97,7 @@ impl Lane {
     /// Notes why a job waits, for its timeline.
     pub(super) fn note(&mut self, id: &JobId, wait: Wait) {
         if let Some(job) = self.jobs.get_mut(id) {
-            if job.waits.len() == WAITS_KEPT {
-                job.waits.remove(0);
-            }
-            job.waits.push(wait);
+            note(&mut job.waits, wait);
         }
     }
 
@@ -109,14 +106,14 @@ impl Lane {
         let Some(id) = self.release(token) else { return };
         let Some(job) = self.jobs.get_mut(&id) else { return };
         match scope {
-            Scope::Job => job.wait.extend(hold),
+            Scope::Job => job.wait.extend(hold, now),
             Scope::Recipient => {
                 if let Some(key) = self.keys.get_mut(&job.key) {
-                    key.hold.extend(hold);
+                    key.hold.extend(hold, now);
                 }
             }
-            Scope::Class => self.class_holds[job.class.rank()].extend(hold),
-            Scope::Lane => self.hold.extend(hold),
+            Scope::Class => self.class_holds[job.class.rank()].extend(hold, now),
+            Scope::Lane => self.hold.extend(hold, now),
         }
         self.enter(&id, now, counter);
     }
@@ -132,7 +129,7 @@ impl Lane {
             job.ready_at = mark.ready_at.max(now);
             job.lost = 0;
             job.waits.clear();
-            job.wait.lift();
+            job.wait.lift(now);
             self.take_turn(&id, counter);
             self.enter(&id, now, counter);
         } else {
@@ -148,7 +145,7 @@ impl Lane {
         let Some(id) = self.release(token) else { return };
         let mark = self.again(&id);
         let Some(job) = self.jobs.get_mut(&id) else { return };
-        job.wait.lift();
+        job.wait.lift(now);
         job.ready_at = mark.map_or(at, |mark| mark.ready_at.min(at)).max(now);
         job.class = mark.map_or(job.class, |mark| mark.class.min(job.class));
         self.take_turn(&id, counter);

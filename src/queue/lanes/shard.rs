@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use model::{Queue, Scope, Timestamp, WorkerId};
 
-use super::hold::{Hold, Slot};
+use super::hold::Hold;
 use super::lane::Lane;
 use super::queue::{Line, Standing};
 use super::wakes::Idle;
@@ -143,21 +143,21 @@ impl Shard {
     fn hold(&mut self, target: HoldTarget, hold: &Hold) -> Outcome {
         match target {
             HoldTarget::Queue(queue) => {
-                self.queues.entry(queue).or_default().hold.extend(hold.clone());
+                self.queues.entry(queue).or_default().hold.extend(hold.clone(), self.now);
             }
-            HoldTarget::Lane(id) => self.open(&id, |lane, _, _| lane.hold.extend(hold.clone())),
+            HoldTarget::Lane(id) => self.open(&id, |lane, now, _| lane.hold.extend(hold.clone(), now)),
             HoldTarget::Key(id, key) => self.open(&id, |lane, now, counter| {
                 let (name, key) = lane.key(&key);
-                key.hold.extend(hold.clone());
+                key.hold.extend(hold.clone(), now);
                 lane.place(&name, now, counter);
             }),
             HoldTarget::Class(id, class) => {
-                self.open(&id, |lane, _, _| lane.class_holds[class.rank()].extend(hold.clone()));
+                self.open(&id, |lane, now, _| lane.class_holds[class.rank()].extend(hold.clone(), now));
             }
             HoldTarget::Job(id, job) => {
                 self.change(&id, |lane, now, counter| {
                     lane.note(&job, hold.wait(Scope::Job));
-                    lane.own_wait(&job, |wait| wait.extend(hold.clone()), now, counter);
+                    lane.own_wait(&job, |wait| wait.extend(hold.clone(), now), now, counter);
                 });
             }
         }
@@ -167,27 +167,29 @@ impl Shard {
     fn resume(&mut self, target: HoldTarget) -> Outcome {
         match target {
             HoldTarget::Queue(queue) => {
-                self.queues.entry(queue).or_default().hold.lift();
+                self.queues.entry(queue).or_default().hold.lift(self.now);
                 self.touch(queue);
             }
             HoldTarget::Lane(id) => {
-                self.change(&id, |lane, _, _| {
-                    lane.hold.lift();
-                    lane.class_holds.iter_mut().for_each(Slot::lift);
+                self.change(&id, |lane, now, _| {
+                    lane.hold.lift(now);
+                    lane.class_holds.iter_mut().for_each(|hold| hold.lift(now));
                 });
             }
             HoldTarget::Key(id, name) => {
                 self.change(&id, |lane, now, counter| {
                     let (name, key) = lane.key(&name);
-                    key.hold.lift();
+                    key.hold.lift(now);
                     lane.place(&name, now, counter);
                 });
             }
             HoldTarget::Class(id, class) => {
-                self.change(&id, |lane, _, _| lane.class_holds[class.rank()].lift());
+                self.change(&id, |lane, now, _| lane.class_holds[class.rank()].lift(now));
             }
             HoldTarget::Job(id, job) => {
-                self.change(&id, |lane, now, counter| lane.own_wait(&job, Slot::lift, now, counter));
+                self.change(&id, |lane, now, counter| {
+                    lane.own_wait(&job, |wait| wait.lift(now), now, counter);
+                });
             }
         }
         Outcome::Ok

@@ -1,5 +1,7 @@
 -- Handing jobs to a worker.
 
+local JOB, RECIPIENT, CLASS, LANE = 0, 1, 2, 3
+local WAITS_KEPT = 16
 local leases, claimed = {}, {}
 
 -- What a worker holds, to be written at the end of the call.
@@ -10,6 +12,18 @@ local function note_claim(worker, id, held)
     claimed[worker] = of
   end
   of[id] = held
+end
+
+-- Notes why a job waits, for its timeline: the last few.
+local function note(j, t, rule, scope)
+  if j.count == WAITS_KEPT then
+    local _, _, n = unpack('<dBH', j.waits)
+    j.waits = sub(j.waits, 12 + n)
+    j.count = j.count - 1
+  end
+  j.waits = j.waits .. pack('<dBHc0', t, scope, #rule, rule)
+  j.count = j.count + 1
+  touch_job(j.id)
 end
 
 -- Lua has room for two hundred names at once: what only claims need is named inside.
@@ -163,6 +177,65 @@ do
     return due and (due > hold and due or hold)
   end
 
+  local SCOPES = { LANE, LANE, CLASS, RECIPIENT }
+
+  local function rule_of(words)
+    local cut = find(words, '\0', 1, true)
+    return cut and sub(words, 1, cut - 1) or words
+  end
+
+  -- Notes what a hold caused, unless that was told: by a park that set it, or when the job was claimed before.
+  local function tell(j, t, rule, scope)
+    local i, name = 1, rule_of(rule)
+    local at, last
+    for _ = 1, j.count do
+      local till, of, words, next_one = unpack('<dBHc0', j.waits, i)
+      last = i
+      if of == scope and rule_of(words) == name then
+        at = { i = i, t = till }
+      end
+      i = next_one
+    end
+    if at and at.t >= t then
+      return false
+    elseif at and at.i == last then
+      j.waits, j.count = sub(j.waits, 1, last - 1), j.count - 1
+    end
+    note(j, t, rule, scope)
+    return true
+  end
+
+  -- Tells a job that is handed out which holds kept it since it was ready.
+  local function tell_holds(l, k, id, raw)
+    local slots = { queue_hold(l.q), l.hold or NONE, l.class[k.hc] or NONE, k.hold or NONE }
+    local j, ready, kept = jobs[id], nil, {}
+    if j then
+      ready = j.ready
+    else
+      local _
+      _, _, _, ready = unpack('<BBdd', raw)
+    end
+    for i = 1, 4 do
+      local h = slots[i]
+      if (h.t or 0) > ready then
+        kept[#kept + 1] = { i = i, t = h.t, rule = h.rule }
+      end
+    end
+    if #kept == 0 then
+      return j
+    end
+    table.sort(kept, function(a, b)
+      return a.t < b.t or a.t == b.t and a.i < b.i
+    end)
+    j = j or read_job(id, raw)
+    for _, h in ipairs(kept) do
+      if tell(j, h.t, h.rule, SCOPES[h.i]) then
+        jobs[id] = j
+      end
+    end
+    return j
+  end
+
   local function answer_claims(out, groups)
     local ids, with_state = {}, {}
     for _, g in ipairs(groups) do
@@ -179,6 +252,7 @@ do
     for _, g in ipairs(groups) do
       local l = g.lane
       local s = l.binds > 0 and state(l.id)
+      local paused = queue_hold(l.q).t > 0 or l.hold or l.class ~= NONE
       out[o + 1], out[o + 2], out[o + 3], out[o + 4] = sub(l.id, #l.q + 2), s and s.version or 0, s and s.bytes or false,
         #g / 2
       o = o + 4
@@ -188,9 +262,10 @@ do
           raws = call('HMGET', P .. 'jobs', spread(ids, n + 1, last))
         end
         n = n + 1
+        local raw = raws[(n - 1) % 1000 + 1]
         -- One that changed in this call is not written yet.
-        local j = jobs[ids[n]]
-        out[o + 1], out[o + 2], out[o + 3] = g[i + 1], g[i].head, j and write_job(j) or raws[(n - 1) % 1000 + 1]
+        local j = (paused or g[i].hold) and tell_holds(l, g[i], ids[n], raw) or jobs[ids[n]]
+        out[o + 1], out[o + 2], out[o + 3] = g[i + 1], g[i].head, j and write_job(j) or raw
         o = o + 3
       end
     end

@@ -118,13 +118,15 @@ local function write_lane(l)
     flags, rest = flags + 4, rest .. pack('<Bc0', #l.route, l.route)
   end
   local h = l.hold
-  if h and h.t > now then
+  -- Of holds that are over, what they kept is told when it is claimed.
+  local kept = l.jobs > 0 and 0 or now
+  if h and h.t > kept then
     flags, rest = flags + 8, rest .. pack('<dHc0', h.t, #h.rule, h.rule)
   end
   if l.class ~= NONE then
     for c = 1, 3 do
       h = l.class[c]
-      if h and h.t > now then
+      if h and h.t > kept then
         flags, rest = flags + 8 * 2 ^ c, rest .. pack('<dHc0', h.t, #h.rule, h.rule)
       end
     end
@@ -133,6 +135,12 @@ local function write_lane(l)
     flags, rest = flags + 128, rest .. pack('<IIIIIIddd', l[1], l[2], l[3], l[4], l[5], l[6], l[7], l[8], l[9])
   end
   return pack('<IIHddd', l.w, l.jobs, flags + listed, l.floor, l.due or -1, l.binds) .. rest
+end
+
+local function lift(h)
+  if h and h.t > now then
+    h.t = now
+  end
 end
 
 -- The head of a key's order is kept in the key's record; the others wait in a sorted set that exists only if there are
@@ -184,7 +192,7 @@ local function write_key(k)
   if a then
     flags, rest = flags + 4, rest .. pack('<Bdd', a.c, a.order, a.ready)
   end
-  if k.hold and k.hold.t > now then
+  if k.hold then
     flags, rest = flags + 8, rest .. pack('<dHc0', k.hold.t, #k.hold.rule, k.hold.rule)
   end
   if k.listed then

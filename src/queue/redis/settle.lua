@@ -1,8 +1,6 @@
 -- What the holder of a claim may do, and what happens to those who are gone.
 
 local DONE, RETRY, LATER, RELEASE = 0, 2, 3, 4
-local JOB, RECIPIENT, CLASS, LANE = 0, 1, 2, 3
-local WAITS_KEPT = 16
 local FORGOTTEN, DROPPED = 3600000000, 1024
 local garbage = {}
 
@@ -56,7 +54,10 @@ local function give_back(l, k, lost)
 end
 
 local function extend(old, t, rule)
-  return old and old.t >= t and old or { t = t, rule = rule }
+  if t <= now or old and old.t >= t then
+    return old
+  end
+  return { t = t, rule = rule }
 end
 
 local function hold_class(l, c, t, rule)
@@ -98,18 +99,6 @@ local function hold_back(l, k, t, rule, scope)
   end
   line_settle(k)
   arrange(l, k)
-end
-
--- Notes why a job waits, for its timeline: the last few.
-local function note(j, t, rule, scope)
-  if j.count == WAITS_KEPT then
-    local _, _, n = unpack('<dBH', j.waits)
-    j.waits = sub(j.waits, 12 + n)
-    j.count = j.count - 1
-  end
-  j.waits = j.waits .. pack('<dBHc0', t, scope, #rule, rule)
-  j.count = j.count + 1
-  touch_job(j.id)
 end
 
 local function take_turn(k)
@@ -336,24 +325,27 @@ end
 local function resume(raw)
   local _, kind, target, name = unpack('<BBHc0Hc0', raw)
   if kind == 0 then
-    queue_holds[target] = { t = 0, rule = '' }
-    call('HDEL', P .. 'holds', target)
+    local h = queue_hold(target)
+    lift(h)
+    call('HSET', P .. 'holds', target, pack('<dHc0', h.t, #h.rule, h.rule))
     may_wake(target, '')
     for _, ix in ipairs(call('SMEMBERS', P .. 'routes:' .. target)) do
       may_wake(target, ix)
     end
   elseif kind == 1 then
     local l = lane(target)
-    l.hold, l.class = nil, NONE
+    lift(l.hold)
+    for c = 1, 3 do
+      lift(l.class[c])
+    end
     touch(l)
   elseif kind == 2 then
     local l, k = lane(target), key(target, name)
-    k.hold = nil
+    lift(k.hold)
     arrange(l, k)
   elseif kind == 3 then
     local l = lane(target)
-    local old, c = l.class, tonumber(name)
-    l.class = { c ~= 1 and old[1] or nil, c ~= 2 and old[2] or nil, c ~= 3 and old[3] or nil }
+    lift(l.class[tonumber(name)])
     touch(l)
   else
     local j = job(target, name)

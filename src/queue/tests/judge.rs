@@ -100,6 +100,7 @@ hears! {
     forgets_states: Op::Settle { state, .. } => *state = None;
     grants_over_old_states: Op::Grant { state, .. } => state.version = 0;
     resumes_the_wrong_thing: Op::Resume { target: HoldTarget::Lane(lane) } => lane.name.push('x');
+    holds_by_another_name: Op::Hold { wait, .. } => wait.rule.push('x');
     resumes_another_job: Op::Resume { target: HoldTarget::Job(_, job) } => job.0.push('x');
     holds_another_class: Op::Hold { target: HoldTarget::Class(_, class), .. } => *class = Class::Normal;
     holds_another_key: Op::Hold { target: HoldTarget::Key(_, key), .. } => key.push('x');

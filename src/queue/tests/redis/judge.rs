@@ -50,11 +50,15 @@ pub struct Judge {
     token: u64,
 }
 
-fn extend(hold: &mut Hold, wait: &Wait) {
+fn extend(hold: &mut Hold, wait: &Wait, now: Timestamp) {
     let until = wait.until.expect("chance sets an end");
-    if hold.0 < until {
+    if hold.0.max(now) < until {
         *hold = (until, wait.rule.clone(), wait.detail.clone());
     }
+}
+
+fn lift(hold: &mut Hold, now: Timestamp) {
+    hold.0 = hold.0.min(now);
 }
 
 /// The newest waits are kept.
@@ -130,6 +134,7 @@ impl Judge {
 
     /// Whether an answer is one that the promises allow; then it is taken over.
     pub fn check(&mut self, op: &Op, outcome: &Outcome) {
+        let now = self.now;
         match (op, outcome) {
             (Op::Push { pushes, mark }, Outcome::Pushed { inserted }) => {
                 let new = pushes.iter().filter(|push| self.push(push, *mark)).count();
@@ -160,28 +165,32 @@ impl Judge {
                 assert_eq!(expected, (workers, *jobs));
             }
             (Op::Hold { target, wait }, Outcome::Ok) => match target {
-                HoldTarget::Queue(_) => extend(&mut self.hold, wait),
-                HoldTarget::Lane(lane) => extend(&mut self.lane(lane).hold, wait),
+                HoldTarget::Queue(_) => extend(&mut self.hold, wait, now),
+                HoldTarget::Lane(lane) => extend(&mut self.lane(lane).hold, wait, now),
                 HoldTarget::Key(lane, key) => {
-                    extend(self.lane(lane).keys.entry(key.clone()).or_default(), wait);
+                    extend(self.lane(lane).keys.entry(key.clone()).or_default(), wait, now);
                 }
-                HoldTarget::Class(lane, class) => extend(&mut self.lane(lane).classes[class.rank()], wait),
+                HoldTarget::Class(lane, class) => {
+                    extend(&mut self.lane(lane).classes[class.rank()], wait, now)
+                }
                 HoldTarget::Job(lane, job) => {
                     if let Some(job) = self.lane(lane).jobs.get_mut(job) {
-                        extend(&mut job.wait, wait);
+                        extend(&mut job.wait, wait, now);
                         note(job, Wait { scope: Scope::Job, ..wait.clone() });
                     }
                 }
             },
             (Op::Resume { target }, Outcome::Ok) => match target {
-                HoldTarget::Queue(_) => self.hold = Hold::default(),
+                HoldTarget::Queue(_) => lift(&mut self.hold, now),
                 HoldTarget::Lane(lane) => {
                     let lane = self.lane(lane);
-                    lane.hold = Hold::default();
-                    lane.classes = <[Hold; 3]>::default();
+                    lift(&mut lane.hold, now);
+                    lane.classes.iter_mut().for_each(|hold| lift(hold, now));
                 }
-                HoldTarget::Key(lane, key) => drop(self.lane(lane).keys.remove(key)),
-                HoldTarget::Class(lane, class) => self.lane(lane).classes[class.rank()] = Hold::default(),
+                HoldTarget::Key(lane, key) => {
+                    lift(self.lane(lane).keys.entry(key.clone()).or_default(), now);
+                }
+                HoldTarget::Class(lane, class) => lift(&mut self.lane(lane).classes[class.rank()], now),
                 HoldTarget::Job(lane, job) => {
                     if let Some(job) = self.lane(lane).jobs.get_mut(job) {
                         job.wait = Hold::default();
@@ -286,12 +295,41 @@ impl Judge {
         }
     }
 
+    /// What a job is told that its lane's holds kept it by.
+    fn told(&self, of: &LaneId, id: &JobId) -> Vec<Wait> {
+        let lane = &self.lanes[of];
+        let mut job = lane.jobs[id].clone();
+        let key = lane.key_hold(&job.key);
+        let class = &lane.classes[job.class.rank()];
+        let slots = [
+            (&self.hold, Scope::Lane),
+            (&lane.hold, Scope::Lane),
+            (class, Scope::Class),
+            (&key, Scope::Recipient),
+        ];
+        let mut kept: Vec<_> = slots.into_iter().filter(|(hold, _)| hold.0 > job.ready).collect();
+        kept.sort_by_key(|(hold, _)| hold.0);
+        for (hold, scope) in kept {
+            let (until, rule, detail) = hold.clone();
+            let wait = Wait { rule, scope, until: Some(until), detail };
+            let mut same = job.waits.iter().enumerate().rev();
+            let last = same.find(|(_, told)| told.rule == wait.rule && told.scope == scope).map(|(at, _)| at);
+            match last {
+                Some(at) if job.waits[at].until >= wait.until => {}
+                Some(at) if at == job.waits.len() - 1 => job.waits[at] = wait,
+                _ => note(&mut job, wait),
+            }
+        }
+        job.waits
+    }
+
     fn take(&mut self, worker: WorkerId, claim: &Claim) {
         let (now, hold) = (self.now, self.hold.0);
         let ticket = &claim.ticket;
         assert!(ticket.token > self.token, "tokens rise");
         self.token = ticket.token;
         assert!(hold <= now, "the queue is held");
+        let waits = self.told(&ticket.lane, &ticket.job);
         let lane = self.lanes.get_mut(&ticket.lane).expect("a lane");
         assert!(lane.serves(worker), "{ticket:?}");
         let heads = lane.heads(now);
@@ -302,6 +340,7 @@ impl Judge {
         assert!(higher.is_none(), "{ticket:?} before {higher:?}");
         let state = LaneState { ..lane.state.clone() };
         let job = lane.jobs.get_mut(&ticket.job).expect("a job");
+        job.waits = waits;
         let seen = (claim.class, claim.order, claim.ready_at, claim.lost, &claim.waits, &ticket.key);
         assert_eq!(seen, (job.class, job.order, job.ready, job.lost, &job.waits, &job.key));
         if claim.state.version == 0 && claim.state.bytes.is_none() && lane.binds <= now {
@@ -322,6 +361,7 @@ impl Judge {
     }
 
     fn park(&mut self, ticket: &Ticket, wait: &Wait) -> Outcome {
+        let now = self.now;
         let Some(lane) = self.held(ticket) else { return Outcome::Lost };
         let job = lane.jobs.get_mut(&ticket.job).expect("a job");
         note(job, wait.clone());
@@ -329,10 +369,10 @@ impl Judge {
         job.claim = None;
         job.again = None;
         match wait.scope {
-            Scope::Job => extend(&mut job.wait, wait),
-            Scope::Recipient => extend(lane.keys.entry(ticket.key.clone()).or_default(), wait),
-            Scope::Class => extend(&mut lane.classes[class.rank()], wait),
-            Scope::Lane => extend(&mut lane.hold, wait),
+            Scope::Job => extend(&mut job.wait, wait, now),
+            Scope::Recipient => extend(lane.keys.entry(ticket.key.clone()).or_default(), wait, now),
+            Scope::Class => extend(&mut lane.classes[class.rank()], wait, now),
+            Scope::Lane => extend(&mut lane.hold, wait, now),
         }
         Outcome::Ok
     }
@@ -364,7 +404,7 @@ impl Judge {
                 (job.lost, job.waits, job.wait) = (0, Vec::new(), Hold::default());
             }
             (Settle::Done | Settle::Fail, None) => drop(lane.jobs.remove(&ticket.job)),
-            (Settle::Retry(at), _) => extend(&mut job.wait, &Wait::new("retry", Scope::Job, at)),
+            (Settle::Retry(at), _) => extend(&mut job.wait, &Wait::new("retry", Scope::Job, at), now),
             (Settle::Later(at), again) => {
                 job.ready = again.map_or(at, |again| again.2.min(at)).max(now);
                 job.class = again.map_or(job.class, |again| again.0.min(job.class));
