@@ -212,7 +212,7 @@ CREATE TABLE actions (
 CREATE INDEX actions_of_message ON actions (message_id, id);
 CREATE INDEX actions_unfinished ON actions (conversation_id, class, seq) WHERE status IN ('queued', 'sending');
 CREATE INDEX actions_unfinished_by_class ON actions (class, id) WHERE status IN ('queued', 'sending');
-CREATE INDEX actions_unfinished_of_account ON actions (account_id, class, id) WHERE status IN ('queued', 'sending');
+CREATE INDEX actions_unfinished_of_account ON actions (account_id, class, queued_at, id) WHERE status IN ('queued', 'sending');
 
 CREATE TABLE attempts (
     id BLOB PRIMARY KEY,
@@ -269,6 +269,20 @@ CREATE TABLE media (
 ) STRICT;
 CREATE INDEX media_pending ON media (id) WHERE state = 'pending';
 CREATE INDEX media_of_message ON media (message_id) WHERE message_id IS NOT NULL;
+
+-- Texts that messages are made of.
+CREATE TABLE templates (
+    id BLOB PRIMARY KEY,
+    workspace_id BLOB NOT NULL REFERENCES workspaces (id),
+    name TEXT NOT NULL,
+    text TEXT NOT NULL,
+    -- What is said instead on a channel, by its name.
+    variants TEXT NOT NULL,
+    created_at TEXT NOT NULL,
+    updated_at TEXT NOT NULL,
+    UNIQUE (workspace_id, name)
+) STRICT;
+CREATE INDEX templates_of_workspace ON templates (workspace_id, id);
 
 CREATE TABLE receipts (
     account_id BLOB NOT NULL REFERENCES accounts (id),

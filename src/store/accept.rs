@@ -36,6 +36,8 @@ pub enum Recipient {
 /// A message about to be accepted. Its content has been checked against the channel.
 #[derive(Debug, Clone)]
 pub struct NewMessage {
+    /// Its id, where it was drawn before because its words depend on it; none: one is drawn.
+    pub id: Option<MessageId>,
     /// The account it passes through.
     pub account_id: AccountId,
     /// That account's channel.
@@ -203,7 +205,7 @@ impl Store {
     fn unaccepted(&self, workspace: WorkspaceId, new: &NewMessage, now: Timestamp) -> Message {
         let scheduled = new.send_at.filter(|at| *at > now);
         Message {
-            id: self.id(now),
+            id: new.id.unwrap_or_else(|| self.id(now)),
             workspace_id: workspace,
             account_id: new.account_id,
             conversation_id: Uuid::nil().into(),

@@ -453,7 +453,7 @@ impl Store {
             let before: Option<AccountRow> = sqlx::query_as(LOCK)
                 .bind(workspace.0).bind(id.0).bind(now.to_datetime()).fetch_optional(&mut *tx).await?;
             let mut account = Account::try_from(before.ok_or(StoreError::NotFound("account"))?)?;
-            if sending == Sending::Active {
+            if sending == Sending::Active && actor != Actor::system().0 {
                 lift(&mut account, &|_| true, actor, now);
             }
             let row: AccountRow = sqlx::query_as(SET_SENDING)

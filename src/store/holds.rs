@@ -22,7 +22,7 @@ statements! {
 }
 
 /// Takes holds from an account and gives whether there were any. A person who lets campaigns go on makes those before
-/// `now` void for the response rate; the system does not, and lifts nothing that somebody else may rely on.
+/// `now` void for the response rate; the system does not.
 pub(crate) fn lift(
     account: &mut Account,
     which: &(dyn Fn(&Hold) -> bool + Send + Sync),
@@ -125,7 +125,7 @@ impl Store {
         Ok(u32::try_from(failures.unwrap_or(0)).unwrap_or(u32::MAX))
     }
 
-    /// Remembers that a call of the account went well.
+    /// Remembers that a call of the account went well. No row is written where none failed before.
     pub async fn clear_failures(&self, id: AccountId) -> Result<(), StoreError> {
         let now = self.now().to_datetime();
         write!(self.db, conn => sqlx::query(CLEAR_FAILURES).bind(id.0).bind(now).execute(conn).await.map(drop))?;

@@ -8,6 +8,7 @@ mod accept;
 mod acceptance;
 mod accounts;
 mod actions;
+mod ahead;
 mod api_keys;
 mod attempts;
 mod audit;
@@ -38,8 +39,11 @@ mod pauses;
 mod pending;
 mod reading;
 mod receipts;
+mod responses;
 mod secrets;
 mod sending;
+mod stops;
+mod templates;
 mod texts;
 mod upkeep;
 mod workspaces;
@@ -52,6 +56,7 @@ use model::{Clock, Ids, Timestamp};
 pub use accept::{Accepted, Created, Idempotency, NewMessage, Recipient};
 pub use accounts::{AccountChange, NewAccount};
 pub use actions::NewAction;
+pub use ahead::{LaneAhead, QueuedMessage};
 pub use api_keys::{ApiKey, NewApiKey, SCOPES};
 pub use attempts::{Attempt, Ended, NewAttempt, OutcomeKind};
 pub use batch::NewItem;
@@ -71,8 +76,11 @@ pub use owners::{Owned, Owner, Taken};
 pub use page::{Cursor, Page, PageRequest};
 pub use patch::Patch;
 pub use pending::{PendingSend, ScheduledSend};
+pub use responses::{CampaignRecipient, ResponseRate};
 pub use secrets::{Sealer, SealerError};
 pub use sending::{ContactFacts, OpenAttempt, PastAttempt, SendView, SignView};
+pub use stops::AccountsInState;
+pub use templates::{Addressee, NewTemplate, TemplateChange};
 pub use texts::text_hash;
 pub use upkeep::Purged;
 
@@ -137,6 +145,7 @@ pub fn statements() -> Vec<(&'static str, &'static str)> {
         acceptance::STATEMENTS,
         accounts::STATEMENTS,
         actions::STATEMENTS,
+        ahead::STATEMENTS,
         api_keys::STATEMENTS,
         audit::STATEMENTS,
         batch::STATEMENTS,
@@ -159,7 +168,10 @@ pub fn statements() -> Vec<(&'static str, &'static str)> {
         pending::STATEMENTS,
         reading::STATEMENTS,
         receipts::STATEMENTS,
+        responses::STATEMENTS,
         sending::STATEMENTS,
+        stops::STATEMENTS,
+        templates::STATEMENTS,
         texts::STATEMENTS,
         upkeep::STATEMENTS,
         workspaces::STATEMENTS,

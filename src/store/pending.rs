@@ -46,18 +46,6 @@ macro_rules! both {
     };
 }
 
-/// How many unfinished rows of a table stand before one.
-macro_rules! ahead {
-    ($table:literal) => {
-        concat!(
-            "SELECT count(*) FROM (SELECT 1 FROM ",
-            $table,
-            " m WHERE m.account_id = $1
-            AND m.status IN ('queued', 'sending') AND m.class = $2 AND m.id < $3 LIMIT 10000) AS ahead"
-        )
-    };
-}
-
 statements! {
     OF_CLASS = both!("m.class = $1 AND m.id > $2", "$3");
     HEADS = both!("m.class = $1 AND m.id > $2 AND COALESCE(m.next_attempt_at, m.queued_at) <= $3
@@ -71,8 +59,6 @@ statements! {
     ACTION = unfinished!("action", "actions", "m.id = $1");
     RELEASE = "UPDATE messages SET status = 'queued', queued_at = $2, updated_at = $2
         WHERE id = $1 AND status = 'scheduled' RETURNING workspace_id, account_id, conversation_id, actor, client_id";
-    MESSAGES_AHEAD = ahead!("messages");
-    ACTIONS_AHEAD = ahead!("actions");
     NEXT_SEQ = "UPDATE conversations SET next_seq = next_seq + 1,
         last_message_id = CASE WHEN last_message_at IS NULL OR last_message_at <= $3 THEN $2 ELSE last_message_id END,
         last_message_at = CASE WHEN last_message_at IS NULL OR last_message_at <= $3 THEN $3 ELSE last_message_at END,
@@ -206,21 +192,6 @@ impl Store {
         let row: Option<Row> =
             read!(self.db, conn => sqlx::query_as(sql).bind(subject.id()).fetch_optional(conn).await)?;
         row.map(PendingSend::try_from).transpose()
-    }
-
-    /// How many unfinished messages and actions of the account go before this one, if nothing holds them: those of higher classes
-    /// and the earlier ones of its own. Counts 10,000 of each class at most.
-    pub async fn sends_ahead(&self, message: &model::Message) -> Result<u32, StoreError> {
-        let mut ahead = 0;
-        for class in Class::ALL.iter().filter(|class| class.rank() <= message.class.rank()) {
-            let before = if *class == message.class { message.id.0 } else { Uuid::max() };
-            for sql in [MESSAGES_AHEAD, ACTIONS_AHEAD] {
-                let count: i64 = read!(self.db, conn => sqlx::query_scalar(sql)
-                    .bind(message.account_id.0).bind(class.as_str()).bind(before).fetch_one(conn).await)?;
-                ahead += u32::try_from(count).unwrap_or(u32::MAX);
-            }
-        }
-        Ok(ahead)
     }
 
     /// Messages whose time comes before `until`.

@@ -14,8 +14,8 @@ statements! {
 
 /// A hash of a content's words as they are sent, none where it has none: the first 8 bytes of their SHA-256.
 pub fn text_hash(content: &Content) -> Option<u64> {
-    let [a, b, c, d, e, f, g, h, ..] = <[u8; 32]>::from(Sha256::digest(content.words()?));
-    Some(u64::from_be_bytes([a, b, c, d, e, f, g, h]))
+    let digest = Sha256::digest(content.words()?);
+    digest.first_chunk().map(|first| u64::from_be_bytes(*first))
 }
 
 /// The hash as rows have it.

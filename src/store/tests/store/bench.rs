@@ -8,9 +8,10 @@ use model::{
     Account, Actor, Connection, Content, Ids, Intake, ManualClock, Message, Origin, Pace, Purpose,
     Redelivery, Status, Timestamp, WorkerId, WorkspaceId,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use sqlx::postgres::PgPool;
 use sqlx::sqlite::SqlitePool;
+use sqlx::types::Json;
 use store::{
     Accepted, Ended, NewAccount, NewAttempt, NewMessage, OutcomeKind, Recipient, Sealer, Store, StoreConfig,
 };
@@ -135,6 +136,16 @@ impl Bench {
         }
     }
 
+    /// The JSON values that SQL gives.
+    pub async fn json(&self, sql: &str) -> Vec<Value> {
+        let sql = sqlx::AssertSqlSafe(sql.to_owned());
+        let found: Vec<Json<Value>> = match &self.raw {
+            Raw::Sqlite(pool) => sqlx::query_scalar(sql).fetch_all(pool).await.unwrap(),
+            Raw::Postgres(pool) => sqlx::query_scalar(sql).fetch_all(pool).await.unwrap(),
+        };
+        found.into_iter().map(|value| value.0).collect()
+    }
+
     /// Changes rows behind the store's back.
     pub async fn tamper(&self, sql: &str) {
         let sql = sqlx::AssertSqlSafe(sql.to_owned());
@@ -151,6 +162,7 @@ impl Bench {
     /// A text to an address, to be sent at once.
     pub fn text(&self, address: &str, text: &str) -> NewMessage {
         NewMessage {
+            id: None,
             account_id: self.account.id,
             channel: self.account.channel.clone(),
             recipient: Recipient::Address(address.to_owned()),
