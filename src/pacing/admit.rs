@@ -2,12 +2,16 @@
 
 use std::time::Duration;
 
-use model::{Scope, Timestamp, Wait};
+use model::{Pace, Purpose, Scope, Timestamp, Wait};
 
-use crate::rule::with_slack;
 use crate::state::{OpenGrant, Token, Track};
 use crate::typing::{typing, uniform};
-use crate::{Ask, Decision, Grant, Kind, Profile, Reach, Rule, State, spacing};
+use crate::{Ask, Decision, Grant, Kind, Profile, Reach, Rule, State};
+
+/// Rules that look at the calendar may send a message on from one to the other so often before it is asked again.
+const ROUNDS: u32 = 16;
+/// How soon one looks again where only the end of an open send can tell.
+pub(crate) const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Decides at `now` (lane time). `random` gives uniform numbers; it is asked only when the answer is yes, for the gaps
 /// after this send.
@@ -22,151 +26,248 @@ pub fn admit(
         let reason = "the account's width is 0, so nothing of it may ever be under way: make it 1 or more";
         return Decision::Refuse { rule: "width", reason: reason.to_owned() };
     }
-    let pace = ask.purpose.pace(ask.contact.last_inbound_at, now);
-    let typing = typing(profile, ask);
-    let mut call_at = now + typing;
-    let mut last: Option<(Timestamp, Wait)> = None;
-    let mut hold = |until: Timestamp, wait: &dyn Fn() -> Wait| {
-        if last.as_ref().is_none_or(|(latest, _)| until > *latest) {
-            last = Some((until, wait()));
+    let look = Look::new(profile, state, ask, now);
+    if let Some((rule, reason)) = look.refusal() {
+        return Decision::Refuse { rule, reason };
+    }
+    let mut at = look.now;
+    let mut held = None;
+    for _ in 0..ROUNDS {
+        let Some(hold) = look.last_hold(at) else { break };
+        at = hold.until;
+        held = Some(hold);
+        // Nobody knows what the end of an open send will change.
+        if !state.open.is_empty() {
+            break;
         }
-    };
-    if now < state.forgotten {
-        // What was pruned cannot be asked any more; by then none of it binds.
-        call_at = call_at.max(state.forgotten);
-        hold(state.forgotten - typing, &|| Wait {
-            rule: "clock".to_owned(),
-            scope: Scope::Lane,
-            until: None,
-            detail: Some("The clock stepped back; sending goes on when it has caught up.".to_owned()),
-        });
     }
-    for rule in profile.rules().iter().filter(|rule| rule.binds(ask, pace)) {
-        let free = rule.free(state, ask, now);
-        // Nobody knows when an open send will end: typing towards a guess could end in a call that is too early.
-        let start = if free.open { free.at } else { free.at - typing };
-        if start > now {
-            hold(start, &|| Wait {
-                rule: rule.name.to_string(),
-                scope: rule.scope(ask),
-                until: None,
-                detail: Some(rule.detail()),
-            });
-        }
-        call_at = call_at.max(free.at);
+    if let Some(hold) = held {
+        let until = profile.tempo().outside(hold.until);
+        return Decision::Wait(Wait { until: Some(until), ..look.wait(&hold) });
     }
-    if let Some((until, wait)) = last
-        && until > now
-    {
-        return Decision::Wait(Wait { until: Some(until), ..wait });
-    }
-    let mut state = state.clone();
-    state.prune(profile, now);
-    state.wide = ask.width > 1;
+    let mut next = state.clone();
+    next.prune_inside(profile, look.now);
+    next.wide = look.wide;
     let token = Token(random());
     let gaps = profile.rules().iter().filter_map(|rule| match rule.kind {
-        Kind::Gap { min, max, .. } => {
-            let gap = uniform(min, max, random());
-            Some((rule.key.to_string(), u64::try_from(gap.as_micros()).unwrap_or(u64::MAX)))
+        Kind::Gap(_, gap) => {
+            let drawn = uniform(gap.min, gap.max, random());
+            Some((rule.key.to_string(), u64::try_from(drawn.as_micros()).unwrap_or(u64::MAX)))
         }
         _ => None,
     });
-    let open = OpenGrant {
+    next.open.push(OpenGrant {
         token,
         id: ask.id,
-        call_at,
+        call_at: look.now + look.typing,
         chat: ask.chat.to_owned(),
         is_group: ask.is_group,
-        wide: ask.width > 1,
+        wide: look.wide,
+        is_new: ask.contact.is_new,
+        text: look.text(),
         gaps: gaps.collect(),
-    };
-    state.open.push(open);
-    Decision::Go(Grant { token, call_at, typing, pace, is_new: ask.contact.is_new, state })
+    });
+    let typing = profile.tempo().lasting(look.typing);
+    let (pace, is_new) = (look.pace, ask.contact.is_new);
+    Decision::Go(Grant { token, call_at: now + typing, typing, pace, is_new, state: next })
 }
 
 /// When a rule lets a message go.
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Free {
-    /// Not before; may lie in the past.
+    /// Its call may start then, not before; may lie in the past.
     pub(crate) at: Timestamp,
     /// An open send is the reason, so the time is the earliest possible one.
     pub(crate) open: bool,
+    /// How much waits, where the rule knows better than its kind.
+    pub(crate) scope: Option<Scope>,
 }
 
-impl Rule {
-    fn free(&self, state: &State, ask: &Ask<'_>, now: Timestamp) -> Free {
-        let none = Track::default();
-        let track = match self.reach {
-            Reach::Account => &state.account,
-            Reach::Chat | Reach::Group => state.chats.get(ask.chat).unwrap_or(&none),
-        };
-        let counted = |grant: &&OpenGrant| self.reach == Reach::Account || grant.chat == ask.chat;
-        let open: Vec<_> = state.open.iter().filter(counted).collect();
-        self.free_in(track, &open, ask.width > 1, now)
+impl Free {
+    pub(crate) const fn at(at: Timestamp) -> Self {
+        Self { at, open: false, scope: None }
     }
 
-    /// As [`Rule::free`], for one track and the open grants that count in it.
-    pub(crate) fn free_in(&self, track: &Track, open: &[&OpenGrant], wide: bool, now: Timestamp) -> Free {
-        match self.kind {
-            Kind::Typing { .. } => Free { at: Timestamp::ZERO, open: false },
-            Kind::Gap { max, .. } => self.bucket(track, open, now, |grant| {
-                (with_slack(grant.map_or(max, |grant| grant.gap(&self.key, max)), wide), 1)
-            }),
-            Kind::Bucket { every, burst } => {
-                self.bucket(track, open, now, |_| (with_slack(every, wide), burst))
+    pub(crate) const fn after_open(at: Timestamp) -> Self {
+        Self { at, open: true, scope: None }
+    }
+}
+
+/// What holds a message.
+struct Hold<'a> {
+    until: Timestamp,
+    scope: Scope,
+    by: By<'a>,
+}
+
+enum By<'a> {
+    Rule(&'a Rule),
+    Clock,
+    Probe,
+}
+
+/// One look at a message; its times are the account's own.
+struct Look<'a> {
+    profile: &'a Profile,
+    state: &'a State,
+    ask: &'a Ask<'a>,
+    now: Timestamp,
+    pace: Pace,
+    typing: Duration,
+    wide: bool,
+    /// 2 where a poor response rate doubles the gap.
+    times: u32,
+}
+
+impl<'a> Look<'a> {
+    fn new(profile: &'a Profile, state: &'a State, ask: &'a Ask<'a>, now: Timestamp) -> Self {
+        let inside = |at| profile.tempo().inside(at);
+        let now = inside(now);
+        let pace = ask.purpose.pace(ask.contact.last_inbound_at.map(inside), now);
+        let slow = profile.response_share().is_some_and(|share| share.slows(ask.response, pace));
+        Self {
+            profile,
+            state,
+            ask,
+            now,
+            pace,
+            typing: typing(profile, ask),
+            wide: ask.width > 1,
+            times: if slow { 2 } else { 1 },
+        }
+    }
+
+    fn is_campaign(&self) -> bool {
+        self.ask.purpose == Purpose::Campaign
+    }
+
+    /// The words that rows of identical text count.
+    fn text(&self) -> Option<u64> {
+        self.ask.text.filter(|_| self.is_campaign())
+    }
+
+    /// What forbids the message for good.
+    fn refusal(&self) -> Option<(&'static str, String)> {
+        if !self.is_campaign() {
+            return None;
+        }
+        let chat = &self.ask.contact;
+        self.profile.rules().iter().find_map(|rule| match &rule.kind {
+            Kind::OptOut(_) if chat.opted_out => {
+                Some(("opted_out", "the contact asked for no more campaigns".to_owned()))
             }
-            Kind::Cap { count, window } => cap(count as usize, with_slack(window, wide), track, open, now),
-        }
+            Kind::StaleContact(stale) => {
+                let since = stale.silent_since(chat, |at| self.profile.tempo().inside(at), self.now)?;
+                Some(("stale_contact", format!("the contact is silent since {since}: {stale}")))
+            }
+            _ => None,
+        })
     }
 
-    fn bucket(
-        &self,
-        track: &Track,
-        open: &[&OpenGrant],
-        now: Timestamp,
-        numbers: impl Fn(Option<&OpenGrant>) -> (Duration, u32),
-    ) -> Free {
-        let with_open = |as_of: &dyn Fn(&OpenGrant, Duration) -> Timestamp| {
-            open.iter().fold(track.arrival(&self.key), |arrival, grant| {
-                let (every, burst) = numbers(Some(grant));
-                spacing::quota(every, burst)
-                    .map_or(arrival, |quota| spacing::charge(quota, arrival, as_of(grant, every)))
-            })
+    /// The hold that ends last, of those that a message started at `at` would meet; none where it may start.
+    fn last_hold(&self, at: Timestamp) -> Option<Hold<'a>> {
+        let mut last: Option<Hold<'a>> = None;
+        let mut hold = |until: Timestamp, scope: Scope, by: By<'a>| {
+            if until > at && last.as_ref().is_none_or(|last| until > last.until) {
+                last = Some(Hold { until, scope, by });
+            }
         };
-        let (every, burst) = numbers(None);
-        let Some(quota) = spacing::quota(every, burst) else {
-            return Free { at: now, open: false };
-        };
-        let at = spacing::free_at(quota, with_open(&|_, _| now), now);
-        if at <= now || open.is_empty() {
-            return Free { at, open: false };
+        // What was pruned cannot be asked any more; by then none of it binds.
+        hold(self.state.forgotten - self.typing, Scope::Lane, By::Clock);
+        if self.ask.probing && !self.state.open.is_empty() {
+            hold(at + LOOK_AGAIN, Scope::Lane, By::Probe);
         }
-        let soonest = spacing::free_at(quota, with_open(&|grant, every| as_of(grant, every, now)), now);
-        Free { at: soonest.max(now + every / 20), open: true }
+        for rule in self.profile.rules() {
+            if let Some(free) = self.free(rule, at) {
+                // Nobody knows when an open send will end: typing towards a guess could end in a call that is too early.
+                let start = if free.open { free.at } else { free.at - self.typing };
+                hold(start, free.scope.unwrap_or_else(|| rule.scope(self.ask)), By::Rule(rule));
+            }
+        }
+        last
     }
 
-    fn detail(&self) -> String {
-        let whom = match self.reach {
+    /// When a rule lets the message go that would start at `at`; none where it does not bind it.
+    fn free(&self, rule: &Rule, at: Timestamp) -> Option<Free> {
+        let (state, ask) = (self.state, self.ask);
+        let call = at + self.typing;
+        let open = || state.open.iter().collect::<Vec<_>>();
+        Some(match &rule.kind {
+            Kind::Gap(pace, gap) if *pace == self.pace => {
+                gap.free(&rule.key, self.times, state.last.as_ref(), &open(), self.wide, at)
+            }
+            Kind::Bucket(_) | Kind::Cap(_) if rule.reach.covers(ask.is_group) => {
+                let none = Track::default();
+                if rule.reach == Reach::Account {
+                    rule.free_in(&state.account, &open(), self.wide, at)
+                } else {
+                    let track = state.chats.get(ask.chat).unwrap_or(&none);
+                    let same = state.open.iter().filter(|grant| grant.chat == ask.chat).collect::<Vec<_>>();
+                    rule.free_in(track, &same, self.wide, at)
+                }
+            }
+            Kind::Batch(batch) => batch.free(state.batch.as_ref(), &open(), self.wide, at),
+            Kind::NewContacts(rule) if ask.contact.is_new => {
+                let connected = self.profile.facts().first_connected_at;
+                state.days_of(self.profile).free(call, |at| rule.cap(connected, at))
+            }
+            Kind::WarmUp(rule) => {
+                let registered = self.profile.facts().registered_at?;
+                rule.free(registered, ask, state.days_of(self.profile), call)
+            }
+            Kind::IdenticalText(rule) => rule.free(self.text()?, state.row.as_ref(), &open(), self.wide, at),
+            Kind::ResponseRate(share) => share.free(ask, self.now),
+            Kind::QuietHours(hours) if self.is_campaign() => {
+                let zone = ask.contact.zone.unwrap_or(self.profile.facts().zone);
+                Free::at(hours.free(zone, call))
+            }
+            _ => return None,
+        })
+    }
+
+    /// What a person reads of a hold.
+    fn wait(&self, hold: &Hold<'_>) -> Wait {
+        let (rule, detail) = match hold.by {
+            By::Rule(rule) => (rule.name.to_string(), self.detail(rule)),
+            By::Clock => {
+                let text = "The clock stepped back; sending goes on when it has caught up.";
+                ("clock".to_owned(), text.to_owned())
+            }
+            By::Probe => {
+                let text = "The account failed too often in a row; it is tried with one message at a time.";
+                ("probe".to_owned(), text.to_owned())
+            }
+        };
+        Wait { rule, scope: hold.scope, until: None, detail: Some(detail) }
+    }
+
+    fn detail(&self, rule: &Rule) -> String {
+        let whom = match rule.reach {
             Reach::Account => "this account",
             Reach::Chat => "this chat",
             Reach::Group => "this group",
         };
-        format!("The rule for {whom}: {}.", self.kind)
+        let mut text = format!("The rule for {whom}: {}.", rule.kind);
+        let answers = self.ask.response.filter(|_| match rule.kind {
+            Kind::Gap(..) => self.times > 1,
+            ref kind => matches!(kind, Kind::ResponseRate(_)),
+        });
+        if let Some(answers) = answers {
+            let (wrote, of) = (answers.wrote, answers.recipients);
+            let doubled = if self.times > 1 && matches!(rule.kind, Kind::Gap(..)) { " Doubled:" } else { "" };
+            text.push_str(&format!("{doubled} {wrote} of {of} recipients of campaigns answered."));
+        }
+        text
     }
 }
 
-/// An open send counts as now. In a wide lane it will be dated at its start once it ends, so asking again every 20th
-/// of the window finds out soon enough.
-fn as_of(grant: &OpenGrant, window: Duration, now: Timestamp) -> Timestamp {
-    if grant.wide { grant.call_at.max(now - window * 19 / 20) } else { now }
-}
-
-fn cap(count: usize, window: Duration, track: &Track, open: &[&OpenGrant], now: Timestamp) -> Free {
-    // The window is full while the count-th newest send lies in it; open ones are the newest of all.
-    if let Some(settled) = count.checked_sub(open.len()).filter(|settled| *settled > 0) {
-        let binding = track.sends.len().checked_sub(settled).map(|place| track.sends[place]);
-        return Free { at: binding.map_or(Timestamp::ZERO, |send| send + window), open: false };
+impl Rule {
+    /// When a bucket or a cap lets the next send go, for one track and the open grants that count in it.
+    pub(crate) fn free_in(&self, track: &Track, open: &[&OpenGrant], wide: bool, now: Timestamp) -> Free {
+        match &self.kind {
+            Kind::Bucket(bucket) => bucket.free(track.arrival(&self.key), open, wide, now),
+            Kind::Cap(cap) => cap.free(&track.sends, open, wide, now),
+            _ => Free::at(Timestamp::ZERO),
+        }
     }
-    let mut dates: Vec<_> = open.iter().map(|grant| as_of(grant, window, now)).collect();
-    dates.sort_unstable();
-    Free { at: dates[dates.len() - count] + window, open: true }
 }

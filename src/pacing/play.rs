@@ -202,8 +202,12 @@ impl Play {
             asks: 0,
             granted: Granted::default(),
         };
-        let open: Vec<_> =
-            play.state.open_grants().iter().map(|grant| (grant.token, grant.call_at)).collect();
+        let open: Vec<_> = play
+            .state
+            .open_grants()
+            .iter()
+            .map(|grant| (grant.token, grant.call_at(&play.profile)))
+            .collect();
         for (token, call_at) in open {
             play.come(call_at + call, Coming::Answer(token));
         }

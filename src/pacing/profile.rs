@@ -1,22 +1,21 @@
-//! A profile: all rules of an account, checked.
+//! A profile: all rules of an account, checked, and what is known of the account.
 
 use std::borrow::Cow;
+use std::fmt::{self, Write};
 use std::time::Duration;
 
 use model::{Account, Timestamp};
-use serde_json::Value;
 
-use crate::{Facts, Kind, Reach, Rule, person};
-
-/// Windows and pauses longer than this are mistakes.
-const LONGEST: Duration = Duration::from_hours(24 * 400);
-/// A log of more sends than this is a mistake.
-const MOST: u32 = 100_000;
+use crate::tempo::Tempo;
+use crate::{Bucket, Cap, Facts, Failures, Kind, Reach, ResponseShare, Rule, person};
 
 /// The rules of one account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Profile {
     rules: Vec<Rule>,
+    /// Its instants are the account's own time.
+    facts: Facts,
+    tempo: Tempo,
     fingerprint: u64,
 }
 
@@ -52,24 +51,29 @@ pub struct ResponseRate {
 
 /// A number that makes no sense.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("pacing: `{field}` {problem}")]
+#[error("`{field}` {problem}")]
 pub struct ProfileError {
-    /// Which value, for example `per_minute.count`.
+    /// Which value, for example `pacing.per_minute.count`.
     pub field: String,
     /// What is wrong with it and what is admitted.
     pub problem: String,
 }
 
 impl Profile {
-    /// Like a person at a phone: random gaps, typing, caps. For networks that ban what looks like a machine; its lane
-    /// has width 1.
+    /// Like a person at a phone: random gaps, typing, caps, warm-up. For networks that ban what looks like a machine; its
+    /// lane has width 1.
     pub fn person() -> Self {
-        Self::unchecked(person::RULES.to_vec())
+        Self::unchecked([person::RULES, person::COMMON].concat())
     }
 
-    /// As fast as the provider's own limits allow: no gaps, no typing.
+    /// As fast as the provider's own limits allow: no gaps, no typing. Campaigns keep the rules of every network.
     pub fn provider(limits: &[Limit]) -> Result<Self, ProfileError> {
-        Self::of(limits.iter().map(Rule::from).collect())
+        Self::of(limits.iter().map(Rule::from).chain(person::COMMON.iter().cloned()).collect())
+    }
+
+    /// A profile by its name: `whatsapp_web`, or none.
+    pub fn named(name: &str) -> Option<Self> {
+        (name == "whatsapp_web").then(Self::person)
     }
 
     /// The profile of an account: like a person or as fast as its provider's limits allow, with its own numbers, every
@@ -78,36 +82,6 @@ impl Profile {
         let profile = if person { Self::person() } else { Self::provider(limits)? };
         let profile = profile.with(&account.pacing).map_err(|mut problems| problems.swap_remove(0))?;
         profile.for_account(Facts::of(account)?, account.pace_scale)
-    }
-
-    /// A profile by its name: `whatsapp_web`, or none.
-    pub fn named(name: &str) -> Option<Self> {
-        (name == "whatsapp_web").then(Self::person)
-    }
-
-    /// This profile with an account's own numbers: an object by rule, in which `null` is the profile's own rule and
-    /// `"off"` none. Every problem is named by its field.
-    pub fn with(self, overrides: &Value) -> Result<Self, Vec<ProfileError>> {
-        let _ = overrides;
-        Ok(self)
-    }
-
-    /// The rules that are looser than in `base`, by name.
-    pub fn looser_than(&self, base: &Self) -> Vec<String> {
-        let _ = base;
-        Vec::new()
-    }
-
-    /// This profile as it is for one account, whose time runs `pace_scale` times as fast.
-    pub fn for_account(self, facts: Facts, pace_scale: f64) -> Result<Self, ProfileError> {
-        let _ = facts;
-        self.scaled(pace_scale)
-    }
-
-    /// What to count for [`Ask::response`](crate::Ask::response); none where no rule asks.
-    pub fn response_rate(&self, now: Timestamp) -> Option<ResponseRate> {
-        let _ = now;
-        None
     }
 
     /// A profile of these rules.
@@ -121,28 +95,84 @@ impl Profile {
         Ok(Self::unchecked(rules))
     }
 
-    /// Every time of the profile divided by `pace_scale`, so that real processes prove minutes of rules in seconds.
-    pub fn scaled(&self, pace_scale: f64) -> Result<Self, ProfileError> {
-        if !(pace_scale.is_finite() && (0.001..=100_000.0).contains(&pace_scale)) {
-            return Err(ProfileError {
-                field: "pace_scale".to_owned(),
-                problem: format!("is {pace_scale}; it must lie within 0.001 and 100000"),
-            });
-        }
-        let by = |time: Duration| time.div_f64(pace_scale);
-        let rules = self.rules.iter().map(|rule| Rule { kind: rule.kind.map(by), ..rule.clone() });
-        Self::of(rules.collect())
+    /// This profile as it is for one account, every time of it divided by `pace_scale`: days, ages and hours of the day,
+    /// too, as if its clock ran so many times as fast since the account was made.
+    pub fn for_account(mut self, facts: Facts, pace_scale: f64) -> Result<Self, ProfileError> {
+        self.tempo = Tempo::new(facts.created_at, pace_scale)?;
+        self.facts = Facts {
+            first_connected_at: facts.first_connected_at.map(|at| self.tempo.inside(at)),
+            registered_at: facts.registered_at.map(|at| self.tempo.inside(at)),
+            ..facts
+        };
+        self.sign();
+        Ok(self)
     }
 
-    /// The rules, in the order of the table.
+    /// The rules, in the order of the table. Their times are the account's own: see [`Profile::lasting`].
     pub fn rules(&self) -> &[Rule] {
         &self.rules
+    }
+
+    /// How long a time of the rules lasts for this account: divided by its `pace_scale`, rounded up.
+    pub fn lasting(&self, time: Duration) -> Duration {
+        self.tempo.lasting(time)
     }
 
     /// How far back the history for [`State::rebuild`](crate::State::rebuild) must reach: every attempt that ended since
     /// then, or has not ended, however early its call began.
     pub fn horizon(&self) -> Duration {
-        self.rules.iter().map(Rule::memory).max().unwrap_or_default()
+        self.lasting(self.memory())
+    }
+
+    /// What to count for [`Ask::response`](crate::Ask::response); none where no rule asks.
+    pub fn response_rate(&self, now: Timestamp) -> Option<ResponseRate> {
+        let share = self.response_share()?;
+        Some(ResponseRate {
+            since: now - self.lasting(share.within),
+            until: now - self.lasting(share.after),
+            pause: self.lasting(share.pause),
+        })
+    }
+
+    /// How an account that fails is backed off, in lane time; none where that is switched off.
+    pub fn failures(&self) -> Option<Failures> {
+        self.rules.iter().find_map(|rule| match rule.kind {
+            Kind::Failures(Failures { in_a_row, first, longest }) => {
+                Some(Failures { in_a_row, first: self.lasting(first), longest: self.lasting(longest) })
+            }
+            _ => None,
+        })
+    }
+
+    /// The words by which a contact asks for no more campaigns.
+    pub fn stop_words(&self) -> impl Iterator<Item = &str> {
+        let words = self.rules.iter().filter_map(|rule| match &rule.kind {
+            Kind::OptOut(opt_out) => Some(opt_out.words.iter()),
+            _ => None,
+        });
+        words.flatten().map(AsRef::as_ref)
+    }
+
+    pub(crate) fn response_share(&self) -> Option<&ResponseShare> {
+        self.rules.iter().find_map(|rule| match &rule.kind {
+            Kind::ResponseRate(share) => Some(share),
+            _ => None,
+        })
+    }
+
+    /// The account's own time.
+    pub(crate) const fn tempo(&self) -> Tempo {
+        self.tempo
+    }
+
+    /// What is known of the account, in its own time.
+    pub(crate) const fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// [`Profile::horizon`] in the account's own time.
+    pub(crate) fn memory(&self) -> Duration {
+        self.rules.iter().map(|rule| rule.kind.memory()).max().unwrap_or_default()
     }
 
     /// Changes with every number of the profile: a state belongs to the rules it was made under.
@@ -154,41 +184,63 @@ impl Profile {
     pub(crate) fn log(&self, counts: impl Fn(Reach) -> bool) -> (usize, Duration) {
         let caps = self.rules.iter().filter(|rule| counts(rule.reach));
         caps.fold((0, Duration::ZERO), |(most, longest), rule| match rule.kind {
-            Kind::Cap { count, .. } => (most.max(count as usize), longest.max(rule.memory())),
+            Kind::Cap(Cap { count, .. }) => (most.max(count as usize), longest.max(rule.kind.memory())),
             _ => (most, longest),
         })
     }
 
-    fn unchecked(mut rules: Vec<Rule>) -> Self {
-        for rule in &mut rules {
-            // Whole microseconds, rounded up: what `Timestamp` can add without shortening a window.
-            rule.kind = rule.kind.map(|time| Duration::from_micros(ceil_micros(time)));
+    /// To change them; [`Profile::sign`] must follow.
+    pub(crate) fn rules_mut(&mut self) -> &mut [Rule] {
+        &mut self.rules
+    }
+
+    /// Makes the fingerprint anew.
+    pub(crate) fn sign(&mut self) {
+        let mut print = Fingerprint(0xcbf2_9ce4_8422_2325);
+        for rule in &self.rules {
+            let _ = write!(print, "{} {:?} {:?};", rule.key, rule.kind, rule.reach);
         }
-        // FNV-1a: the same in every process and release, which std's hasher does not promise.
-        let text =
-            format!("{:?}", rules.iter().map(|rule| (&rule.key, rule.kind, rule.reach)).collect::<Vec<_>>());
-        let fingerprint = text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        });
-        Self { rules, fingerprint }
+        let _ = write!(print, "{:?} {:?}", self.facts, self.tempo);
+        self.fingerprint = print.0;
+    }
+
+    fn unchecked(rules: Vec<Rule>) -> Self {
+        let mut profile = Self { rules, facts: Facts::UNKNOWN, tempo: Tempo::REAL, fingerprint: 0 };
+        profile.sign();
+        profile
+    }
+}
+
+/// FNV-1a: the same in every process and release, which std's hasher does not promise.
+struct Fingerprint(u64);
+
+impl Write for Fingerprint {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for byte in text.bytes() {
+            self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+        Ok(())
     }
 }
 
 impl From<&Limit> for Rule {
     fn from(limit: &Limit) -> Self {
         let name: Cow<'static, str> = Cow::Owned(limit.name.clone());
-        Self {
-            key: name.clone(),
-            name,
+        // Whole microseconds, rounded up: what `Timestamp` can add without shortening a window.
+        let ceil = |time: Duration| {
+            Duration::from_micros(u64::try_from(time.as_nanos().div_ceil(1_000)).unwrap_or(u64::MAX))
+        };
+        let kind = match (limit.burst, limit.count) {
+            (Some(burst), count) => Kind::Bucket(Bucket { every: ceil(limit.window / count.max(1)), burst }),
             // One in a window is a spacing, which needs no log.
-            kind: if limit.count == 1 {
-                Kind::Bucket { every: limit.window, burst: 1 }
-            } else {
-                Kind::Cap { count: limit.count, window: limit.window }
-            },
-            reach: limit.scope,
-            source: Cow::Borrowed("the provider's limit"),
-        }
+            (None, 1) => Kind::Bucket(Bucket { every: ceil(limit.window), burst: 1 }),
+            (None, count) => Kind::Cap(Cap { count, window: ceil(limit.window) }),
+        };
+        let source = match limit.source.as_str() {
+            "" => Cow::Borrowed("the provider's limit"),
+            source => Cow::Owned(source.to_owned()),
+        };
+        Self { key: name.clone(), name, kind, reach: limit.scope, source }
     }
 }
 
@@ -197,76 +249,15 @@ impl Rule {
         if self.key.is_empty() || self.name.is_empty() {
             return Err(problem(&self.key, "name", "is empty"));
         }
-        let time = |field: &str, time: Duration, least: Duration| {
-            if time < least || time > LONGEST {
-                let text = format!("is {time:?}; it must lie within {least:?} and {LONGEST:?}");
-                return Err(problem(&self.key, field, &text));
-            }
-            Ok(())
-        };
-        let count = |field: &str, count: u32| {
-            if count == 0 || count > MOST {
-                return Err(problem(
-                    &self.key,
-                    field,
-                    &format!("is {count}; it must lie within 1 and {MOST}"),
-                ));
-            }
-            Ok(())
-        };
-        let tick = Duration::from_micros(1);
-        match self.kind {
-            Kind::Gap { min, max, .. } => {
-                time("max", max, Duration::ZERO)?;
-                time("min", min, Duration::ZERO)?;
-                if self.reach != Reach::Account {
-                    return Err(problem(
-                        &self.key,
-                        "reach",
-                        "must be account: a gap lies between sends of an account",
-                    ));
-                }
-                (min <= max).then_some(()).ok_or_else(|| problem(&self.key, "min", "is above max"))
-            }
-            Kind::Bucket { every, burst } => {
-                time("every", every, tick)?;
-                count("burst", burst)?;
-                time("every times burst", every.saturating_mul(burst), tick)
-            }
-            Kind::Cap { count: most, window } => {
-                time("window", window, tick)?;
-                count("count", most)
-            }
-            Kind::Typing { per_char, extra, within } => {
-                for (field, (min, max)) in [("per_char", per_char), ("within", within)] {
-                    time(field, max, Duration::ZERO)?;
-                    if min > max {
-                        return Err(problem(&self.key, field, "is given with its shorter time second"));
-                    }
-                }
-                time("extra", extra, Duration::ZERO)
-            }
+        if matches!(self.kind, Kind::Gap(..)) && self.reach != Reach::Account {
+            return Err(problem(
+                &self.key,
+                "reach",
+                "must be account: a gap lies between sends of an account",
+            ));
         }
+        self.kind.check().map_err(|(field, text)| problem(&self.key, field, &text))
     }
-}
-
-impl Kind {
-    fn map(self, by: impl Fn(Duration) -> Duration) -> Self {
-        match self {
-            Self::Gap { pace, min, max } => Self::Gap { pace, min: by(min), max: by(max) },
-            Self::Bucket { every, burst } => Self::Bucket { every: by(every), burst },
-            Self::Cap { count, window } => Self::Cap { count, window: by(window) },
-            Self::Typing { per_char, extra, within } => Self::Typing {
-                per_char: (by(per_char.0), by(per_char.1)),
-                extra: by(extra),
-                within: (by(within.0), by(within.1)),
-            },
-        }
-    }
-}
-
-fn ceil_micros(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos().div_ceil(1_000)).unwrap_or(u64::MAX)
 }
 
 fn problem(key: &str, field: &str, problem: &str) -> ProfileError {

@@ -6,8 +6,8 @@ use model::{Purpose, Timestamp};
 use uuid::Uuid;
 
 use crate::rule::with_slack;
-use crate::state::{OpenGrant, Token};
-use crate::{Kind, Profile, Reach, State, spacing};
+use crate::state::{Dates, OpenGrant, Token, batch_pause, text_rest};
+use crate::{Bucket, Kind, Profile, Reach, State, spacing};
 
 /// One attempt of the ledger whose call was made, or may have been.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,8 +30,9 @@ pub struct PastSend {
 
 impl State {
     /// Derives the state from the account's attempts of the last [`Profile::horizon`] (older ones do no harm), in any
-    /// order. Call it only when no call of the account is under way that is not in `history`. Which gap was drawn
-    /// after the last send is unknown, so the longest is taken.
+    /// order. Call it only when no call of the account is under way that is not in `history`. What cannot be known is
+    /// taken at its worst: the gap after the last send is the longest, and a run of sends that may have begun before the
+    /// history is a full one.
     pub fn rebuild(
         profile: &Profile,
         width: u32,
@@ -39,41 +40,67 @@ impl State {
         now: Timestamp,
     ) -> Self {
         let wide = width > 1;
+        let tempo = profile.tempo();
+        let now = tempo.inside(now);
         let mut sends: Vec<_> = history
             .map(|send| {
-                let at = match send.ended_at {
-                    None => now,
-                    Some(_) if wide => send.started_at,
-                    Some(ended_at) => ended_at.max(send.started_at),
-                };
-                // A send of the future was dated by a clock that ran ahead. It is no younger than now.
-                (at.min(now), send)
+                let from = tempo.inside(send.started_at);
+                let to = send.ended_at.map_or(now, |at| tempo.inside_up(at)).max(from);
+                let date = if wide && send.ended_at.is_some() { from } else { to };
+                // A send of the future was dated by a clock that ran ahead. It is no younger than now; but its days are
+                // those that the lost state had counted.
+                (Dates { from, at: date.min(now), to }, grant(send, wide))
             })
-            .filter(|(at, _)| *at + profile.horizon() > now)
             .collect();
-        sends.sort_by_key(|(at, _)| *at);
-        let sends: Vec<_> = sends.into_iter().map(|(at, send)| grant(send, at, wide)).collect();
+        sends.sort_by_key(|(dates, _)| dates.at);
         let mut state = Self::new(profile);
         state.wide = wide;
-        for send in &sends {
-            state.record(profile, send, send.call_at);
+        let horizon = now - profile.memory();
+        state.assume_full_runs(profile, &sends, horizon);
+        for (dates, send) in &sends {
+            state.record(profile, send, *dates);
         }
         state.refill_buckets(profile, &sends, now);
+        state.prune_inside(profile, now);
         state
+    }
+
+    /// A run that the first sends of the history may continue is taken for a full one.
+    fn assume_full_runs(&mut self, profile: &Profile, sends: &[(Dates, OpenGrant)], horizon: Timestamp) {
+        for rule in profile.rules() {
+            match rule.kind {
+                Kind::Batch(batch) => {
+                    let rest = batch_pause(profile, self.wide);
+                    let first = sends.first().filter(|(dates, _)| dates.from < horizon + rest);
+                    self.batch =
+                        first.map(|(dates, _)| crate::run::Run { count: batch.size, last: dates.from });
+                }
+                Kind::IdenticalText(text) => {
+                    let rest = text_rest(profile, self.wide);
+                    let first = sends.iter().find_map(|(dates, send)| Some((dates.from, send.text?)));
+                    let first = first.filter(|(from, _)| *from < horizon + rest);
+                    self.row = first.map(|(from, words)| crate::text::Row {
+                        text: words,
+                        run: crate::run::Run { count: text.in_a_row, last: from },
+                    });
+                }
+                _ => {}
+            }
+        }
     }
 
     /// A bucket that saves up remembers more than its sends since the horizon: it may have been empty then. At worst it
     /// is as full by now as if it had been full and all of them had been sent just now.
-    fn refill_buckets(&mut self, profile: &Profile, sends: &[OpenGrant], now: Timestamp) {
+    fn refill_buckets(&mut self, profile: &Profile, sends: &[(Dates, OpenGrant)], now: Timestamp) {
         for rule in profile.rules() {
-            let Kind::Bucket { every, burst: burst @ 2.. } = rule.kind else {
+            let Kind::Bucket(Bucket { every, burst: burst @ 2.. }) = rule.kind else {
                 continue;
             };
             for track in self.chats.values_mut().chain([&mut self.account]) {
                 track.arrivals.remove(rule.key.as_ref());
             }
-            let recent = sends.iter().filter(|send| send.call_at + rule.memory() > now);
-            for send in recent.filter(|send| rule.reach.covers(send.is_group)) {
+            let recent = sends.iter().filter(|(dates, _)| dates.at + rule.kind.memory() > now);
+            for (_, send) in recent.filter(|(_, send)| rule.reach.covers(send.is_group)) {
                 let track = match rule.reach {
                     Reach::Account => &mut self.account,
                     Reach::Chat | Reach::Group => self.chat(send),
@@ -86,14 +113,16 @@ impl State {
     }
 }
 
-fn grant(send: PastSend, at: Timestamp, wide: bool) -> OpenGrant {
+fn grant(send: PastSend, wide: bool) -> OpenGrant {
     OpenGrant {
         token: Token(0),
         id: Uuid::nil(),
-        call_at: at,
+        call_at: Timestamp::ZERO,
         chat: send.chat,
         is_group: send.is_group,
         wide,
+        is_new: send.is_new,
+        text: send.text.filter(|_| send.purpose == Purpose::Campaign),
         gaps: BTreeMap::new(),
     }
 }

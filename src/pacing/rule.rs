@@ -4,13 +4,18 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
-use model::{Pace, Scope};
+use model::{Class, Pace, Scope};
 use serde::Serialize;
+use serde_json::Value;
 
-use crate::Ask;
+use crate::numbers::{Numbers, Problem};
+use crate::{
+    Ask, Batch, Bucket, Cap, Failures, Gap, IdenticalText, NewContacts, OptOut, QuietHours, ResponseShare,
+    StaleContact, Typing, WarmUp,
+};
 
 /// One line of a profile.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {
     /// Names the line; unique in its profile and stable, because the state keeps its numbers under it.
     pub key: Cow<'static, str>,
@@ -25,42 +30,58 @@ pub struct Rule {
 }
 
 /// What a rule demands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Kind {
-    /// A random pause, uniform in `min..=max`, between a send and the next one of this pace.
-    Gap {
-        /// The pace of the later message.
-        pace: Pace,
-        /// The shortest pause.
-        min: Duration,
-        /// The longest pause.
-        max: Duration,
-    },
-    /// A token bucket: one token each `every`, at most `burst` saved up. A burst of 1 is a plain spacing.
-    Bucket {
-        /// How long a token takes to come.
-        every: Duration,
-        /// The most tokens at rest; at least 1.
-        burst: u32,
-    },
-    /// At most `count` in every window of that length, wherever it begins.
-    Cap {
-        /// How many; at least 1.
-        count: u32,
-        /// In how long.
-        window: Duration,
-    },
-    /// How long typing is shown before a send: so much a character and some more, kept within bounds. It holds
-    /// nobody back: it lies inside the gap.
-    Typing {
-        /// The shortest and longest time for a character.
-        per_char: (Duration, Duration),
-        /// The longest extra time.
-        extra: Duration,
-        /// The shortest and longest time in all.
-        within: (Duration, Duration),
-    },
+    /// A random pause between a send and the next one of this pace.
+    Gap(Pace, Gap),
+    /// A token bucket.
+    Bucket(Bucket),
+    /// So many in every window.
+    Cap(Cap),
+    /// How long typing is shown before a send.
+    Typing(Typing),
+    /// A rest after so many sends.
+    Batch(Batch),
+    /// So many new contacts a day, by age.
+    NewContacts(NewContacts),
+    /// What a young number may do.
+    WarmUp(WarmUp),
+    /// Who fell silent gets no campaign.
+    StaleContact(StaleContact),
+    /// A campaign's words must vary.
+    IdenticalText(IdenticalText),
+    /// Campaigns that nobody answers slow down.
+    ResponseRate(ResponseShare),
+    /// Campaigns go within a window of the day.
+    QuietHours(QuietHours),
+    /// An account that fails is backed off.
+    Failures(Failures),
+    /// Who asked for none gets no campaign.
+    OptOut(OptOut),
+    /// Nothing: the rule is switched off.
+    Off,
+}
+
+/// Does the same with the numbers of every kind.
+macro_rules! with_numbers {
+    ($kind:expr, $numbers:ident => $do:expr, off => $off:expr) => {
+        match $kind {
+            Kind::Gap(_, $numbers) => $do,
+            Kind::Bucket($numbers) => $do,
+            Kind::Cap($numbers) => $do,
+            Kind::Typing($numbers) => $do,
+            Kind::Batch($numbers) => $do,
+            Kind::NewContacts($numbers) => $do,
+            Kind::WarmUp($numbers) => $do,
+            Kind::StaleContact($numbers) => $do,
+            Kind::IdenticalText($numbers) => $do,
+            Kind::ResponseRate($numbers) => $do,
+            Kind::QuietHours($numbers) => $do,
+            Kind::Failures($numbers) => $do,
+            Kind::OptOut($numbers) => $do,
+            Kind::Off => $off,
+        }
+    };
 }
 
 /// Whom a rule counts for.
@@ -75,35 +96,54 @@ pub enum Reach {
     Group,
 }
 
-impl Rule {
-    /// Whether the rule can make this message wait.
-    pub(crate) fn binds(&self, ask: &Ask<'_>, of: Pace) -> bool {
-        let pace = match self.kind {
-            Kind::Gap { pace, .. } => pace == of,
-            Kind::Typing { .. } => false,
-            Kind::Bucket { .. } | Kind::Cap { .. } => true,
-        };
-        pace && self.reach.covers(ask.is_group)
+impl Kind {
+    /// Its numbers as an account gives its own; `"off"` where it is.
+    pub fn numbers(&self) -> Value {
+        with_numbers!(self, numbers => serde_json::to_value(numbers).unwrap_or_default(), off => "off".into())
     }
 
-    /// How much of the lane waits when this message must.
-    pub(crate) fn scope(&self, ask: &Ask<'_>) -> Scope {
-        match (self.kind, self.reach) {
-            // A conversation at bulk pace must not hold up the replies of its class.
-            (Kind::Gap { pace: Pace::Bulk, .. }, _) if ask.class == model::Class::Interactive => Scope::Job,
-            (Kind::Gap { .. }, _) => Scope::Class,
-            (_, Reach::Account) => Scope::Lane,
-            (_, Reach::Chat | Reach::Group) => Scope::Recipient,
+    pub(crate) fn check(&self) -> Result<(), Problem> {
+        with_numbers!(self, numbers => numbers.check(), off => Ok(()))
+    }
+
+    /// The longest time for which one send matters, for lanes of any width.
+    pub(crate) fn memory(&self) -> Duration {
+        with_numbers!(self, numbers => numbers.memory(), off => Duration::ZERO)
+    }
+
+    /// Whether it lets anything go that `base` would not.
+    pub(crate) fn is_looser_than(&self, base: &Self) -> bool {
+        match (self, base) {
+            (Self::Gap(_, ours), Self::Gap(_, theirs)) => ours.is_looser_than(theirs),
+            (Self::Bucket(ours), Self::Bucket(theirs)) => ours.is_looser_than(theirs),
+            (Self::Cap(ours), Self::Cap(theirs)) => ours.is_looser_than(theirs),
+            (Self::Typing(ours), Self::Typing(theirs)) => ours.is_looser_than(theirs),
+            (Self::Batch(ours), Self::Batch(theirs)) => ours.is_looser_than(theirs),
+            (Self::NewContacts(ours), Self::NewContacts(theirs)) => ours.is_looser_than(theirs),
+            (Self::WarmUp(ours), Self::WarmUp(theirs)) => ours.is_looser_than(theirs),
+            (Self::StaleContact(ours), Self::StaleContact(theirs)) => ours.is_looser_than(theirs),
+            (Self::IdenticalText(ours), Self::IdenticalText(theirs)) => ours.is_looser_than(theirs),
+            (Self::ResponseRate(ours), Self::ResponseRate(theirs)) => ours.is_looser_than(theirs),
+            (Self::QuietHours(ours), Self::QuietHours(theirs)) => ours.is_looser_than(theirs),
+            (Self::Failures(ours), Self::Failures(theirs)) => ours.is_looser_than(theirs),
+            (Self::OptOut(ours), Self::OptOut(theirs)) => ours.is_looser_than(theirs),
+            (_, Self::Off) => false,
+            _ => true,
         }
     }
+}
 
-    /// The longest time for which one send matters to this rule, for lanes of any width.
-    pub(crate) fn memory(&self) -> Duration {
-        match self.kind {
-            Kind::Gap { max, .. } => with_slack(max, true),
-            Kind::Bucket { every, burst } => with_slack(every, true).saturating_mul(burst),
-            Kind::Cap { window, .. } => with_slack(window, true),
-            Kind::Typing { .. } => Duration::ZERO,
+impl Rule {
+    /// How much of the lane waits when this message must, unless the rule knows better.
+    pub(crate) fn scope(&self, ask: &Ask<'_>) -> Scope {
+        match (&self.kind, self.reach) {
+            // A conversation at bulk pace must not hold up the replies of its class.
+            (Kind::Gap(Pace::Bulk, _), _) if ask.class == Class::Interactive => Scope::Job,
+            (Kind::Gap(..), _) => Scope::Class,
+            (Kind::NewContacts(_), _) => Scope::Recipient,
+            (Kind::IdenticalText(_) | Kind::QuietHours(_), _) => Scope::Job,
+            (_, Reach::Account) => Scope::Lane,
+            (_, Reach::Chat | Reach::Group) => Scope::Recipient,
         }
     }
 }
@@ -126,13 +166,6 @@ pub(crate) fn with_slack(window: Duration, wide: bool) -> Duration {
 
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let s = Duration::as_secs_f64;
-        match self {
-            Self::Gap { min, max, .. } => write!(f, "{} to {} s between sends", s(min), s(max)),
-            Self::Bucket { every, burst: 1 } => write!(f, "one in {} s", s(every)),
-            Self::Bucket { every, burst } => write!(f, "one in {} s, up to {burst} saved up", s(every)),
-            Self::Cap { count, window } => write!(f, "{count} in any {} s", s(window)),
-            Self::Typing { within: (min, max), .. } => write!(f, "{} to {} s of typing", s(min), s(max)),
-        }
+        with_numbers!(self, numbers => numbers.fmt(f), off => f.write_str("switched off"))
     }
 }

@@ -1,4 +1,5 @@
-//! What an account's lane remembers for pacing: dates of sends as far as a rule still counts them, and open grants.
+//! What an account's lane remembers for pacing: dates of sends as far as a rule still counts them, and open grants. Its
+//! times are the account's own.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,9 +8,12 @@ use model::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::contacts::Days;
 use crate::rule::with_slack;
+use crate::run::Run;
 use crate::spacing::{self, Arrival};
-use crate::{Kind, Profile, Reach};
+use crate::text::Row;
+use crate::{Bucket, Kind, Profile, Reach};
 
 /// The pacing state of one account. It has one writer: whoever holds the lane.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +25,16 @@ pub struct State {
     pub(crate) account: Track,
     #[serde(rename = "c", default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) chats: BTreeMap<String, Track>,
+    /// The send that the next gap counts from.
+    #[serde(rename = "l", default, skip_serializing_if = "Option::is_none")]
+    pub(crate) last: Option<Last>,
+    #[serde(rename = "b", default, skip_serializing_if = "Option::is_none")]
+    pub(crate) batch: Option<Run>,
+    #[serde(rename = "x", default, skip_serializing_if = "Option::is_none")]
+    pub(crate) row: Option<Row>,
+    /// New contacts by day: today's, yesterday's, and perhaps tomorrow's.
+    #[serde(rename = "d", default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) days: Vec<(i32, u32)>,
     #[serde(rename = "o", default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) open: Vec<OpenGrant>,
     /// Whether the lane was wider than 1 when it was last asked.
@@ -45,6 +59,15 @@ pub(crate) struct Track {
     pub(crate) arrivals: BTreeMap<String, u64>,
 }
 
+/// A send and the gaps that were drawn after it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Last {
+    #[serde(rename = "at", with = "crate::wire::micros")]
+    pub(crate) at: Timestamp,
+    #[serde(rename = "g", default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) gaps: BTreeMap<String, u64>,
+}
+
 /// Names a grant. Drawn at random, so that it means nothing to another state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -61,16 +84,30 @@ pub struct OpenGrant {
     pub id: Uuid,
     /// When its call was to start.
     #[serde(rename = "at", with = "crate::wire::micros")]
-    pub call_at: Timestamp,
+    pub(crate) call_at: Timestamp,
     #[serde(rename = "c")]
     pub(crate) chat: String,
-    #[serde(rename = "p")]
+    #[serde(rename = "p", default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) is_group: bool,
-    #[serde(rename = "w")]
+    #[serde(rename = "w", default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) wide: bool,
+    /// It counts as a new contact.
+    #[serde(rename = "n", default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) is_new: bool,
+    /// The final words of a campaign.
+    #[serde(rename = "x", default, skip_serializing_if = "Option::is_none")]
+    pub(crate) text: Option<u64>,
     /// The gaps after it, in microseconds by the rule's key: drawn at the grant, once.
     #[serde(rename = "g", default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) gaps: BTreeMap<String, u64>,
+}
+
+/// When a send took place: its call lay within `from..=to`, and `at` is the date that windows count.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Dates {
+    pub(crate) from: Timestamp,
+    pub(crate) at: Timestamp,
+    pub(crate) to: Timestamp,
 }
 
 impl State {
@@ -80,6 +117,10 @@ impl State {
             rules: profile.fingerprint(),
             account: Track::default(),
             chats: BTreeMap::new(),
+            last: None,
+            batch: None,
+            row: None,
+            days: Vec::new(),
             open: Vec::new(),
             wide: false,
             forgotten: Timestamp::ZERO,
@@ -102,72 +143,97 @@ impl State {
         started: Timestamp,
         answered: Timestamp,
     ) -> bool {
-        self.end(profile, token, |grant| if grant.wide { started } else { answered.max(started) })
+        let (from, to) = (profile.tempo().inside(started), profile.tempo().inside_up(answered.max(started)));
+        self.end(profile, token, |grant| Dates { from, at: if grant.wide { from } else { to }, to })
     }
 
     /// Ends a grant whose worker died: dated at `at` (the end of its lease), and never given back, because its call
     /// may have been made. False when the grant is unknown.
     pub fn expire_grant(&mut self, profile: &Profile, token: Token, at: Timestamp) -> bool {
-        self.end(profile, token, |_| at)
+        let at = profile.tempo().inside_up(at);
+        self.end(profile, token, |grant| Dates { from: grant.call_at, at, to: at })
     }
 
     /// Takes back a grant whose call was certainly not made: only the worker that holds it knows that (the row was
-    /// canceled meanwhile, or the call would have started too late). False when the grant is unknown.
+    /// canceled meanwhile, or the call would have started too late). It counts nowhere then. False when the grant is
+    /// unknown.
     pub fn withdraw(&mut self, token: Token) -> bool {
         let before = self.open.len();
         self.open.retain(|grant| grant.token != token);
         self.open.len() < before
     }
 
-    /// Forgets what binds nobody at `now`. A grant does this by itself.
-    pub fn prune(&mut self, profile: &Profile, now: Timestamp) {
-        let mut forgotten = self.forgotten;
-        let (most, window) = profile.log(|reach| reach == Reach::Account);
-        self.account.prune(most, window, now, &mut forgotten);
-        let (most, window) = profile.log(|reach| reach != Reach::Account);
-        self.chats.retain(|_, track| {
-            track.prune(most, window, now, &mut forgotten);
-            !track.is_empty()
-        });
-        self.forgotten = forgotten;
-    }
-
     /// After this the state may be thrown away. Open grants count from the start of their call.
     pub fn binds_until(&self, profile: &Profile) -> Timestamp {
+        let memory = profile.memory();
         let account = profile.log(|reach| reach == Reach::Account).1;
         let chat = profile.log(|reach| reach != Reach::Account).1;
-        let open = self.open.iter().map(|grant| grant.call_at + profile.horizon());
+        let open = self.open.iter().map(|grant| grant.call_at + memory);
         let chats = self.chats.values().map(|track| track.binds_until(chat));
-        let all = open.chain(chats).chain([self.account.binds_until(account), self.forgotten]);
-        all.max().unwrap_or_default()
+        let zone = profile.facts().zone;
+        let days = self.days.iter().map(|(day, _)| zone.start_of_day(day.saturating_add(1)));
+        let others = [
+            Some(self.account.binds_until(account)),
+            Some(self.forgotten),
+            self.last.as_ref().map(|last| last.at + longest_gap(profile)),
+            self.batch.map(|run| run.last + batch_pause(profile, self.wide)),
+            self.row.map(|row| row.run.last + text_rest(profile, self.wide)),
+        ];
+        let all = open.chain(chats).chain(days).chain(others.into_iter().flatten());
+        profile.tempo().outside(all.max().unwrap_or_default())
     }
 
-    /// Counts a send at `at` in every rule.
-    pub(crate) fn record(&mut self, profile: &Profile, send: &OpenGrant, at: Timestamp) {
+    /// What the days count, open grants included.
+    pub(crate) fn days_of(&self, profile: &Profile) -> Days<'_> {
+        let open = self.open.iter().filter(|grant| grant.is_new).count();
+        let open = u32::try_from(open).unwrap_or(u32::MAX);
+        Days { zone: profile.facts().zone, counted: &self.days, open }
+    }
+
+    /// Counts a send in every rule.
+    pub(crate) fn record(&mut self, profile: &Profile, send: &OpenGrant, dates: Dates) {
+        let Dates { from, at, to } = dates;
         let (most, _) = profile.log(|reach| reach == Reach::Account);
         self.account.log(at, most);
         let (most, _) = profile.log(|reach| reach != Reach::Account && reach.covers(send.is_group));
         if most > 0 {
             self.chat(send).log(at, most);
         }
+        if send.is_new {
+            let (first, last) = (profile.facts().zone.day(from), profile.facts().zone.day(to));
+            self.count_day(first);
+            if last != first {
+                self.count_day(last);
+            }
+        }
         for rule in profile.rules() {
-            let (every, burst) = match rule.kind {
-                Kind::Gap { max, .. } => (send.gap(&rule.key, max), 1),
-                Kind::Bucket { every, burst } => (every, burst),
-                Kind::Cap { .. } | Kind::Typing { .. } => continue,
-            };
-            let track = match rule.reach {
-                Reach::Account => &mut self.account,
-                reach if reach.covers(send.is_group) => self.chat(send),
-                _ => continue,
-            };
-            // A gap lies between one send and the next: the one that was drawn before this send is over. (In a wide lane
-            // sends may end out of order, so there the longer one stays.)
-            let over = matches!(rule.kind, Kind::Gap { .. }) && !send.wide;
-            let before = track.arrivals.remove(rule.key.as_ref()).filter(|_| !over);
-            let after = spacing::quota(with_slack(every, send.wide), burst)
-                .map_or(before, |quota| spacing::charge(quota, before, at));
-            track.arrivals.extend(after.map(|after| (rule.key.to_string(), after)));
+            match rule.kind {
+                Kind::Batch(batch) => {
+                    let pause = with_slack(batch.pause, send.wide);
+                    self.batch = Some(Run::and(self.batch, from, at, pause));
+                }
+                Kind::IdenticalText(text) => {
+                    let rest = with_slack(text.rest, send.wide);
+                    self.row = send.text.map(|text| Row::and(self.row, text, from, at, rest)).or(self.row);
+                }
+                Kind::Bucket(Bucket { every, burst }) => {
+                    let track = match rule.reach {
+                        Reach::Account => &mut self.account,
+                        reach if reach.covers(send.is_group) => self.chat(send),
+                        _ => continue,
+                    };
+                    let before = track.arrivals.remove(rule.key.as_ref());
+                    let after = spacing::quota(with_slack(every, send.wide), burst)
+                        .map_or(before, |quota| spacing::charge(quota, before, at));
+                    track.arrivals.extend(after.map(|after| (rule.key.to_string(), after)));
+                }
+                // A gap lies between one send and the next: the one that was drawn before this send is over. (In a wide lane
+                // sends may end out of order.)
+                Kind::Gap(..) if !send.wide || self.last.as_ref().is_none_or(|last| last.at < at) => {
+                    self.last = Some(Last { at, gaps: send.gaps.clone() });
+                }
+                _ => {}
+            }
         }
     }
 
@@ -178,23 +244,75 @@ impl State {
         track
     }
 
-    fn end(&mut self, profile: &Profile, token: Token, at: impl Fn(&OpenGrant) -> Timestamp) -> bool {
+    fn count_day(&mut self, day: i32) {
+        match self.days.iter_mut().find(|(of, _)| *of == day) {
+            Some((_, count)) => *count = count.saturating_add(1),
+            None => self.days.push((day, 1)),
+        }
+    }
+
+    fn end(&mut self, profile: &Profile, token: Token, dates: impl Fn(&OpenGrant) -> Dates) -> bool {
         let Some(place) = self.open.iter().position(|grant| grant.token == token) else {
             return false;
         };
         let grant = self.open.remove(place);
         // Never before the granted start: a clock that stepped back must not make the send look older than it is.
-        let at = at(&grant).max(grant.call_at);
-        self.record(profile, &grant, at);
+        let Dates { from, at, to } = dates(&grant);
+        let late = |at: Timestamp| at.max(grant.call_at);
+        self.record(profile, &grant, Dates { from: late(from), at: late(at), to: late(to) });
         true
     }
 }
 
+/// For how long a send may matter to the next gap.
+pub(crate) fn longest_gap(profile: &Profile) -> Duration {
+    let gaps = profile.rules().iter().filter(|rule| matches!(rule.kind, Kind::Gap(..)));
+    gaps.map(|rule| rule.kind.memory()).max().unwrap_or_default()
+}
+
+pub(crate) fn batch_pause(profile: &Profile, wide: bool) -> Duration {
+    let pause = profile.rules().iter().find_map(|rule| match rule.kind {
+        Kind::Batch(batch) => Some(batch.pause),
+        _ => None,
+    });
+    with_slack(pause.unwrap_or_default(), wide)
+}
+
+pub(crate) fn text_rest(profile: &Profile, wide: bool) -> Duration {
+    let rest = profile.rules().iter().find_map(|rule| match rule.kind {
+        Kind::IdenticalText(text) => Some(text.rest),
+        _ => None,
+    });
+    with_slack(rest.unwrap_or_default(), wide)
+}
+
 impl OpenGrant {
+    /// When its call was to start, in lane time.
+    pub fn call_at(&self, profile: &Profile) -> Timestamp {
+        profile.tempo().outside(self.call_at)
+    }
+
     /// The gap that was drawn for a rule; the longest where none was.
     pub(crate) fn gap(&self, key: &str, longest: Duration) -> Duration {
-        self.gaps.get(key).map_or(longest, |micros| Duration::from_micros(*micros).min(longest))
+        drawn(&self.gaps, key, longest)
     }
+
+    /// An open send counts as now. In a wide lane it will be dated at its start once it ends, so asking again every 20th
+    /// of the window finds out soon enough.
+    pub(crate) fn as_of(&self, window: Duration, now: Timestamp) -> Timestamp {
+        if self.wide { self.call_at.max(now - window * 19 / 20) } else { now }
+    }
+}
+
+impl Last {
+    /// The gap that was drawn for a rule; the longest where none was.
+    pub(crate) fn gap(&self, key: &str, longest: Duration) -> Duration {
+        drawn(&self.gaps, key, longest)
+    }
+}
+
+fn drawn(gaps: &BTreeMap<String, u64>, key: &str, longest: Duration) -> Duration {
+    gaps.get(key).map_or(longest, |micros| Duration::from_micros(*micros).min(longest))
 }
 
 impl Track {
@@ -208,25 +326,6 @@ impl Track {
         self.sends.insert(place, at);
         let surplus = self.sends.len().saturating_sub(most);
         self.sends.drain(..surplus);
-    }
-
-    fn prune(&mut self, most: usize, window: Duration, now: Timestamp, forgotten: &mut Timestamp) {
-        let surplus = self.sends.len().saturating_sub(most);
-        let over = self.sends.partition_point(|send| *send + window <= now).max(surplus);
-        for send in self.sends.drain(..over) {
-            *forgotten = (*forgotten).max((send + window).min(now));
-        }
-        self.arrivals.retain(|_, arrival| {
-            let end = spacing::binds_until(*arrival);
-            if end <= now {
-                *forgotten = (*forgotten).max(end);
-            }
-            end > now
-        });
-    }
-
-    fn is_empty(&self) -> bool {
-        self.sends.is_empty() && self.arrivals.is_empty()
     }
 
     fn binds_until(&self, window: Duration) -> Timestamp {

@@ -7,7 +7,7 @@ use crate::state::Track;
 use crate::{Profile, State};
 
 /// Rises when older readers would misunderstand newer bytes.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// Bytes that cannot be used. The answer is always the same: [`State::rebuild`].
 #[derive(Debug, thiserror::Error)]

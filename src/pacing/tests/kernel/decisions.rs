@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use model::{Class, Origin, Pace, Purpose, Scope, Timestamp, Wait};
 use pacing::{
-    Ask, Chat, Decision, Grant, Kind, Limit, PastSend, Profile, Reach, State, StateError, admit, explain,
+    Ask, Bucket, Chat, Decision, Facts, Gap, Grant, Kind, Limit, PastSend, Profile, Reach, State, StateError,
+    admit, explain,
 };
 use proptest::prelude::*;
 use uuid::Uuid;
@@ -226,7 +227,7 @@ fn a_hundred_thousand_decisions_stay_small() {
 #[test]
 fn a_bucket_lets_its_burst_go_and_then_one_at_a_time() {
     let mut rules = one("pair", Reach::Chat, 1, ms(6_000)).rules().to_vec();
-    rules[0].kind = Kind::Bucket { every: ms(6_000), burst: 45 };
+    rules[0].kind = Kind::Bucket(Bucket { every: ms(6_000), burst: 45 });
     let profile = Profile::of(rules).unwrap();
     let mut state = State::new(&profile);
     let mut now = T;
@@ -308,9 +309,9 @@ fn nonsense_is_refused_by_name() {
         Profile::provider(&[limit]).unwrap_err().field
     };
     assert_eq!(refused(0, ms(1_000)), "calls.count");
-    assert_eq!(refused(2, Duration::ZERO), "calls.window");
-    assert_eq!(refused(2, Duration::MAX), "calls.window");
-    assert_eq!(refused(1, Duration::ZERO), "calls.every");
+    assert_eq!(refused(2, Duration::ZERO), "calls.window_s");
+    assert_eq!(refused(2, Duration::MAX), "calls.window_s");
+    assert_eq!(refused(1, Duration::ZERO), "calls.every_s");
     let limit = |name: &str| Limit {
         name: name.to_owned(),
         scope: Reach::Chat,
@@ -322,11 +323,11 @@ fn nonsense_is_refused_by_name() {
     assert_eq!(Profile::provider(&[limit("")]).unwrap_err().field, ".name");
     assert_eq!(Profile::provider(&[limit("x"), limit("x")]).unwrap_err().field, "x.key");
     for scale in [0.0, -1.0, f64::NAN, f64::INFINITY] {
-        assert_eq!(Profile::person().scaled(scale).unwrap_err().field, "pace_scale");
+        assert_eq!(Profile::person().for_account(Facts::UNKNOWN, scale).unwrap_err().field, "pace_scale");
     }
     let mut rules = Profile::person().rules().to_vec();
-    rules[0].kind = Kind::Gap { pace: Pace::Reply, min: ms(5), max: ms(4) };
-    assert_eq!(Profile::of(rules).unwrap_err().field, "gap_reply.min");
+    rules[0].kind = Kind::Gap(Pace::Reply, Gap { min: ms(5), max: ms(4) });
+    assert_eq!(Profile::of(rules).unwrap_err().field, "gap_reply.min_s");
 
     let nobody = Ask { width: 0, ..bulk("a") };
     let profile = Profile::person();
@@ -338,7 +339,7 @@ fn nonsense_is_refused_by_name() {
 
 #[test]
 fn a_scaled_profile_is_the_same_but_quicker() {
-    let profile = Profile::person().scaled(60.0).unwrap();
+    let profile = Profile::person().for_account(Facts::UNKNOWN, 60.0).unwrap();
     let (state, answered) = send(&profile, &State::new(&profile), &bulk("a"), T);
     let again = wait(decide(&profile, &state, &bulk("a"), answered));
     let grant = go(decide(&profile, &state, &bulk("a"), again.until.unwrap()));
@@ -353,10 +354,10 @@ fn bytes_of_another_release_or_other_rules_are_not_used() {
     let (state, _) = send(&profile, &State::new(&profile), &bulk("a"), T);
     let bytes = state.to_bytes();
     assert_eq!(State::from_bytes(&profile, &bytes).unwrap(), state);
-    let other = Profile::person().scaled(2.0).unwrap();
+    let other = Profile::person().for_account(Facts::UNKNOWN, 2.0).unwrap();
     assert!(matches!(State::from_bytes(&other, &bytes), Err(StateError::OtherRules)));
-    let newer = String::from_utf8(bytes).unwrap().replace(r#""v":1"#, r#""v":2"#);
-    assert!(matches!(State::from_bytes(&profile, newer.as_bytes()), Err(StateError::Version(2))));
+    let newer = String::from_utf8(bytes).unwrap().replace(r#""v":2"#, r#""v":3"#);
+    assert!(matches!(State::from_bytes(&profile, newer.as_bytes()), Err(StateError::Version(3))));
     assert!(matches!(State::from_bytes(&profile, b""), Err(StateError::Unreadable(_))));
 }
 

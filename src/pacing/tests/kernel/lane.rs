@@ -272,7 +272,7 @@ impl Lane {
         assert!(wait.detail.is_some());
         let slot = match wait.scope {
             Scope::Lane => self.holds.lane.get_or_insert(until),
-            Scope::Class => self.holds.classes.entry(job.class).or_insert(until),
+            Scope::Class | Scope::Pace => self.holds.classes.entry(job.class).or_insert(until),
             Scope::Recipient => self.holds.chats.entry(job.chat.clone()).or_insert(until),
             Scope::Job => self.holds.jobs.entry(job.id).or_insert(until),
         };

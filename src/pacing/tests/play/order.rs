@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use model::{Class, Pace, Purpose, Timestamp};
-use pacing::{Chat, HoldOn, Kind, Planned, Play, Profile, Reach, Rule, State, Step};
+use pacing::{Bucket, Chat, HoldOn, Kind, Planned, Play, Profile, Reach, Rule, State, Step};
 
 use crate::scene::{HOUR, MINUTE, SECOND, START, after, all, message, of_class, old_account, play, sent};
 
@@ -12,7 +12,7 @@ fn one_a_second() -> Profile {
     Profile::of(vec![Rule {
         key: "pulse".into(),
         name: "pulse".into(),
-        kind: Kind::Bucket { every: Duration::from_secs(1), burst: 1 },
+        kind: Kind::Bucket(Bucket { every: Duration::from_secs(1), burst: 1 }),
         reach: Reach::Account,
         source: "a test".into(),
     }])
