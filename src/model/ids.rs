@@ -54,6 +54,8 @@ id! {
     InboundEventId,
     /// A stored file.
     MediaId,
+    /// A text that messages are made of.
+    TemplateId,
     /// One boot of one worker process. A restart is another worker.
     WorkerId,
 }

@@ -17,6 +17,7 @@ mod job;
 mod media;
 mod message;
 mod pace;
+mod template;
 mod wait;
 mod zone;
 
@@ -30,13 +31,14 @@ pub use event::{Actor, Event, EventKind};
 pub use hold::{Hold, HoldReach};
 pub use ids::{
     AccountId, ActionId, ApiKeyId, AttemptId, ContactId, ConversationId, EventId, Ids, InboundEventId,
-    MediaId, MessageId, WorkerId, WorkspaceId,
+    MediaId, MessageId, TemplateId, WorkerId, WorkspaceId,
 };
 pub use inbound::{Inbound, InboundKind, Party, Receipt, ReceiptKind};
 pub use job::{Job, Queue, UnknownJob};
 pub use media::{MediaFile, MediaState};
 pub use message::{Direction, Message, Origin, Reaction, Status};
 pub use pace::{Class, Pace, Purpose};
+pub use template::Template;
 pub use wait::{Scope, Wait};
 pub use zone::{UnknownZone, Zone};
 
