@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use model::{AccountId, Sending, Wait};
+use model::{AccountId, Class, Sending, Wait};
 use queue::{HoldTarget, JobPlace, LaneId};
 use serde::Deserialize;
 use serde_json::json;
@@ -104,6 +104,12 @@ async fn set_sending(
     let account = front.store.set_sending(caller.workspace, id, sending, reason, None, &actor.0).await?;
     let held = (sending == Sending::Paused).then_some("paused");
     front.set_hold(HoldTarget::Lane(LaneId::send(id)), held).await;
+    if sending == Sending::Active {
+        // What held only a part is over, too: the row says so.
+        for class in Class::ALL {
+            front.set_hold(HoldTarget::Class(LaneId::send(id), *class), None).await;
+        }
+    }
     front.hints.control().look();
     front.relay(caller.workspace).await;
     Ok(axum::Json(front.account_view(&account)).into_response())

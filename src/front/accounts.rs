@@ -3,22 +3,23 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use model::{Account, AccountId, Connection, Intake, Redelivery};
+use model::{Account, AccountId, Connection, Intake, Redelivery, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
-use store::{AccountChange, Created, NewAccount, StoreError};
+use store::{AccountChange, Created, NewAccount, Patch, StoreError};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::Front;
 use crate::auth::{Caller, Scope};
-use crate::body::{Id, Json, Query};
+use crate::body::{Id, Json, Query, patch};
 use crate::connect;
 use crate::idempotency::Keyed;
 use crate::page::{Listing, Paging};
 use crate::problem::{Kind, Problem};
+use crate::rules::{Before, Rules, RulesChange};
 use crate::schema;
 
 /// Longest name of an account.
@@ -49,6 +50,17 @@ pub(crate) struct ConnectAccount {
     timezone: Option<String>,
     /// Divides every time of the pacing profile; only where the channel is a sandbox.
     pace_scale: Option<f64>,
+    /// Its own numbers instead of the profile's, by rule, as `GET /v1/accounts/{id}/pace` shows them; `"off"` for none,
+    /// null for the profile's own.
+    #[schema(value_type = Option<Object>)]
+    pacing: Option<Map<String, Value>>,
+    /// When its number was registered: from then it is warmed up. Null: there is no warm-up.
+    #[serde(default, deserialize_with = "patch")]
+    #[schema(value_type = Option<schema::Timestamp>)]
+    registered_at: Patch<Timestamp>,
+    /// Has to be true for rules that are looser than the channel's profile. It is written to the audit log.
+    #[serde(default)]
+    i_accept_the_risk: bool,
     /// What becomes of calls whose outcome nobody knows; `at_least_once` if not given.
     #[schema(value_type = Option<schema::Redelivery>)]
     redelivery: Option<Redelivery>,
@@ -73,6 +85,17 @@ pub(crate) struct ChangeAccount {
     timezone: Option<String>,
     /// Divides every time of the pacing profile; only where the channel is a sandbox.
     pace_scale: Option<f64>,
+    /// Its own numbers instead of the profile's, by rule, as `GET /v1/accounts/{id}/pace` shows them; `"off"` for none,
+    /// null for the profile's own.
+    #[schema(value_type = Option<Object>)]
+    pacing: Option<Map<String, Value>>,
+    /// When its number was registered: from then it is warmed up. Null: there is no warm-up.
+    #[serde(default, deserialize_with = "patch")]
+    #[schema(value_type = Option<schema::Timestamp>)]
+    registered_at: Patch<Timestamp>,
+    /// Has to be true for rules that are looser than the channel's profile. It is written to the audit log.
+    #[serde(default)]
+    i_accept_the_risk: bool,
     /// What becomes of calls whose outcome nobody knows.
     #[schema(value_type = Option<schema::Redelivery>)]
     redelivery: Option<Redelivery>,
@@ -135,6 +158,16 @@ async fn connect_account(
     check_plain(&front, channel.name(), body.name.as_deref(), body.timezone.as_deref(), body.pace_scale)?;
     connect::check_fields(&channel.connect_steps(), &body.credentials, &body.settings, true)?;
 
+    let rules = Rules {
+        pacing: body.pacing,
+        registered_at: body.registered_at,
+        accepts_the_risk: body.i_accept_the_risk,
+    };
+    front.check_registered(&rules.registered_at)?;
+    let nothing = json!({});
+    let before = Before { pacing: &nothing, registered_at: None };
+    let change = front.rules_change(channel.capabilities(), &before, &rules)?;
+
     let id: AccountId = front.ids.id(front.clock.now());
     let intake = connect::intake(&front, channel, id, body.intake)?;
     let settings = Value::Object(body.settings);
@@ -148,9 +181,9 @@ async fn connect_account(
         intake,
         connection: Connection::Connected,
         timezone: body.timezone.unwrap_or_else(|| "UTC".to_owned()),
-        pacing: json!({}),
+        pacing: change.pacing.unwrap_or(nothing),
         pace_scale: body.pace_scale.unwrap_or(1.0),
-        registered_at: None,
+        registered_at: rules.registered_at.value().copied(),
         redelivery: body.redelivery.unwrap_or(Redelivery::AtLeastOnce),
     };
     let created = front
@@ -259,7 +292,25 @@ async fn change_account(
     caller.needs(Scope::AccountsWrite)?;
     let account = front.seen_account(&caller, id).await?;
     check_plain(&front, &account.channel, body.name.as_deref(), body.timezone.as_deref(), body.pace_scale)?;
+    let rules = Rules {
+        pacing: body.pacing,
+        registered_at: body.registered_at,
+        accepts_the_risk: body.i_accept_the_risk,
+    };
+    front.check_registered(&rules.registered_at)?;
+    let paced = match front.channels.get(&account.channel) {
+        Some(channel) => front.rules_change(channel.capabilities(), &Before::from(&account), &rules)?,
+        None if rules.pacing.is_some() => {
+            return Err(
+                Problem::new(Kind::Conflict).because("its channel is switched off in this installation")
+            );
+        }
+        None => RulesChange::default(),
+    };
     let mut change = AccountChange {
+        pacing: paced.pacing,
+        loosened: paced.loosened,
+        registered_at: rules.registered_at,
         name: body.name,
         timezone: body.timezone,
         pace_scale: body.pace_scale,

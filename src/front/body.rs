@@ -6,6 +6,8 @@ use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
+use store::Patch;
 use uuid::Uuid;
 
 use crate::Front;
@@ -100,6 +102,15 @@ pub(crate) fn wrong_field(path: &str, message: &str) -> Problem {
         _ => (path.to_owned(), "invalid"),
     };
     Problem::field(field, code, if quotes_a_secret { "not of the right form" } else { message })
+}
+
+/// A field that may be left out, null or something: `#[serde(default, deserialize_with = "patch")]`.
+pub(crate) fn patch<'de, T, D>(from: D) -> Result<Patch<T>, D::Error>
+where
+    T: Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    Ok(Option::deserialize(from)?.map_or(Patch::Clear, Patch::To))
 }
 
 /// The query string.

@@ -5,18 +5,23 @@ use std::sync::Arc;
 
 use axum::http::HeaderMap;
 use channel::{Channel, ContentProblem};
-use model::{Account, AccountId, ContactId, Content, ConversationId, MessageId, Origin, Purpose, Timestamp};
+use model::{
+    Account, AccountId, ContactId, Content, ConversationId, MessageId, Origin, Purpose, TemplateId, Timestamp,
+};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use store::{NewMessage, Recipient, StoreError};
 use utoipa::ToSchema;
 
 use crate::auth::Caller;
 use crate::problem::{Kind, Problem};
+use crate::rendering::{Draft, Templates};
 use crate::{Front, content, schema};
 
 /// The realtime connection that a request comes from.
 pub(crate) const CONNECTION_HEADER: &str = "x-socket-id";
+/// The field that names a template.
+const TEMPLATE: &str = "template_id";
 /// Longest `client_id`, `thread` and address.
 const WORD_MAX: usize = 255;
 
@@ -29,12 +34,24 @@ pub(crate) struct SendMessage {
     account_id: AccountId,
     /// Who it is for.
     to: To,
-    /// What it says.
-    #[schema(value_type = schema::Content)]
-    content: Value,
+    /// What it says; this or `template_id`.
+    #[schema(value_type = Option<schema::Content>)]
+    content: Option<Value>,
+    /// The template it is made of.
+    #[schema(value_type = Option<Uuid>)]
+    template_id: Option<TemplateId>,
+    /// Values for `{{ variables }}`. With them (`{}` will do) the text or caption of `content` is rendered as a template is;
+    /// without them it is sent as it stands, braces and all. `contact.name` (where it is known), `contact.address` and
+    /// `account.name` are there by themselves.
+    #[schema(value_type = Option<Object>)]
+    variables: Option<Map<String, Value>>,
     /// What it is for; `transactional` if not given.
     #[schema(value_type = Option<schema::Purpose>)]
     purpose: Option<Purpose>,
+    /// What makes it: `agent` for a person at a frontend, else `api`, which it is if not given. A number that is being
+    /// warmed up lets persons write first.
+    #[schema(value_type = Option<schema::Origin>)]
+    origin: Option<Origin>,
     /// The message it answers; of the same conversation.
     #[schema(value_type = Option<Uuid>)]
     reply_to: Option<MessageId>,
@@ -86,6 +103,9 @@ impl SendMessage {
                 problem = problem.and(field, "invalid", format!("1 to {WORD_MAX} characters"));
             }
         }
+        if self.origin.is_some_and(|origin| !matches!(origin, Origin::Agent | Origin::Api)) {
+            problem = problem.and("origin", "invalid", "`agent` or `api`; the others are this service's own");
+        }
         problem.or_ok()
     }
 }
@@ -96,20 +116,29 @@ impl From<ContentProblem> for Problem {
     }
 }
 
-/// The accounts that a request sends from, each looked up once.
+/// The accounts that a request sends from and the templates that it uses, each looked up once.
 #[derive(Debug, Default)]
-pub(crate) struct Senders(HashMap<AccountId, Result<Sender, Problem>>);
+pub(crate) struct Senders {
+    accounts: HashMap<AccountId, Result<Sender, Problem>>,
+    templates: Templates,
+}
 
 /// An account, and the network that it is on.
 type Sender = (Account, Arc<dyn Channel>);
 
 impl Senders {
-    async fn get(&mut self, front: &Front, caller: &Caller, id: AccountId) -> Result<Sender, Problem> {
-        if let Some(known) = self.0.get(&id) {
+    /// An account that the caller sees.
+    pub(crate) async fn get(
+        &mut self,
+        front: &Front,
+        caller: &Caller,
+        id: AccountId,
+    ) -> Result<Sender, Problem> {
+        if let Some(known) = self.accounts.get(&id) {
             return known.clone();
         }
         let sender = front.sender(caller, id).await;
-        self.0.insert(id, sender.clone());
+        self.accounts.insert(id, sender.clone());
         sender
     }
 }
@@ -140,20 +169,44 @@ impl Front {
     ) -> Result<NewMessage, Problem> {
         body.check()?;
         let recipient = body.to.recipient()?;
-        let mut said: Content = content::parse("content", &body.content)?;
+        let said = body.content.as_ref().map(|said| content::parse("content", said)).transpose()?;
         let (account, channel) = senders.get(self, caller, body.account_id).await?;
-        channel.check(&said)?;
+        let id: MessageId = self.ids.id(self.clock.now());
+        let draft = Draft { account: &account, recipient: &recipient, id: id.0 };
+        let mut said = match (said, body.template_id) {
+            (Some(said), None) => {
+                let said = self.with_variables(caller, &draft, said, body.variables).await?;
+                channel.check(&said)?;
+                said
+            }
+            (None, Some(template)) => {
+                let template = senders.templates.get(self, caller, template).await?;
+                let given = body.variables.unwrap_or_default();
+                let text = template.text_for(&account.channel);
+                let said = Content::text(self.render(caller, &draft, TEMPLATE, text, given).await?);
+                let told = |problem: ContentProblem| Problem::field(TEMPLATE, problem.code, problem.message);
+                channel.check(&said).map_err(told)?;
+                said
+            }
+            (Some(_), Some(_)) => {
+                return Err(Problem::field(TEMPLATE, "invalid", "give `content` or `template_id`, not both"));
+            }
+            (None, None) => {
+                return Err(Problem::field("content", "required", "give `content` or `template_id`"));
+            }
+        };
         self.check_media(caller, channel.as_ref(), &mut said).await?;
         if body.reply_to.is_some() && !channel.capabilities().replies {
             return Err(Problem::field("reply_to", "unsupported", "this channel has no replies"));
         }
         Ok(NewMessage {
+            id: Some(id),
             account_id: account.id,
             channel: account.channel,
             recipient,
             content: said,
             purpose: body.purpose.unwrap_or(Purpose::Transactional),
-            origin: Origin::Api,
+            origin: body.origin.unwrap_or(Origin::Api),
             actor: caller.actor(),
             client_id: body.client_id,
             connection,

@@ -5,14 +5,14 @@ use axum::response::Response;
 use model::{Contact, ContactId};
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use store::{ContactChange, ContactFilter, MessageFilter, Page};
+use store::{ContactChange, ContactFilter, MessageFilter, Page, Patch};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::Front;
 use crate::auth::{Caller, Scope};
-use crate::body::{Id, Json, Query};
+use crate::body::{Id, Json, Query, patch};
 use crate::page::{self, Listing, Paging};
 use crate::problem::{Kind, Problem};
 use crate::schema;
@@ -45,6 +45,12 @@ pub(crate) struct ChangeContact {
     /// Whatever the workspace wants to remember, all of it.
     #[schema(value_type = Option<Object>)]
     attributes: Option<Map<String, Value>>,
+    /// IANA name of where it lives, for quiet hours; null: not known.
+    #[serde(default, deserialize_with = "patch")]
+    #[schema(value_type = Option<String>)]
+    timezone: Patch<String>,
+    /// Whether it wants no campaigns.
+    opted_out: Option<bool>,
 }
 
 /// The contact as the caller sees it: known to an account of theirs, with those identities only.
@@ -93,7 +99,7 @@ async fn get_contact(
 
 /// Lists a contact's messages in all its conversations, newest first.
 #[utoipa::path(get, path = "/v1/contacts/{id}/messages", tag = "contacts", params(("id" = Uuid, Path), Paging),
-    responses((status = 200, description = "Messages", body = Listing<schema::Message>)))]
+    responses((status = 200, description = "Messages", body = Listing<schema::WaitingMessage>)))]
 async fn contact_messages(
     State(front): State<Front>,
     caller: Caller,
@@ -105,7 +111,7 @@ async fn contact_messages(
     let filter =
         MessageFilter { account: caller.account(None), contact: Some(id), ..MessageFilter::default() };
     let page = front.store.messages(caller.workspace, &filter, paging.request()?).await?;
-    Ok(page::answer(page, |message| caller.sees(message.account_id)))
+    front.messages_answer(&caller, page).await
 }
 
 /// Changes a contact.
@@ -125,13 +131,17 @@ async fn change_contact(
             problem = problem.and(field, "invalid", format!("1 to {WORD_MAX} characters"));
         }
     }
+    if body.timezone.value().is_some_and(|zone| !model::is_timezone(zone)) {
+        problem = problem.and("timezone", "invalid", "an IANA name, for example Europe/Berlin");
+    }
     problem.or_ok()?;
     seen_contact(&front, &caller, id).await?;
     let change = ContactChange {
         name: body.name,
         phone: body.phone,
         attributes: body.attributes.map(Value::Object),
-        ..ContactChange::default()
+        timezone: body.timezone,
+        opted_out: body.opted_out,
     };
     let changed = front.store.change_contact(caller.workspace, id, &change, &caller.actor()).await?;
     seen(&caller, changed).map(axum::Json).ok_or_else(|| Problem::not_found("contact"))

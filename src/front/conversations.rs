@@ -126,7 +126,7 @@ async fn get_conversation(
 /// Lists a conversation's messages: the newest first and back from `before`, or on from `after`.
 #[utoipa::path(get, path = "/v1/conversations/{id}/messages", tag = "conversations",
     params(("id" = Uuid, Path), Part),
-    responses((status = 200, description = "Messages", body = Listing<schema::Message>)))]
+    responses((status = 200, description = "Messages", body = Listing<schema::WaitingMessage>)))]
 async fn conversation_messages(
     State(front): State<Front>,
     caller: Caller,
@@ -145,7 +145,7 @@ async fn conversation_messages(
     let cursor = cursor.map(|text| page::read_cursor(field, &text)).transpose()?;
     let request = PageRequest { cursor, limit: page::limit(part.limit)? };
     let page = front.store.conversation_messages(caller.workspace, id, rising, request).await?;
-    Ok(page::answer(page, |_| true))
+    front.messages_answer(&caller, page).await
 }
 
 /// Changes who works on a conversation and where it stands.

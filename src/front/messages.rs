@@ -3,10 +3,10 @@
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use model::{AccountId, ContactId, ConversationId, MessageId, Status};
+use model::{AccountId, ContactId, ConversationId, Message, MessageId, Status};
 use serde::Deserialize;
 use serde_json::json;
-use store::{Accepted, MessageFilter};
+use store::{Accepted, Idempotency, MessageFilter, Page};
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -20,6 +20,7 @@ use crate::idempotency::Keyed;
 use crate::page::{self, Listing};
 use crate::problem::Problem;
 use crate::schema;
+use crate::waiting::with_wait;
 
 /// Accepts a message. It is committed when this answers; it leaves when the account's pace allows.
 #[utoipa::path(post, path = "/v1/messages", tag = "messages", request_body = SendMessage,
@@ -36,7 +37,11 @@ async fn send_message(
 ) -> Result<Response, Problem> {
     caller.needs(Scope::MessagesWrite)?;
     let Keyed { body, idempotency } = request;
-    let new = front.compose(&caller, &mut Senders::default(), body, compose::connection(&headers)).await?;
+    let composed = front.compose(&caller, &mut Senders::default(), body, compose::connection(&headers)).await;
+    let new = match composed {
+        Ok(new) => new,
+        Err(problem) => return front.accepted_before(&caller, idempotency.as_ref()).await.ok_or(problem),
+    };
     let accepted = front
         .store
         .accept_message(caller.workspace, &new, idempotency.as_ref(), |message| json!(message))
@@ -78,9 +83,9 @@ struct Which {
     limit: Option<u32>,
 }
 
-/// Lists messages, newest first.
+/// Lists messages, newest first. What is queued says why, and when it is expected to leave.
 #[utoipa::path(get, path = "/v1/messages", tag = "messages", params(Which),
-    responses((status = 200, description = "Messages", body = Listing<schema::Message>)))]
+    responses((status = 200, description = "Messages", body = Listing<schema::WaitingMessage>)))]
 async fn list_messages(
     State(front): State<Front>,
     caller: Caller,
@@ -96,7 +101,7 @@ async fn list_messages(
     };
     let request = page::request(which.cursor.as_deref(), which.limit)?;
     let page = front.store.messages(caller.workspace, &filter, request).await?;
-    Ok(page::answer(page, |message| caller.sees(message.account_id)))
+    front.messages_answer(&caller, page).await
 }
 
 /// Shows a message, and why it is not out yet.
@@ -110,19 +115,31 @@ async fn get_message(
     caller.needs(Scope::MessagesRead)?;
     let message = front.seen_message(&caller, id).await?;
     let waiting = front.waiting(&message).await?;
-    let mut answer = json!(message);
-    answer["waiting"] = json!(waiting.wait);
-    answer["expected_at"] = json!(waiting.expected_at);
-    Ok(axum::Json(answer).into_response())
+    Ok(axum::Json(with_wait(&message, &waiting)).into_response())
 }
 
 impl Front {
-    /// A message that the caller sees.
-    pub(crate) async fn seen_message(
+    /// What an equal request was answered, when this one cannot be accepted any more: its template may be gone since.
+    async fn accepted_before(&self, caller: &Caller, key: Option<&Idempotency>) -> Option<Response> {
+        match self.store.answered_before::<Message>(caller.workspace, key?).await {
+            Ok(Some(Accepted::Before { status, answer })) => Some(replay(status, answer)),
+            _ => None,
+        }
+    }
+
+    /// The messages of a page that the caller sees, each with what it waits for.
+    pub(crate) async fn messages_answer(
         &self,
         caller: &Caller,
-        id: MessageId,
-    ) -> Result<model::Message, Problem> {
+        page: Page<Message>,
+    ) -> Result<Response, Problem> {
+        let seen: Vec<_> = page.data.into_iter().filter(|message| caller.sees(message.account_id)).collect();
+        let data = self.with_waits(&seen).await?;
+        Ok(axum::Json(Listing { data, next_cursor: page.next_cursor }).into_response())
+    }
+
+    /// A message that the caller sees.
+    pub(crate) async fn seen_message(&self, caller: &Caller, id: MessageId) -> Result<Message, Problem> {
         let message = self.store.message(caller.workspace, id).await?;
         caller.must_see(message.account_id, "message")?;
         Ok(message)

@@ -1,118 +1,59 @@
-//! An account's pace: its rules and how much of each is used, from the send ledger.
-
-use std::time::Duration;
+//! An account's pace: its rules and how much of each is used, its days to come, and when more messages would be out.
 
 use axum::extract::State as Shared;
 use axum::response::{IntoResponse, Response};
-use channel::{LimitScope, Pacing};
-use model::{Account, AccountId, ConversationKind, Pace, Purpose, Timestamp, Wait};
-use pacing::{Kind as Demand, Limit, PastSend, Profile, Reach, State};
-use serde::Serialize;
-use serde_json::json;
+use channel::Pacing;
+use model::{AccountId, Hold, Origin, Purpose, Timestamp, Wait};
+use pacing::{CalendarDay, More};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::Front;
 use crate::auth::{Caller, Scope};
-use crate::body::Id;
+use crate::body::{Id, Json};
 use crate::problem::{Kind, Problem};
 use crate::schema;
 use crate::waiting;
 
-/// How an account is paced now.
-#[derive(Debug)]
-pub(crate) struct AccountPace {
-    pacing: Pacing,
-    profile: Profile,
-    state: State,
-}
+/// Days of the calendar that is shown: the longest stage of a warm-up and the week after it.
+const DAYS: u32 = 30;
+/// Most messages of a preview.
+const MESSAGES_MAX: u32 = 100_000;
+/// Messages that wait already and are played with those of a preview.
+const WAITING_MAX: u32 = 20_000;
+/// Questions to the rules that a preview may cost; each takes microseconds.
+const ASKS: u64 = 400_000;
+/// Longest text that is thought of, in characters.
+const CHARS_MAX: u32 = 100_000;
+
+/// Stands for the text that all messages of a preview share.
+const SAME_TEXT: u64 = 1;
 
 #[derive(Debug, Serialize)]
-struct PaceView {
+struct PaceView<'a> {
     pacing: Pacing,
     pace_scale: f64,
+    timezone: &'a str,
+    overrides: &'a Value,
     rules: Vec<pacing::RuleView>,
+    calendar: Vec<CalendarDay>,
+    response: Option<Answers>,
+    failures_in_a_row: u32,
+    holds: Vec<&'a Hold>,
     waiting: Option<Wait>,
 }
 
-impl Front {
-    /// The account's rules, and their state as the send ledger has it.
-    pub(crate) async fn pace_of(&self, account: &Account) -> Result<AccountPace, Problem> {
-        let channel = self.channels.get(&account.channel).ok_or_else(|| {
-            Problem::new(Kind::Conflict).because("its channel is switched off in this installation")
-        })?;
-        let capabilities = channel.capabilities();
-        let limits: Vec<Limit> = capabilities.limits.iter().map(limit).collect();
-        let profile = Profile::of_account(account, capabilities.pacing == Pacing::Person, &limits)
-            .map_err(|error| {
-                tracing::error!(account.id = %account.id, %error, "an account's pacing makes no sense");
-                Problem::new(Kind::Internal)
-            })?;
-        let now = self.clock.now();
-        let past = self.store.past_attempts(account.id, now - profile.horizon()).await?;
-        let past = past.into_iter().map(|attempt| PastSend {
-            chat: attempt.conversation_id.to_string(),
-            is_group: attempt.chat_kind != ConversationKind::Direct,
-            started_at: attempt.started_at,
-            ended_at: attempt.ended_at,
-            purpose: Purpose::Conversation,
-            text: None,
-            is_new: false,
-        });
-        let state = State::rebuild(&profile, capabilities.width, past, now);
-        Ok(AccountPace { pacing: capabilities.pacing, profile, state })
-    }
+#[derive(Debug, Serialize)]
+struct Answers {
+    recipients: u32,
+    wrote: u32,
 }
 
-fn limit(limit: &channel::Limit) -> Limit {
-    Limit {
-        name: limit.name.to_owned(),
-        scope: match limit.scope {
-            LimitScope::Account => Reach::Account,
-            LimitScope::Chat => Reach::Chat,
-            LimitScope::Group => Reach::Group,
-        },
-        count: limit.count,
-        window: Duration::try_from_secs_f64(limit.seconds).unwrap_or_default(),
-        burst: limit.burst,
-        source: format!("{}, read on {}", limit.source, limit.read_on),
-    }
-}
-
-impl AccountPace {
-    /// When `ahead` other messages of the account and `behind` ones of the same chat have left at this pace, as far
-    /// as can be foreseen, and not before `after`.
-    pub(crate) fn foresee(
-        &self,
-        pace: Pace,
-        after: Timestamp,
-        now: Timestamp,
-        ahead: u32,
-        behind: u32,
-    ) -> Timestamp {
-        let of_account = |view: &pacing::RuleView| view.reach == Reach::Account;
-        let views = pacing::explain(&self.profile, &self.state, now);
-        let free = views.into_iter().filter(of_account).filter_map(|view| view.next_free).max();
-        let (mut account, mut chat) = (Duration::ZERO, Duration::ZERO);
-        for rule in self.profile.rules() {
-            let each = match rule.kind {
-                Demand::Gap { pace: of, min, max } if of == pace => (min + max) / 2,
-                Demand::Bucket { every, .. } => every,
-                Demand::Cap { count, window } => window / count.max(1),
-                Demand::Gap { .. } | Demand::Typing { .. } => Duration::ZERO,
-            };
-            match rule.reach {
-                Reach::Account => account = account.max(each),
-                Reach::Chat => chat = chat.max(each),
-                Reach::Group => {}
-            }
-        }
-        let turns = account.saturating_mul(ahead).max(chat.saturating_mul(behind));
-        free.unwrap_or(now).max(after).max(now) + turns
-    }
-}
-
-/// Shows every rule of an account: what it demands, how much of it is used, when it lets the next message go.
+/// Shows every rule of an account: what it demands, how much of it is used, when it lets the next message go; and what
+/// the account may do on the days to come.
 #[utoipa::path(get, path = "/v1/accounts/{id}/pace", tag = "accounts", params(("id" = Uuid, Path)),
     responses((status = 200, description = "The rules", body = schema::AccountPace)))]
 async fn account_pace(
@@ -122,18 +63,122 @@ async fn account_pace(
 ) -> Result<Response, Problem> {
     caller.needs(Scope::AccountsRead)?;
     let account = front.seen_account(&caller, id).await?;
-    let pace = front.pace_of(&account).await?;
-    let now = front.clock.now();
+    let pace = front.lane_pace(&account).await?;
     let view = PaceView {
         pacing: pace.pacing,
         pace_scale: account.pace_scale,
-        rules: pacing::explain(&pace.profile, &pace.state, now),
-        waiting: waiting::stopped(&account, now),
+        timezone: &account.timezone,
+        overrides: &account.pacing,
+        rules: pacing::explain(&pace.profile, &pace.state, pace.now),
+        calendar: pacing::calendar(&pace.profile, pace.now, DAYS),
+        response: pace
+            .response
+            .map(|response| Answers { recipients: response.recipients, wrote: response.wrote }),
+        failures_in_a_row: account.failures_in_a_row,
+        holds: account.holds.iter().filter(|hold| hold.until > pace.now).collect(),
+        waiting: waiting::stopped(&account, pace.now),
     };
     Ok(axum::Json(json!(view)).into_response())
 }
 
+/// Messages that somebody thinks of sending.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PreviewPace {
+    /// The account to send from.
+    #[schema(value_type = Uuid)]
+    account_id: AccountId,
+    /// How many, each to a chat of its own; 1 to 100,000.
+    messages: u32,
+    /// What they are for; `campaign` if not given.
+    #[schema(value_type = Option<schema::Purpose>)]
+    purpose: Option<Purpose>,
+    /// How many of them go to new contacts: chats that the account never sent to and that never wrote. None if not given.
+    new_contacts: Option<u32>,
+    /// When they are queued; now if not given or past.
+    #[schema(value_type = Option<schema::Timestamp>)]
+    start: Option<Timestamp>,
+    /// The length of each text, in characters; 120 if not given.
+    chars: Option<u32>,
+    /// Whether all have the same text, which a campaign may send only so often in a row. False if not given.
+    #[serde(default)]
+    same_text: bool,
+    /// What makes them: `agent` (a person) or `api`, which is what it is if not given.
+    #[schema(value_type = Option<schema::Origin>)]
+    origin: Option<Origin>,
+    /// Whether the contacts that are not new wrote within the last 24 hours: then a conversation goes at reply pace.
+    #[serde(default)]
+    replies: bool,
+}
+
+/// Foresees when so many messages would be out if they were queued at `start`, behind what waits already: when the last
+/// one leaves, and which rule binds when. Sends nothing.
+#[utoipa::path(post, path = "/v1/pace/preview", tag = "accounts", request_body = PreviewPace,
+    responses((status = 200, description = "What would come of it", body = schema::PacePreview)))]
+async fn preview_pace(
+    Shared(front): Shared<Front>,
+    caller: Caller,
+    Json(body): Json<PreviewPace>,
+) -> Result<Response, Problem> {
+    caller.needs(Scope::AccountsRead)?;
+    body.check()?;
+    let account = match front.seen_account(&caller, body.account_id).await {
+        Err(problem) if problem.is_not_found() => {
+            return Err(Problem::field("account_id", "not_found", "there is no such account"));
+        }
+        account => account?,
+    };
+    let pace = front.lane_pace(&account).await?;
+    let waiting = waiting::stopped(&account, pace.now);
+    if waiting.as_ref().is_some_and(|wait| wait.until.is_none()) {
+        return Ok(axum::Json(json!({
+            "finish": null, "estimate": false, "sent": 0, "refused": 0, "timeline": [], "waiting": waiting,
+        }))
+        .into_response());
+    }
+    let ahead = front.store.lane_ahead(account.id, WAITING_MAX).await?;
+    let play = front.play(&account, &pace, &ahead).await?;
+    let more = More {
+        messages: body.messages,
+        new_contacts: body.new_contacts.unwrap_or(0),
+        purpose: body.purpose.unwrap_or(Purpose::Campaign),
+        origin: body.origin.unwrap_or(Origin::Api),
+        chars: body.chars.unwrap_or(120),
+        text: body.same_text.then(|| SAME_TEXT),
+        last_inbound_at: body.replies.then_some(pace.now),
+        start: body.start.unwrap_or(pace.now).max(pace.now),
+    };
+    // Up to a second of pure reckoning, which other requests need not wait for.
+    let preview = tokio::task::spawn_blocking(move || play.preview(&more, ASKS)).await.map_err(|error| {
+        tracing::error!(%error, "a preview could not be played");
+        Problem::new(Kind::Internal)
+    })?;
+    let mut answer = json!(preview);
+    answer["waiting"] = json!(waiting);
+    Ok(axum::Json(answer).into_response())
+}
+
+impl PreviewPace {
+    fn check(&self) -> Result<(), Problem> {
+        let mut problem = Problem::new(Kind::Validation);
+        if !(1..=MESSAGES_MAX).contains(&self.messages) {
+            problem =
+                problem.and("messages", "out_of_range", format!("must lie within 1 and {MESSAGES_MAX}"));
+        }
+        if self.new_contacts.is_some_and(|new| new > self.messages) {
+            problem = problem.and("new_contacts", "out_of_range", "there are not so many messages");
+        }
+        if self.chars.is_some_and(|chars| chars > CHARS_MAX) {
+            problem = problem.and("chars", "out_of_range", format!("at most {CHARS_MAX}"));
+        }
+        if self.origin.is_some_and(|origin| !matches!(origin, Origin::Agent | Origin::Api)) {
+            problem = problem.and("origin", "invalid", "`agent` or `api`");
+        }
+        problem.or_ok()
+    }
+}
+
 /// The routes of this file.
 pub(crate) fn router() -> OpenApiRouter<Front> {
-    OpenApiRouter::new().routes(routes!(account_pace))
+    OpenApiRouter::new().routes(routes!(account_pace)).routes(routes!(preview_pace))
 }

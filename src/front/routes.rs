@@ -14,7 +14,7 @@ use crate::problem::{Kind, Problem};
 use crate::{
     Front, FrontConfig, account_connection, account_state, accounts, actions, api_keys, channels, compose,
     contacts, conversations, dead_jobs, files, health, leftover, message_actions, message_batch, messages,
-    openapi, pace, queues, rate, request, stream, uploads, webhooks,
+    openapi, pace, queues, rate, request, stream, templates, uploads, webhooks,
 };
 
 /// What clients call, with a key.
@@ -28,6 +28,7 @@ fn api() -> OpenApiRouter<Front> {
         messages::router,
         message_batch::router,
         message_actions::router,
+        templates::router,
         actions::router,
         conversations::router,
         contacts::router,

@@ -1,19 +1,25 @@
 //! Why a message is not out yet, and when it will be: every wait has a reason and a time.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
-use model::{Account, Connection, HoldReach, Job, Message, MessageId, Scope, Sending, Status, Timestamp, Wait};
-use queue::{JobPlace, LaneId};
+use model::{
+    Account, AccountId, Connection, HoldReach, Job, Message, MessageId, Pace, Purpose, Scope, Sending,
+    Status, Timestamp, Wait, WorkspaceId,
+};
+use queue::{JobPlace, LaneId, Op, Outcome};
+use serde_json::{Value, json};
 use store::StoreError;
 
 use crate::Front;
+use crate::forecast::Forecast;
 use crate::problem::Problem;
 
 /// The sweep finds a lost push within this.
 const SWEEP: Duration = Duration::from_secs(10);
 
 /// What a message waits for.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Waiting {
     /// The reason that ends last; none when it waits for nothing (any more).
     pub(crate) wait: Option<Wait>,
@@ -25,96 +31,183 @@ fn wait(rule: impl Into<String>, scope: Scope, until: Option<Timestamp>, detail:
     Wait { rule: rule.into(), scope, until, detail }
 }
 
+/// A message as it is answered: with what it waits for.
+pub(crate) fn with_wait(message: &Message, waiting: &Waiting) -> Value {
+    let mut answer = json!(message);
+    answer["waiting"] = json!(waiting.wait);
+    answer["expected_at"] = json!(waiting.expected_at);
+    answer
+}
+
 impl Front {
+    /// Messages as a listing answers them: each with what it waits for.
+    pub(crate) async fn with_waits(&self, messages: &[Message]) -> Result<Vec<Value>, Problem> {
+        let waits = self.waits_of(&messages.iter().collect::<Vec<_>>()).await?;
+        let none = Waiting::default();
+        Ok(messages
+            .iter()
+            .map(|message| with_wait(message, waits.get(&message.id).unwrap_or(&none)))
+            .collect())
+    }
+
     /// What an outgoing message waits for now.
     pub(crate) async fn waiting(&self, message: &Message) -> Result<Waiting, Problem> {
-        if !matches!(message.status, Status::Scheduled | Status::Queued) {
-            return Ok(Waiting::default());
-        }
-        let now = self.clock.now();
-        if let (Status::Scheduled, Some(at)) = (message.status, message.send_at) {
-            let detail = Some("it was asked to be sent then".to_owned());
-            return Ok(Waiting {
-                wait: Some(wait("scheduled", Scope::Job, Some(at), detail)),
-                expected_at: Some(at),
-            });
-        }
-        let account = match self.store.account(message.workspace_id, message.account_id).await {
-            Err(StoreError::NotFound(_)) => return Ok(Waiting::default()),
-            account => account?,
-        };
-        if let Some(stop) = stopped(&account, now) {
-            return Ok(Waiting { expected_at: stop.until, wait: Some(stop) });
-        }
-        let mut behind = 0;
-        let mut waits = Vec::new();
-        if let (Some(until), rule) = (message.next_attempt_at.filter(|at| *at > now), "retry") {
-            let detail = Some("the provider did not take it last time".to_owned());
-            waits.push(wait(rule, Scope::Job, Some(until), detail));
-        }
-        let conversation = self.store.conversation(message.workspace_id, message.conversation_id).await?;
-        if let Some(until) = conversation.held_until.filter(|until| *until > now) {
-            let rule = conversation.held_rule.clone().unwrap_or_else(|| "provider".to_owned());
-            waits.push(wait(rule, Scope::Recipient, Some(until), None));
-        }
-        match self.place(message.id, &account).await {
-            Some(JobPlace::Waiting { held: Some(held), .. }) if held.until.is_none() => {
-                return Ok(Waiting { wait: Some(held), expected_at: None });
-            }
-            Some(JobPlace::Waiting { behind: before, held }) => {
-                behind = before;
-                waits.extend(held);
-                if before > 0 {
-                    let detail = Some(format!("{before} messages of its conversation go first"));
-                    waits.push(wait("order", Scope::Job, None, detail));
+        let mut all = self.waits_of(&[message]).await?;
+        Ok(all.remove(&message.id).unwrap_or_default())
+    }
+
+    /// What each of these messages waits for now; those that do not wait are not among them.
+    pub(crate) async fn waits_of(
+        &self,
+        messages: &[&Message],
+    ) -> Result<HashMap<MessageId, Waiting>, Problem> {
+        let mut all = HashMap::new();
+        let mut lanes: HashMap<(WorkspaceId, AccountId), Vec<&Message>> = HashMap::new();
+        for message in messages {
+            match (message.status, message.send_at) {
+                (Status::Scheduled, Some(at)) => {
+                    let wait = Wait::new("scheduled", Scope::Job, at).because("it was asked to be sent then");
+                    all.insert(message.id, Waiting { wait: Some(wait), expected_at: Some(at) });
                 }
-            }
-            Some(JobPlace::Future { ready_at }) => {
-                waits.push(wait("retry", Scope::Job, Some(ready_at), None));
-            }
-            Some(JobPlace::Absent) => {
-                let detail = Some("the queue does not hold it (yet); the sweep pushes it again".to_owned());
-                waits.push(wait("queue", Scope::Job, Some(now + SWEEP), detail));
-            }
-            Some(JobPlace::Claimed { .. }) | None => {}
-        }
-        // The wait that ends last decides; one without an end only when there is no other.
-        let wait = waits.into_iter().max_by_key(|wait| wait.until);
-        let after = wait.as_ref().and_then(|wait| wait.until).unwrap_or(now).max(now);
-        let expected_at =
-            self.expected(&account, message, conversation.last_inbound_at, after, behind).await?;
-        let wait = wait.or_else(|| {
-            let detail = Some("it is its lane's turn next, as the account's pace allows".to_owned());
-            Some(self::wait("turn", Scope::Lane, Some(expected_at), detail))
-        });
-        Ok(Waiting { wait, expected_at: Some(expected_at) })
-    }
-
-    async fn place(&self, message: MessageId, account: &Account) -> Option<JobPlace> {
-        let job = Job::SendMessage(message).into();
-        match self.lanes.find(job, LaneId::send(account.id)).await {
-            Ok(place) => Some(place),
-            Err(error) => {
-                tracing::warn!(%error, "the queue cannot say where a message is");
-                None
+                (Status::Queued, _) => {
+                    lanes.entry((message.workspace_id, message.account_id)).or_default().push(message);
+                }
+                _ => {}
             }
         }
+        for ((workspace, account), queued) in lanes {
+            let account = match self.store.account(workspace, account).await {
+                Err(StoreError::NotFound(_)) => continue,
+                account => account?,
+            };
+            self.waits_in_lane(&account, &queued, &mut all).await?;
+        }
+        Ok(all)
     }
 
-    async fn expected(
+    async fn waits_in_lane(
+        &self,
+        account: &Account,
+        queued: &[&Message],
+        all: &mut HashMap<MessageId, Waiting>,
+    ) -> Result<(), Problem> {
+        let now = self.clock.now();
+        let stop = stopped(account, now);
+        if let Some(stop) = stop.as_ref().filter(|stop| stop.until.is_none()) {
+            let waiting = Waiting { wait: Some(stop.clone()), expected_at: None };
+            all.extend(queued.iter().map(|message| (message.id, waiting.clone())));
+            return Ok(());
+        }
+        let wanted: Vec<_> = queued.iter().map(|message| message.id).collect();
+        let forecast = self.forecast(account, &wanted).await?;
+        let places = self.places(account, &wanted).await;
+        for (message, place) in queued.iter().zip(places) {
+            let known = Known { stop: stop.as_ref(), place, now };
+            all.insert(message.id, self.wait_of(account, message, &forecast, known).await?);
+        }
+        Ok(())
+    }
+
+    async fn wait_of(
         &self,
         account: &Account,
         message: &Message,
-        last_inbound: Option<Timestamp>,
-        after: Timestamp,
-        behind: usize,
-    ) -> Result<Timestamp, Problem> {
-        let now = self.clock.now();
-        let ahead = self.store.sends_ahead(message).await?;
-        let pace = self.pace_of(account).await?;
-        let behind = u32::try_from(behind).unwrap_or(u32::MAX);
-        Ok(pace.foresee(message.purpose.pace(last_inbound, now), after, now, ahead, behind))
+        forecast: &Forecast,
+        known: Known<'_>,
+    ) -> Result<Waiting, Problem> {
+        let now = known.now;
+        let outlook = forecast.outlook(message.id).cloned().unwrap_or_default();
+        let mut waits: Vec<Wait> = known.stop.cloned().into_iter().chain(outlook.wait).collect();
+        match known.place {
+            Some(JobPlace::Waiting { held: Some(held), .. }) if held.until.is_none() => {
+                return Ok(Waiting { wait: Some(held), expected_at: None });
+            }
+            Some(JobPlace::Future { ready_at }) => waits.push(Wait::new("retry", Scope::Job, ready_at)),
+            Some(JobPlace::Absent) if !outlook.is_granted => {
+                let detail = "the queue does not hold it (yet); the sweep pushes it again";
+                waits.push(Wait::new("queue", Scope::Job, now + SWEEP).because(detail));
+            }
+            _ => {}
+        }
+        if let Some(until) = message.next_attempt_at.filter(|at| *at > now) {
+            let detail = "the provider did not take it last time";
+            waits.push(Wait::new("retry", Scope::Job, until).because(detail));
+        }
+        let conversation = self.store.conversation(message.workspace_id, message.conversation_id).await?;
+        if let Some(until) = conversation.held_until.filter(|until| *until > now) {
+            let rule = conversation.held_rule.unwrap_or_else(|| "provider".to_owned());
+            waits.push(
+                Wait::new(rule, Scope::Recipient, until).because("the provider takes nothing for this chat"),
+            );
+        }
+        waits.extend(part_held(account, message, conversation.last_inbound_at, now));
+        let (ahead, expected_at) = match outlook.expected_at {
+            Some(at) => (outlook.ahead, Some(at)),
+            None => {
+                let ahead = self.store.sends_ahead(message).await?;
+                (u64::from(ahead), forecast.beyond(ahead))
+            }
+        };
+        if let Some((rule, reason)) = outlook.refused {
+            let wait =
+                Wait::new(rule, Scope::Job, expected_at).because(format!("it will be skipped: {reason}"));
+            return Ok(Waiting { wait: Some(wait), expected_at });
+        }
+        // The wait that ends last decides, unless others go first even then.
+        let longest = waits.into_iter().max_by_key(|wait| wait.until);
+        let turn = || {
+            let detail = match (outlook.is_granted, ahead) {
+                (true, _) => "a worker has it and calls the provider then".to_owned(),
+                (false, 0) => "it goes next, as the account's pace allows".to_owned(),
+                (false, ahead) => format!("{ahead} messages of the account go first"),
+            };
+            Wait::new("turn", Scope::Lane, expected_at).because(detail)
+        };
+        let wait = match longest {
+            Some(wait) if ahead == 0 || expected_at.is_none() || wait.until >= expected_at => wait,
+            Some(_) | None => turn(),
+        };
+        let expected_at = expected_at.max(wait.until);
+        Ok(Waiting { wait: Some(wait), expected_at })
     }
+
+    /// Where messages are in their account's lane; none where the queue does not say.
+    async fn places(&self, account: &Account, messages: &[MessageId]) -> Vec<Option<JobPlace>> {
+        let lane = LaneId::send(account.id);
+        let find = |id: &MessageId| Op::Find { job: Job::SendMessage(*id).into(), lane: lane.clone() };
+        match self.lanes.apply(messages.iter().map(find).collect()).await {
+            Ok(answers) => {
+                let place = |answer| if let Outcome::Place(place) = answer { Some(place) } else { None };
+                answers.into_iter().map(place).collect()
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the queue cannot say where messages are");
+                vec![None; messages.len()]
+            }
+        }
+    }
+}
+
+/// What is known of a message's wait besides its forecast.
+struct Known<'a> {
+    /// What stops the whole account until a time.
+    stop: Option<&'a Wait>,
+    place: Option<JobPlace>,
+    now: Timestamp,
+}
+
+/// What holds messages like this one back, but not the whole account.
+fn part_held(
+    account: &Account,
+    message: &Message,
+    last_inbound_at: Option<Timestamp>,
+    now: Timestamp,
+) -> Option<Wait> {
+    let is_bulk = message.purpose.pace(last_inbound_at, now) == Pace::Bulk;
+    let bulk = account.held(HoldReach::Bulk, now).filter(|_| is_bulk);
+    let campaigns = account.held(HoldReach::Campaigns, now).filter(|_| message.purpose == Purpose::Campaign);
+    let hold = bulk.into_iter().chain(campaigns).max_by_key(|hold| hold.until)?;
+    Some(Wait { detail: hold.detail.clone(), ..Wait::new(hold.rule.as_str(), Scope::Class, hold.until) })
 }
 
 /// The stop or hold of the whole account.

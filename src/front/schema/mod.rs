@@ -7,6 +7,7 @@ mod batch;
 mod content;
 mod files;
 mod operations;
+mod templates;
 mod words;
 
 use serde::Deserialize;
@@ -18,14 +19,15 @@ pub use batch::{AcceptedMessage, BatchResult, BatchResults, KeptJob, RefusedMess
 pub use content::{Button, ContactCard, Content, Media};
 pub use files::{LinkedMedia, MediaFile};
 pub use operations::{
-    AccountOwner, AccountPace, AccountStatus, Attempt, Capabilities, Channel, ConnectField, ConnectStep,
-    DeadJob, LaneCount, LaneSummary, Limit, MediaLimit, NewApiKey, QueueSummary, QueuedJob, RuleView,
-    TimelineEntry,
+    AccountOwner, AccountPace, AccountStatus, Attempt, CalendarDay, CampaignAnswers, Capabilities, Channel,
+    ConnectField, ConnectStep, DeadJob, LaneCount, LaneSummary, Limit, MediaLimit, NewApiKey, PacePreview,
+    PaceSegment, QueueSummary, QueuedJob, RuleView, TimelineEntry,
 };
+pub use templates::{Template, TemplatePreview};
 pub use words::{
     ActionKind, ActionStatus, Class, Connection, ContentKind, ConversationKind, ConversationStatus,
-    Direction, EventKind, Format, HoldReach, Intake, MediaState, Origin, Purpose, Queue, Redelivery, Scope, Sending,
-    Status, Timestamp,
+    Direction, EventKind, Format, HoldReach, Intake, MediaState, Origin, Purpose, Queue, Redelivery, Scope,
+    Sending, Status, Timestamp,
 };
 
 /// A reason why part of an account's sending is held back, and its end.

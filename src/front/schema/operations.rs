@@ -61,25 +61,103 @@ pub struct LaneCount {
 pub struct AccountPace {
     /// `person`: like a person at a phone. `provider`: as fast as the provider's own limits allow.
     pub pacing: String,
-    /// Divides every time of the rules; they are shown divided.
+    /// Divides every time of the rules; instants are shown as they are.
     pub pace_scale: f64,
+    /// IANA name: days and hours are judged in it.
+    pub timezone: String,
+    /// The account's own numbers, by rule.
+    #[schema(value_type = Object)]
+    pub overrides: Value,
     /// The rules.
     pub rules: Vec<RuleView>,
+    /// The days to come, today first: who may send and how many new contacts, by the account's age and its warm-up.
+    pub calendar: Vec<CalendarDay>,
+    /// What came of its campaigns; null: no rule asks.
+    pub response: Option<CampaignAnswers>,
+    /// Account or provider errors since the last call that went well.
+    pub failures_in_a_row: u32,
+    /// What holds part of its sending back.
+    pub holds: Vec<Hold>,
     /// What holds the whole account now; null: nothing but its rules.
     pub waiting: Option<Wait>,
+}
+
+/// A day of an account, or a part of one in which the same holds.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct CalendarDay {
+    /// The day in the account's zone, as `2026-03-02`.
+    pub date: String,
+    /// From when it holds.
+    pub from: Timestamp,
+    /// Until when.
+    pub until: Timestamp,
+    /// Who may send: `none`, `persons` (purpose conversation, origin agent) or `all`.
+    pub may_send: String,
+    /// How many new contacts the whole day may have by then; null: any number.
+    pub new_contacts: Option<u32>,
+}
+
+/// What came of campaigns: of the recipients of the last days, how many wrote since.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct CampaignAnswers {
+    /// Chats that got a campaign.
+    pub recipients: u32,
+    /// Those that wrote since.
+    pub wrote: u32,
+}
+
+/// When messages would be out.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct PacePreview {
+    /// When the last one leaves; null when some never do, or nobody can say.
+    pub finish: Option<Timestamp>,
+    /// Too much to be foreseen one by one: the rest goes on at the pace of what was.
+    pub estimate: bool,
+    /// How many were foreseen to leave.
+    pub sent: u32,
+    /// How many would be refused.
+    pub refused: u32,
+    /// Which rule binds when, at most 100 parts.
+    pub timeline: Vec<PaceSegment>,
+    /// What stops the whole account now; null: nothing but its rules.
+    pub waiting: Option<Wait>,
+}
+
+/// A time in which one rule bound most.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct PaceSegment {
+    /// Its begin: the end of the one before.
+    pub from: Timestamp,
+    /// Its end.
+    pub until: Timestamp,
+    /// The rule that held longest in it; `typing` or `turn` where none did.
+    pub rule: String,
+    /// How many of the messages leave in it.
+    pub sent: u32,
+    /// How many others of the account.
+    pub others: u32,
+    /// For how many seconds of it that rule held.
+    pub wait_s: f64,
 }
 
 /// One rule as it stands.
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct RuleView {
-    /// The rule.
+    /// The rule, as an account's own numbers name it.
     pub rule: String,
-    /// What it demands.
+    /// Its name in a wait.
+    pub name: String,
+    /// Its numbers, as an account's own are given; null where it is off.
+    #[schema(value_type = Option<Object>)]
+    pub kind: Value,
+    /// What it demands, for a person.
     pub limit: String,
     /// Whom it counts for: `account`, `chat` or `group`.
     pub reach: String,
     /// Sends in the window that ends now; for gaps and buckets 1 while they hold; for rules of chats, chats held.
     pub used: u64,
+    /// How many there may be, where that is a number.
+    pub of: Option<u64>,
     /// When it next lets a send go; null while it holds nobody.
     pub next_free: Option<Timestamp>,
     /// Where the numbers come from.

@@ -126,6 +126,7 @@ async fn every_route_answers_as_documented_and_tells_no_secret() {
     let account = accounts(t).await;
     webhooks(t, &account).await;
     let waiting = messages(t, &account).await;
+    templates(t, &account).await;
     conversations_and_contacts(t).await;
     files(t).await;
     keys(t, &account).await;
@@ -159,6 +160,10 @@ async fn accounts(t: &mut Tour) -> String {
     let change = json!({"credentials": {"token": format!("one:{SECRET}2")}, "settings": {"region": "eu"}});
     t.call(Method::PATCH, "/v1/accounts/{id}", &at(""), Some(change)).await.ok(200);
     t.get("/v1/accounts/{id}/pace", &at("/pace")).await;
+    let preview = json!({"account_id": account, "messages": 30, "new_contacts": 10});
+    t.post("/v1/pace/preview", "/v1/pace/preview", Some(preview), 200).await;
+    let preview = json!({"account_id": account, "messages": 0});
+    t.post("/v1/pace/preview", "/v1/pace/preview", Some(preview), 422).await;
     t.post("/v1/accounts/{id}/pause", &at("/pause"), Some(json!({"reason": "lunch"})), 200).await;
     t.get("/v1/accounts/{id}/status", &at("/status")).await;
     t.post("/v1/accounts/{id}/resume", &at("/resume"), None, 200).await;
@@ -221,7 +226,7 @@ async fn messages(t: &mut Tour, account: &str) -> Value {
     later["send_at"] = json!("2099-01-01T00:00:00Z");
     let later = t.post("/v1/messages", "/v1/messages", Some(later), 202).await;
     let message = |message: &Value, rest: &str| format!("/v1/messages/{}{rest}", id(message));
-    assert_eq!(t.get("/v1/messages/{id}", &message(&second, "")).await["waiting"]["rule"], "order");
+    assert_eq!(t.get("/v1/messages/{id}", &message(&second, "")).await["waiting"]["rule"], "turn");
     assert_eq!(t.get("/v1/messages/{id}", &message(&later, "")).await["waiting"]["rule"], "scheduled");
     t.get("/v1/messages", "/v1/messages?limit=2").await;
     attempt(&t.app, &first).await;
@@ -253,6 +258,24 @@ async fn batch(t: &mut Tour, account: &str) {
     let other = t.app.post_keyed("tour", pattern, json!({"messages": [body("three")]})).await;
     t.take(&Method::POST, pattern, &other);
     other.problem(422);
+}
+
+async fn templates(t: &mut Tour, account: &str) {
+    let body = json!({"name": "hello", "text": "{hi|hello} {{ n }}", "variants": {"fake": "{hi|hello} you"}});
+    let made = t.post("/v1/templates", "/v1/templates", Some(body.clone()), 201).await;
+    t.post("/v1/templates", "/v1/templates", Some(body), 409).await;
+    t.post("/v1/templates", "/v1/templates", Some(json!({"name": "x", "text": "{|"})), 422).await;
+    t.get("/v1/templates", "/v1/templates").await;
+    let at = format!("/v1/templates/{}", id(&made));
+    t.get("/v1/templates/{id}", &at).await;
+    let change = json!({"text": "x {{ n }}"});
+    t.call(Method::PATCH, "/v1/templates/{id}", &at, Some(change)).await.ok(200);
+    let preview = json!({"account_id": account, "samples": 2});
+    t.post("/v1/templates/{id}/preview", &format!("{at}/preview"), Some(preview), 200).await;
+    let message = json!({"account_id": account, "to": {"address": "dora"}, "template_id": made["id"]});
+    t.post("/v1/messages", "/v1/messages", Some(message), 202).await;
+    t.delete("/v1/templates/{id}", &at).await;
+    t.call(Method::DELETE, "/v1/templates/{id}", &at, None).await.problem(404);
 }
 
 /// On a message that waits.

@@ -14,9 +14,12 @@ mod dead_jobs;
 mod files;
 #[cfg(test)]
 mod limits;
+mod pace;
 #[cfg(test)]
 mod stream;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod templates;
 #[cfg(test)]
 mod waiting;

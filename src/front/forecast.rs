@@ -1,0 +1,258 @@
+//! An account's lane played forward from what is known now: why each message waits, and when it will be out.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use channel::{Capabilities, Pacing};
+use model::{Account, Class, ConversationKind, HoldReach, MessageId, Pace, Timestamp, Wait, Zone};
+use pacing::{Chat, HoldOn, PastSend, Planned, Play, Profile, Response, State, Step};
+use queue::LaneId;
+use store::{LaneAhead, QueuedMessage};
+
+use crate::Front;
+use crate::problem::{Kind, Problem};
+use crate::waiting;
+
+/// Messages of a lane that are played one by one. What stands behind them is reckoned from their pace.
+const PLAYED: u32 = 5_000;
+/// Questions to the rules that one play may cost; each takes microseconds.
+const ASKS: u64 = 20_000;
+/// What a call to the provider takes where none was made yet.
+const FIRST_CALL: Duration = Duration::from_millis(300);
+
+/// How an account is paced now.
+#[derive(Debug)]
+pub(crate) struct LanePace {
+    pub(crate) pacing: Pacing,
+    pub(crate) profile: Profile,
+    pub(crate) state: State,
+    pub(crate) response: Option<Response>,
+    /// Lane time.
+    pub(crate) now: Timestamp,
+    width: u32,
+}
+
+/// What a play says of one message.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Outlook {
+    /// What it is told when it is asked for; none for one that stands behind others, or goes at once.
+    pub(crate) wait: Option<Wait>,
+    /// When it leaves; none when nobody can say.
+    pub(crate) expected_at: Option<Timestamp>,
+    /// How many of the account leave before it.
+    pub(crate) ahead: u64,
+    /// It will be refused: by which rule, and why.
+    pub(crate) refused: Option<(&'static str, String)>,
+    /// Its call was granted and is about to be made, or under way.
+    pub(crate) is_granted: bool,
+}
+
+/// The lane of an account, played forward.
+#[derive(Debug, Default)]
+pub(crate) struct Forecast {
+    outlooks: HashMap<MessageId, Outlook>,
+    /// What is known of those that were not played: how many were sent in the play, from when until when.
+    played: Option<(u64, Timestamp, Timestamp)>,
+}
+
+impl Front {
+    /// The account's rules and their state: the lane's own, or from the send ledger where the lane has none.
+    pub(crate) async fn lane_pace(&self, account: &Account) -> Result<LanePace, Problem> {
+        let channel = self.channels.get(&account.channel).ok_or_else(|| {
+            Problem::new(Kind::Conflict).because("its channel is switched off in this installation")
+        })?;
+        let capabilities: &Capabilities = channel.capabilities();
+        let profile = self.profile(capabilities, account)?;
+        let (now, bytes) = match self.lanes.peek(LaneId::send(account.id)).await {
+            Ok(view) => (view.now, view.state.bytes),
+            Err(error) => {
+                tracing::warn!(%error, "the queue cannot say how an account's lane is");
+                (self.clock.now(), None)
+            }
+        };
+        let kept = bytes.and_then(|bytes| State::from_bytes(&profile, &bytes).ok());
+        let state = match kept {
+            Some(state) => state,
+            None => self.rebuilt(&profile, capabilities.width, account, now).await?,
+        };
+        let response = match profile.response_rate(now) {
+            None => None,
+            Some(days) => {
+                let rate = self
+                    .store
+                    .response_rate(account.id, days.since, days.until, account.campaigns_resumed_at)
+                    .await?;
+                Some(Response { recipients: rate.recipients, wrote: rate.wrote })
+            }
+        };
+        Ok(LanePace { pacing: capabilities.pacing, profile, state, response, now, width: capabilities.width })
+    }
+
+    async fn rebuilt(
+        &self,
+        profile: &Profile,
+        width: u32,
+        account: &Account,
+        now: Timestamp,
+    ) -> Result<State, Problem> {
+        let past = self.store.past_attempts(account.id, now - profile.horizon()).await?;
+        let past = past.into_iter().map(|attempt| PastSend {
+            chat: attempt.conversation_id.to_string(),
+            is_group: attempt.chat_kind != ConversationKind::Direct,
+            started_at: attempt.started_at,
+            ended_at: attempt.ended_at,
+            purpose: attempt.purpose,
+            text: attempt.text_hash,
+            is_new: attempt.is_new,
+        });
+        Ok(State::rebuild(profile, width, past, now))
+    }
+
+    /// The account's lane as it is, ready to be played.
+    pub(crate) async fn play(
+        &self,
+        account: &Account,
+        pace: &LanePace,
+        ahead: &LaneAhead,
+    ) -> Result<Play, Problem> {
+        let call = self.store.call_time(account.id).await?.unwrap_or(FIRST_CALL);
+        let mut play = Play::new(pace.profile.clone(), pace.state.clone(), pace.width, call, 0, pace.now);
+        if let Some(response) = pace.response {
+            play.keep_response(response);
+        }
+        let bulk = account.held(HoldReach::Bulk, pace.now);
+        for (hold, on) in [
+            (account.held(HoldReach::Account, pace.now), HoldOn::Lane),
+            (bulk, HoldOn::Class(Class::Normal)),
+            (bulk, HoldOn::Class(Class::Bulk)),
+            (account.held(HoldReach::Campaigns, pace.now), HoldOn::Campaigns),
+        ] {
+            if let Some(hold) = hold {
+                play.hold(&on, hold.until, &hold.rule);
+            }
+        }
+        // One without an end is a matter of its own: nothing leaves then.
+        if let Some(until) = waiting::stopped(account, pace.now).and_then(|stop| stop.until) {
+            play.hold(&HoldOn::Lane, until, "stopped");
+        }
+        let granted: HashSet<_> = pace.state.open_grants().iter().map(|grant| grant.id).collect();
+        for message in ahead.messages.iter().filter(|message| !message.is_sending) {
+            if granted.contains(&message.id.0) {
+                continue;
+            }
+            let chat = message.conversation_id.to_string();
+            if let Some(until) = message.held_until.filter(|until| *until > pace.now) {
+                play.hold(&HoldOn::Chat(chat.clone()), until, "provider");
+            }
+            let mut planned = planned(message, chat, pace.now);
+            if let Some(hold) = bulk
+                && message.purpose.pace(message.last_inbound_at, pace.now) == Pace::Bulk
+            {
+                planned.after = planned.after.max(Some(hold.until));
+            }
+            play.add(planned);
+        }
+        Ok(play)
+    }
+
+    /// Plays an account's lane until it is known when these messages leave.
+    pub(crate) async fn forecast(
+        &self,
+        account: &Account,
+        wanted: &[MessageId],
+    ) -> Result<Forecast, Problem> {
+        let pace = self.lane_pace(account).await?;
+        let ahead = self.store.lane_ahead(account.id, PLAYED).await?;
+        let play = self.play(account, &pace, &ahead).await?;
+        let mut forecast = Forecast::default();
+        for grant in pace.state.open_grants() {
+            let outlook = Outlook {
+                expected_at: Some(grant.call_at(&pace.profile)),
+                is_granted: true,
+                ..Outlook::default()
+            };
+            forecast.outlooks.insert(grant.id.into(), outlook);
+        }
+        let wanted: HashSet<_> =
+            wanted.iter().filter(|id| !forecast.outlooks.contains_key(*id)).copied().collect();
+        // Some milliseconds of pure reckoning, which other requests need not wait for.
+        let played = tokio::task::spawn_blocking(move || forecast.played(play, wanted)).await;
+        played.map_err(|error| {
+            tracing::error!(%error, "a lane could not be played forward");
+            Problem::new(Kind::Internal)
+        })
+    }
+}
+
+impl Forecast {
+    /// What is known of a message that was asked for.
+    pub(crate) fn outlook(&self, id: MessageId) -> Option<&Outlook> {
+        self.outlooks.get(&id)
+    }
+
+    /// When a message leaves that stands so far behind that it was not played, at the pace of what was.
+    pub(crate) fn beyond(&self, ahead: u32) -> Option<Timestamp> {
+        let (sent, from, until) = self.played.filter(|(sent, ..)| *sent > 0)?;
+        #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+        let share = f64::from(ahead) / sent as f64;
+        Some(from + until.since(from).mul_f64(share.max(1.0)))
+    }
+
+    fn played(mut self, mut play: Play, mut wanted: HashSet<MessageId>) -> Self {
+        let from = play.now();
+        let mut sent = 0_u64;
+        let mut last = from;
+        while !wanted.is_empty() && play.asks() < ASKS {
+            let Some(step) = play.next() else { break };
+            match step {
+                Step::Waits { id, at, wait } if wanted.contains(&id.into()) => {
+                    let outlook = self.outlooks.entry(id.into()).or_default();
+                    // What it is told first is true now; what it will be told later is not.
+                    if at == from && outlook.wait.is_none() {
+                        outlook.wait = Some(wait);
+                    }
+                }
+                Step::Sent { id, at, .. } => {
+                    if wanted.remove(&id.into()) {
+                        let outlook = self.outlooks.entry(id.into()).or_default();
+                        outlook.expected_at = Some(at);
+                        outlook.ahead = sent;
+                    }
+                    sent += 1;
+                    last = at;
+                }
+                Step::Refused { id, at, rule, reason } if wanted.remove(&id.into()) => {
+                    let outlook = self.outlooks.entry(id.into()).or_default();
+                    outlook.expected_at = Some(at);
+                    outlook.refused = Some((rule, reason));
+                }
+                Step::Waits { .. } | Step::Refused { .. } => {}
+            }
+        }
+        self.played = Some((sent, from, last));
+        self
+    }
+}
+
+fn planned(message: &QueuedMessage, chat: String, now: Timestamp) -> Planned {
+    let zone = message.contact.timezone.as_deref().and_then(|name| name.parse::<Zone>().ok());
+    Planned {
+        id: message.id.0,
+        chat,
+        is_group: message.chat_kind != ConversationKind::Direct,
+        purpose: message.purpose,
+        origin: message.origin,
+        class: message.class,
+        chars: message.chars,
+        text: message.text_hash,
+        contact: Chat {
+            is_new: message.is_new_contact(),
+            last_inbound_at: message.last_inbound_at,
+            first_sent_at: message.first_sent_at,
+            opted_out: message.contact.opted_out,
+            zone,
+        },
+        at: now,
+        after: message.next_attempt_at.filter(|at| *at > now),
+    }
+}

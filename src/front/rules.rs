@@ -1,0 +1,154 @@
+//! An account's rules: its channel's profile with the account's own numbers, and who may loosen them.
+
+use std::time::Duration;
+
+use channel::{Capabilities, LimitScope, Pacing};
+use model::{Account, Timestamp};
+use pacing::{Limit, Profile, Reach};
+use serde_json::{Map, Value};
+use store::Patch;
+
+use crate::Front;
+use crate::problem::{Kind, Problem};
+
+/// What a request says about an account's rules.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Rules {
+    /// Its own numbers, by rule; null goes back to the profile.
+    pub(crate) pacing: Option<Map<String, Value>>,
+    /// When its number was registered.
+    pub(crate) registered_at: Patch<Timestamp>,
+    /// Somebody answers for rules that are looser than the profile.
+    pub(crate) accepts_the_risk: bool,
+}
+
+/// What a request makes of an account's rules.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct RulesChange {
+    /// All of its own numbers; none when they stay.
+    pub(crate) pacing: Option<Value>,
+    /// The rules that are looser now than the profile has them, and were not before.
+    pub(crate) loosened: Vec<String>,
+}
+
+impl Front {
+    /// The rules of an account as they are now.
+    pub(crate) fn profile(&self, capabilities: &Capabilities, account: &Account) -> Result<Profile, Problem> {
+        let person = capabilities.pacing == Pacing::Person;
+        Profile::of_account(account, person, &limits(capabilities)).map_err(|error| {
+            tracing::error!(account.id = %account.id, %error, "an account's pacing makes no sense");
+            Problem::new(Kind::Internal)
+        })
+    }
+
+    /// Checks what is asked for `account` (as it is before, or as it would be made) against its channel's profile.
+    pub(crate) fn rules_change(
+        &self,
+        capabilities: &Capabilities,
+        account: &Before<'_>,
+        asked: &Rules,
+    ) -> Result<RulesChange, Problem> {
+        let mut change = RulesChange::default();
+        if let Some(patch) = &asked.pacing {
+            let base = base(capabilities)?;
+            let pacing = patched(account.pacing, patch);
+            let profile = base.clone().with(&pacing).map_err(|problems| {
+                problems.into_iter().fold(Problem::new(Kind::Validation), |problem, found| {
+                    problem.and(found.field, "invalid", found.problem)
+                })
+            })?;
+            let before = base.clone().with(account.pacing).unwrap_or_else(|_| base.clone());
+            let now_looser = profile.looser_than(&before);
+            change.loosened =
+                profile.looser_than(&base).into_iter().filter(|rule| now_looser.contains(rule)).collect();
+            change.pacing = Some(pacing);
+        }
+        if self.warms_up_less(account.registered_at, &asked.registered_at) {
+            change.loosened.push("warm_up".to_owned());
+        }
+        if !change.loosened.is_empty() && !asked.accepts_the_risk {
+            let rules = change.loosened.join(", ");
+            return Err(Problem::field(
+                "i_accept_the_risk",
+                "required",
+                format!(
+                    "{rules}: looser than the channel's profile, which may cost the account; say \
+                     `\"i_accept_the_risk\": true` to have it so"
+                ),
+            ));
+        }
+        Ok(change)
+    }
+
+    /// Whether a number would be past more of its warm-up than it was said to be.
+    fn warms_up_less(&self, before: Option<Timestamp>, asked: &Patch<Timestamp>) -> bool {
+        match (before, asked) {
+            (Some(_), Patch::Clear) => true,
+            (Some(before), Patch::To(at)) => *at < before,
+            (None | Some(_), _) => false,
+        }
+    }
+
+    /// A number cannot have been registered in the future.
+    pub(crate) fn check_registered(&self, asked: &Patch<Timestamp>) -> Result<(), Problem> {
+        match asked {
+            Patch::To(at) if *at > self.clock.now() + Duration::from_mins(5) => {
+                Err(Problem::field("registered_at", "out_of_range", "lies in the future"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What decided an account's rules before.
+#[derive(Debug)]
+pub(crate) struct Before<'a> {
+    pub(crate) pacing: &'a Value,
+    pub(crate) registered_at: Option<Timestamp>,
+}
+
+impl<'a> From<&'a Account> for Before<'a> {
+    fn from(account: &'a Account) -> Self {
+        Self { pacing: &account.pacing, registered_at: account.registered_at }
+    }
+}
+
+/// The channel's profile, of no account in particular.
+fn base(capabilities: &Capabilities) -> Result<Profile, Problem> {
+    match capabilities.pacing {
+        Pacing::Person => Ok(Profile::person()),
+        Pacing::Provider => Profile::provider(&limits(capabilities)).map_err(|error| {
+            tracing::error!(%error, "a channel's limits make no sense");
+            Problem::new(Kind::Internal)
+        }),
+    }
+}
+
+/// Rule by rule; null goes back to the profile.
+fn patched(before: &Value, patch: &Map<String, Value>) -> Value {
+    let mut pacing = before.as_object().cloned().unwrap_or_default();
+    for (rule, value) in patch {
+        if value.is_null() {
+            pacing.remove(rule);
+        } else {
+            pacing.insert(rule.clone(), value.clone());
+        }
+    }
+    Value::Object(pacing)
+}
+
+fn limits(capabilities: &Capabilities) -> Vec<Limit> {
+    let limit = |limit: &channel::Limit| Limit {
+        name: limit.name.to_owned(),
+        scope: match limit.scope {
+            LimitScope::Account => Reach::Account,
+            LimitScope::Chat => Reach::Chat,
+            LimitScope::Group => Reach::Group,
+        },
+        count: limit.count,
+        window: Duration::try_from_secs_f64(limit.seconds).unwrap_or_default(),
+        burst: limit.burst,
+        source: format!("{}, read on {}", limit.source, limit.read_on),
+    };
+    capabilities.limits.iter().map(limit).collect()
+}
