@@ -11,6 +11,9 @@ words! {
         Job = "job",
         /// Everything to this recipient: the key, all classes.
         Recipient = "recipient",
+        /// The jobs of this class in the lane that go at the same pace: those that were parked with this scope last. Others
+        /// of the class go on.
+        Pace = "pace",
         /// Every job of this class in the lane.
         Class = "class",
         /// The whole lane.

@@ -15,6 +15,7 @@
 //! | `lanes`, `keys`, `jobs`, `state` | hash | a packed record each; a lane's only ready key and a key's first job are in them |
 //! | `due:<queue>:<worker or nothing>` | sorted set | lanes that this worker, or anybody, may serve, by due time |
 //! | `r<class>:<lane>`, `h<class>:<lane>` | sorted set | ready keys by turn; held keys and future jobs by time |
+//! | `s<class>:<lane>` | sorted set | keys whose first job is a slow one, by turn |
 //! | `t:<key>`, `f:<key>` | sorted set | the jobs behind the first one, in order; jobs whose time has not come |
 //! | `workers`, `claims:<worker>`, `reaped` | sorted set, set, sorted set | leases; claimed keys; who is to be told |
 //! | `idle:<queue>` | sorted set | workers with room, by when they look again |

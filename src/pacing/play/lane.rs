@@ -6,12 +6,12 @@
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
-use model::{Class, Pace, Purpose, Scope, Timestamp, Wait};
+use model::{Class, Origin, Purpose, Scope, Timestamp, Wait};
 
 use super::group::{Group, Sort};
 use super::hold::Hold;
 use super::{HoldOn, Planned};
-use crate::{Chat, Profile};
+use crate::{Chat, Kind, Profile, Rule};
 
 /// One chat, and the messages to it.
 #[derive(Debug)]
@@ -150,30 +150,48 @@ impl Lane {
         }
     }
 
-    /// The head of a key must wait: sets the time on what the wait holds. False when it was told just this before.
-    pub fn wait(&mut self, key: usize, wait: &Wait, profile: &Profile, now: Timestamp) -> bool {
+    /// The head of a key must wait: sets the time on what the wait holds. `shared` are the rules that hold it, each by
+    /// itself; what they say goes for its group. False when it was told just this before.
+    pub fn wait(
+        &mut self,
+        key: usize,
+        wait: &Wait,
+        shared: &[(&Rule, Scope, Timestamp)],
+        profile: &Profile,
+        now: Timestamp,
+    ) -> bool {
         let Some(job) = self.head(key) else { return false };
         let Planned { class, text, .. } = self.jobs[job].planned;
+        let sort = self.sort(key, job, profile, now);
         let hold = Hold::new(wait.until.unwrap_or(Hold::FOREVER), &wait.rule);
-        match (wait.scope, wait.rule.as_str()) {
-            (Scope::Lane, _) => self.hold.extend(&hold),
-            (Scope::Class, _) => self.lines[class.rank()].hold.extend(&hold),
-            (Scope::Recipient, "new_contacts") => {
-                self.hold_groups(class, &hold, |group| group.sort.is_new);
+        let mut all = now;
+        for (rule, scope, until) in shared {
+            let hold = Hold::new(*until, &rule.name);
+            match (&rule.kind, text) {
+                (Kind::NewContacts(_), _) => self.hold_groups(class, &hold, |group| group.is_new),
+                (Kind::WarmUp(_), _) => self.hold_groups(class, &hold, |group| {
+                    group.is_new == sort.is_new && group.is_person == sort.is_person
+                }),
+                (Kind::QuietHours(_), _) => {
+                    self.hold_groups(class, &hold, |group| group.is_campaign && group.zone == sort.zone);
+                }
+                (Kind::IdenticalText(_), Some(text)) => self.rest(text, &hold),
+                _ => continue,
             }
-            (Scope::Recipient, _) => self.keys[key].hold.extend(&hold),
-            (Scope::Job, "gap") => {
-                self.hold_groups(class, &hold, |group| group.sort.pace == Pace::Bulk);
+            if *scope == wait.scope {
+                all = all.max(*until);
             }
-            (Scope::Job, "quiet_hours") => {
-                let sort = self.sort(key, job, profile, now);
-                self.hold_groups(class, &hold, |group| group.sort.campaign && group.sort.zone == sort.zone);
-            }
-            (Scope::Job, "identical_text") if text.is_some() => self.rest(text.unwrap_or_default(), &hold),
-            (Scope::Job, _) => self.jobs[job].wait.extend(&hold),
+        }
+        match wait.scope {
+            Scope::Lane => self.hold.extend(&hold),
+            Scope::Class => self.lines[class.rank()].hold.extend(&hold),
+            Scope::Pace => self.hold_groups(class, &hold, |group| group.pace == sort.pace),
+            // What its group waits for it need not wait for by itself.
+            Scope::Job | Scope::Recipient if all >= hold.until => {}
+            Scope::Recipient => self.keys[key].hold.extend(&hold),
+            Scope::Job => self.jobs[job].wait.extend(&hold),
         }
         if self.free(key, now) {
-            // Its group is not the one that the rule meant.
             self.jobs[job].wait.extend(&hold);
         }
         self.place(key, profile, now);
@@ -196,8 +214,8 @@ impl Lane {
             && self.head(key).is_some_and(|job| self.jobs[job].wait.until <= now)
     }
 
-    fn hold_groups(&mut self, class: Class, hold: &Hold, which: impl Fn(&Group) -> bool) {
-        for group in self.lines[class.rank()].groups.iter_mut().filter(|group| which(group)) {
+    fn hold_groups(&mut self, class: Class, hold: &Hold, which: impl Fn(&Sort) -> bool) {
+        for group in self.lines[class.rank()].groups.iter_mut().filter(|group| which(&group.sort)) {
             group.hold.extend(hold);
         }
     }
@@ -243,6 +261,15 @@ impl Lane {
         }
     }
 
+    /// More is known of a contact: one that is new no more does not wait for another day.
+    pub fn known(&mut self, key: usize, profile: &Profile, now: Timestamp) {
+        let Key { contact, hold, .. } = &mut self.keys[key];
+        if !contact.is_new && matches!(hold.rule.as_deref(), Some("new_contacts" | "warm_up")) {
+            *hold = Hold::default();
+        }
+        self.place(key, profile, now);
+    }
+
     /// Puts a key where it belongs: called after every change to it.
     pub fn place(&mut self, key: usize, profile: &Profile, now: Timestamp) {
         let Key { turn, place: before, claimed, .. } = self.keys[key];
@@ -286,12 +313,13 @@ impl Lane {
     fn sort(&self, key: usize, job: usize, profile: &Profile, now: Timestamp) -> Sort {
         let contact = &self.keys[key].contact;
         let planned = &self.jobs[job].planned;
-        let campaign = planned.purpose == Purpose::Campaign;
+        let is_campaign = planned.purpose == Purpose::Campaign;
         Sort {
             is_new: contact.is_new,
             pace: super::pace(profile, planned.purpose, contact.last_inbound_at, now),
-            campaign,
-            zone: contact.zone.filter(|_| campaign),
+            is_person: planned.purpose == Purpose::Conversation && planned.origin == Origin::Agent,
+            is_campaign,
+            zone: contact.zone.filter(|_| is_campaign),
         }
     }
 
@@ -364,19 +392,5 @@ impl Lane {
         let holds = [&self.hold, &line.hold, &self.keys[key].hold, &job.wait].into_iter();
         let holds = holds.chain(group).chain(rest).chain(campaign.then_some(&self.campaigns));
         holds.filter(|hold| hold.until > since).max_by_key(|hold| hold.until)
-    }
-
-    /// How many messages of any chat go before this one, as far as turns tell.
-    pub fn ahead(&self, job: usize) -> usize {
-        let Job { planned, key, .. } = &self.jobs[job];
-        let rank = planned.class.rank();
-        let mine = &self.keys[*key];
-        let Some(depth) = mine.lines[rank].iter().position(|other| *other == job) else { return 0 };
-        self.keys.iter().fold(0, |ahead, other| {
-            let higher: usize = other.lines[..rank].iter().map(VecDeque::len).sum();
-            // Keys of one class take turns, so of each other key as many go as of this one.
-            let rounds = depth + usize::from(other.turn < mine.turn);
-            ahead + higher + other.lines[rank].len().min(rounds)
-        })
     }
 }

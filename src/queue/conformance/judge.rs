@@ -71,11 +71,7 @@ impl World {
             }
             (Op::Resume { target }, Outcome::Ok) => {
                 self.slots(target, |slot| slot.0 = slot.0.min(when.to));
-                if let HoldTarget::Lane(lane) = target
-                    && let Some(lane) = self.lanes.get_mut(lane)
-                {
-                    lane.classes.iter_mut().for_each(|slot| slot.0 = slot.0.min(when.to));
-                }
+                self.lift_classes(target, when.to);
                 Ok(())
             }
             (Op::Peek { lane }, Outcome::Lane(view)) => self.judge_view(when, lane, view),
@@ -105,6 +101,7 @@ impl World {
                 order: push.order,
                 ready_at,
                 wait: Until::default(),
+                slow: false,
                 waits: Vec::new(),
                 lost: 0,
                 claim: None,
@@ -118,6 +115,7 @@ impl World {
             if push.class < job.class {
                 job.class = push.class;
                 job.wait = Until::default();
+                job.slow = false;
             }
         } else if mark == Mark::Again {
             let (class, _, ready_at) = job.again.unwrap_or((Class::Bulk, 0, push.ready_at));
@@ -166,6 +164,7 @@ impl World {
         let Some(job) = self.claimed(ticket) else { return };
         job.claim = None;
         job.again = None;
+        job.slow = wait.scope == Scope::Pace;
         let class = job.class;
         if wait.scope == Scope::Job {
             extend(&mut job.wait, wait, now);
@@ -174,6 +173,7 @@ impl World {
         match wait.scope {
             Scope::Job => {}
             Scope::Recipient => extend(lane.keys.entry(ticket.key.clone()).or_default(), wait, now),
+            Scope::Pace => extend(&mut lane.paces[class.rank()], wait, now),
             Scope::Class => extend(&mut lane.classes[class.rank()], wait, now),
             Scope::Lane => extend(&mut lane.hold, wait, now),
         }
@@ -208,6 +208,7 @@ impl World {
                         order,
                         ready_at,
                         wait,
+                        slow: false,
                         waits: Vec::new(),
                         lost: 0,
                         claim: None,
@@ -223,6 +224,7 @@ impl World {
                 job.class = again.map_or(job.class, |(class, _, _)| class.min(job.class));
                 (job.claim, job.again) = (None, None);
                 job.wait = Until::default();
+                job.slow = false;
             }
             Settle::Release => (job.claim, job.again) = (None, None),
         }
@@ -239,6 +241,20 @@ impl World {
         check(all || when.after_silence, || format!("{surely:?} are gone"))?;
         let held: usize = workers.iter().map(|worker| self.lose(*worker)).sum();
         check(held == jobs, || format!("they held {held}"))
+    }
+
+    /// What a resume lifts besides what was named: of a lane its classes, of those what slows them down.
+    fn lift_classes(&mut self, target: &HoldTarget, now: Timestamp) {
+        let (HoldTarget::Lane(id) | HoldTarget::Class(id, _)) = target else { return };
+        let Some(lane) = self.lanes.get_mut(id) else { return };
+        for class in Class::ALL {
+            if matches!(target, HoldTarget::Class(_, one) if one != class) {
+                continue;
+            }
+            for slot in [&mut lane.classes[class.rank()], &mut lane.paces[class.rank()]] {
+                slot.0 = slot.0.min(now);
+            }
+        }
     }
 
     fn slots(&mut self, target: &HoldTarget, change: impl FnOnce(&mut Until)) {
@@ -265,6 +281,7 @@ impl World {
         let lane = self.lanes.get(of).unwrap_or(&none);
         check(when.from <= view.now && view.now <= when.to, || "its time is not lane time".to_owned())?;
         let holds = lane.classes.iter().map(|hold| (hold, Scope::Class));
+        let holds = holds.chain(lane.paces.iter().map(|hold| (hold, Scope::Pace)));
         let queue = self.queue_hold(of.queue);
         let holds = holds.chain([(&lane.hold, Scope::Lane), (&queue, Scope::Lane)]);
         let held: Vec<_> =

@@ -14,6 +14,7 @@ mod judge;
 mod judge_claim;
 mod kit;
 mod order;
+mod paces;
 mod random;
 mod shape;
 mod told;
@@ -128,6 +129,11 @@ list! {
         waits_travel_with_their_job
         every_wait_has_a_reason_and_a_time
         many_held_keys_do_not_hide_a_ready_one;
+    paces: slow_jobs_wait_together_and_others_go_on
+        slow_jobs_are_asked_once_a_wait
+        slow_and_other_keys_take_turns
+        a_slow_job_holds_its_own_line_only
+        a_job_is_slow_until_it_ends_otherwise;
     told: a_wait_keeps_its_detail
         a_claim_tells_what_held_the_job
         a_lifted_hold_ended_then

@@ -185,7 +185,7 @@ impl Driver<'_> {
     }
 
     fn scope(&self) -> Scope {
-        Scope::ALL[usize::try_from(self.below(4)).unwrap_or(0)]
+        Scope::ALL[usize::try_from(self.below(5)).unwrap_or(0)]
     }
 
     fn target(&self) -> HoldTarget {

@@ -29,6 +29,8 @@ pub(super) struct MLane {
     pub binds_until: Timestamp,
     pub hold: Until,
     pub classes: [Until; 3],
+    /// What slows a class down.
+    pub paces: [Until; 3],
     pub keys: BTreeMap<String, Until>,
     pub jobs: BTreeMap<JobId, MJob>,
 }
@@ -40,6 +42,8 @@ pub(super) struct MJob {
     pub order: i64,
     pub ready_at: Timestamp,
     pub wait: Until,
+    /// It was parked with its pace last.
+    pub slow: bool,
     pub waits: Vec<Wait>,
     pub lost: u32,
     pub claim: Option<(u64, WorkerId)>,
@@ -82,7 +86,13 @@ impl MLane {
         let busy = self.claims().any(|(_, job)| job.key == key);
         let held = self.keys.get(key).is_some_and(|hold| hold.0 > now);
         let (id, job) = self.line(key, now).first().copied()?;
-        (!busy && !held && job.wait.0 <= now).then_some((id, job))
+        (!busy && !held && self.own_wait(job) <= now).then_some((id, job))
+    }
+
+    /// Until when a job waits by itself: for its own time, or for its pace.
+    fn own_wait(&self, job: &MJob) -> Timestamp {
+        let pace = if job.slow { self.paces[job.class.rank()].0 } else { Timestamp::ZERO };
+        job.wait.0.max(pace)
     }
 
     pub fn names(&self) -> BTreeSet<&str> {
@@ -104,8 +114,8 @@ impl MLane {
         let line = self.line(&job.key, now);
         let first = line.first().filter(|(_, first)| first.class <= job.class);
         let key = self.keys.get(&job.key).map(|hold| hold.0);
-        let ends = [queue.0, self.hold.0, self.classes[job.class.rank()].0, job.wait.0];
-        let ends = ends.into_iter().chain(key).chain(first.map(|(_, first)| first.wait.0));
+        let ends = [queue.0, self.hold.0, self.classes[job.class.rank()].0, self.own_wait(job)];
+        let ends = ends.into_iter().chain(key).chain(first.map(|(_, first)| self.own_wait(first)));
         ends.max().filter(|end| *end > now)
     }
 }
@@ -138,6 +148,9 @@ impl World {
             (lane.classes[job.class.rank()].clone(), Scope::Class),
             (lane.keys.get(&job.key).cloned().unwrap_or_default(), Scope::Recipient),
         ];
+        if job.slow {
+            slots.push((lane.paces[job.class.rank()].clone(), Scope::Pace));
+        }
         slots.retain(|(hold, _)| hold.0 > job.ready_at);
         slots.sort_by_key(|(hold, _)| hold.0);
         let mut waits = job.waits.clone();
@@ -161,7 +174,7 @@ impl World {
         let mut all: Vec<_> = queues.collect();
         for (id, lane) in &self.lanes {
             all.push((&lane.hold, HoldTarget::Lane(id.clone())));
-            let classes = lane.classes.iter().zip(Class::ALL);
+            let classes = lane.classes.iter().chain(&lane.paces).zip(Class::ALL.iter().chain(Class::ALL));
             all.extend(classes.map(|(hold, class)| (hold, HoldTarget::Class(id.clone(), *class))));
             let keys = lane.keys.iter();
             all.extend(keys.map(|(key, hold)| (hold, HoldTarget::Key(id.clone(), key.clone()))));
@@ -186,7 +199,7 @@ impl World {
         let mut times = BTreeSet::from([self.queue_hold(queue).0]);
         for (_, lane) in self.lanes.iter().filter(|(id, _)| id.queue == queue) {
             times.insert(lane.hold.0);
-            times.extend(lane.classes.iter().map(|hold| hold.0));
+            times.extend(lane.classes.iter().chain(&lane.paces).map(|hold| hold.0));
             times.extend(lane.keys.values().map(|hold| hold.0));
             times.extend(lane.jobs.values().flat_map(|job| [job.ready_at, job.wait.0]));
         }

@@ -94,11 +94,13 @@ impl Lane {
     fn tell_holds(&mut self, class: Class, name: &Arc<str>, queue: &Slot) {
         let key = &self.keys[name];
         let Some(job) = key.head().and_then(|(_, id)| self.jobs.get_mut(id)) else { return };
+        let pace = Slot::default();
         let slots = [
             (queue, Scope::Lane),
             (&self.hold, Scope::Lane),
             (&self.class_holds[class.rank()], Scope::Class),
             (&key.hold, Scope::Recipient),
+            (if job.slow { &self.paces[class.rank()] } else { &pace }, Scope::Pace),
         ];
         let kept = slots.into_iter().filter_map(|(slot, scope)| slot.kept(scope, job.ready_at));
         let mut kept: Vec<_> = kept.collect();

@@ -37,6 +37,8 @@ pub(super) enum Place {
     Claimed,
     /// Its job of this class may go.
     Ready(Class),
+    /// Its job of this class may go when nothing slows that class down.
+    Slow(Class),
     /// Its job of this class may go then.
     Held(Class, Timestamp),
 }
@@ -72,6 +74,8 @@ pub(super) struct Job {
     pub waits: Vec<Wait>,
     /// Its own wait: a retry's, or a park's of scope job.
     pub wait: Slot,
+    /// It was parked with its pace last: it waits for its lane's pace, together with the others that were.
+    pub slow: bool,
     pub at: At,
 }
 

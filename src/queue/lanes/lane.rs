@@ -30,6 +30,8 @@ pub(super) struct Lane {
     pub binds_until: Timestamp,
     pub hold: Slot,
     pub class_holds: [Slot; 3],
+    /// What slows a class down: it holds the slow jobs of that class and what stands behind them in their keys.
+    pub paces: [Slot; 3],
     /// When it was last served, or opened: it is due no earlier, so that it goes behind the lanes that are.
     pub floor: Timestamp,
     /// Decides between lanes that are due at the same time. Unique within a shard.
@@ -39,6 +41,7 @@ pub(super) struct Lane {
     pub keys: HashMap<Arc<str>, Key>,
     pub jobs: HashMap<Arc<JobId>, Job>,
     ready: [BTreeMap<u64, Arc<str>>; 3],
+    slow: [BTreeMap<u64, Arc<str>>; 3],
     held: [BTreeMap<(Timestamp, u64), Member>; 3],
     /// Keys without jobs whose hold outlives them, to be listed by the shard.
     pub spent: Vec<(Timestamp, Arc<str>)>,
@@ -56,12 +59,14 @@ impl Lane {
             binds_until: Timestamp::ZERO,
             hold: Slot::default(),
             class_holds: <[Slot; 3]>::default(),
+            paces: <[Slot; 3]>::default(),
             floor: now,
             turn,
             claims: BTreeMap::new(),
             keys: HashMap::new(),
             jobs: HashMap::new(),
             ready: <[_; 3]>::default(),
+            slow: <[_; 3]>::default(),
             held: <[_; 3]>::default(),
             spent: Vec::new(),
             listed: false,
@@ -75,11 +80,10 @@ impl Lane {
         }
         let of = |class: &Class| {
             let rank = class.rank();
-            let first = if self.ready[rank].is_empty() {
-                self.held[rank].first_key_value()?.0.0
-            } else {
-                Timestamp::ZERO
-            };
+            let ready = (!self.ready[rank].is_empty()).then_some(Timestamp::ZERO);
+            let slow = (!self.slow[rank].is_empty()).then(|| self.paces[rank].end());
+            let held = self.held[rank].first_key_value().map(|(first, _)| first.0);
+            let first = [ready, slow, held].into_iter().flatten().min()?;
             Some(first.max(self.class_holds[rank].end()))
         };
         let first = Class::ALL.iter().filter_map(of).min()?;
@@ -99,7 +103,7 @@ impl Lane {
 
     /// When nothing in it binds anybody any more.
     pub fn binds_until(&self) -> Timestamp {
-        let holds = self.class_holds.iter().chain([&self.hold]).map(Slot::end);
+        let holds = self.class_holds.iter().chain(&self.paces).chain([&self.hold]).map(Slot::end);
         holds.fold(self.binds_until, Timestamp::max)
     }
 
@@ -121,6 +125,7 @@ impl Lane {
         };
         match key.place {
             Place::Ready(class) => drop(self.ready[class.rank()].remove(&key.turn)),
+            Place::Slow(class) => drop(self.slow[class.rank()].remove(&key.turn)),
             Place::Held(class, until) => drop(self.held[class.rank()].remove(&(until, key.turn))),
             Place::Nowhere | Place::Claimed => {}
         }
@@ -129,13 +134,17 @@ impl Lane {
             _ if key.claim.is_some() => Place::Claimed,
             None => Place::Nowhere,
             Some((class, head)) => {
-                let until = self.jobs[head].wait.end().max(key.hold.end());
+                let head = &self.jobs[head];
+                let until = head.wait.end().max(key.hold.end());
                 if before == Place::Nowhere {
                     key.turn = counter.next();
                 }
                 if until > now {
                     self.held[class.rank()].insert((until, key.turn), Member::Key(Arc::clone(name)));
                     Place::Held(class, until)
+                } else if head.slow {
+                    self.slow[class.rank()].insert(key.turn, Arc::clone(name));
+                    Place::Slow(class)
                 } else {
                     self.ready[class.rank()].insert(key.turn, Arc::clone(name));
                     Place::Ready(class)
@@ -244,6 +253,14 @@ impl Lane {
         self.enter(id, now, counter);
     }
 
+    /// The key of a class whose turn it is: while nothing slows the class down, its slow keys take turns with the others.
+    fn next_key(&self, class: Class, now: Timestamp) -> Option<Arc<str>> {
+        let rank = class.rank();
+        let slow = self.slow[rank].first_key_value().filter(|_| self.paces[rank].end() <= now);
+        let first = self.ready[rank].first_key_value().into_iter().chain(slow).min()?;
+        Some(Arc::clone(first.1))
+    }
+
     /// The key to serve next and its class. None although it is due when the budget ended before a key was found.
     pub fn choose(
         &mut self,
@@ -256,8 +273,7 @@ impl Lane {
                 continue;
             }
             self.promote(*class, now, budget, counter);
-            while let Some((_, name)) = self.ready[class.rank()].first_key_value() {
-                let name = Arc::clone(name);
+            while let Some(name) = self.next_key(*class, now) {
                 if !self.join_due(&name, now, counter) {
                     return Some((*class, name));
                 }

@@ -87,7 +87,8 @@ impl Lane {
     /// What holds its classes and itself.
     fn holds(&self, now: Timestamp) -> Vec<Wait> {
         let classes = self.class_holds.iter().map(|hold| hold.wait(Scope::Class, now));
-        classes.chain([self.hold.wait(Scope::Lane, now)]).flatten().collect()
+        let paces = self.paces.iter().map(|hold| hold.wait(Scope::Pace, now));
+        classes.chain(paces).chain([self.hold.wait(Scope::Lane, now)]).flatten().collect()
     }
 
     fn place_of(&self, id: &Arc<JobId>, job: &Job, queue: &Slot, now: Timestamp) -> JobPlace {
@@ -105,7 +106,7 @@ impl Lane {
                 behind: key.before(job.class, job.order, id),
                 held: longest([
                     self.held_by(&job.key, job.class, queue, now),
-                    job.wait.wait(Scope::Job, now),
+                    self.own_waits(job, now),
                     self.head_wait(key, job.class, now),
                 ]),
             },
@@ -118,6 +119,12 @@ impl Lane {
         if of > class {
             return None;
         }
-        self.jobs[head].wait.wait(Scope::Job, now)
+        self.own_waits(&self.jobs[head], now)
+    }
+
+    /// What a job waits for by itself: its own time, and its pace.
+    fn own_waits(&self, job: &Job, now: Timestamp) -> Option<Wait> {
+        let pace = &self.paces[job.class.rank()];
+        longest([job.wait.wait(Scope::Job, now), pace.wait(Scope::Pace, now).filter(|_| job.slow)])
     }
 }

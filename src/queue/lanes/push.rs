@@ -38,6 +38,7 @@ impl Lane {
                 lost: 0,
                 waits: Vec::new(),
                 wait: Slot::default(),
+                slow: false,
                 at: At::Line,
             };
             self.jobs.insert(Arc::clone(&id), job);
@@ -79,6 +80,7 @@ impl Lane {
             if higher {
                 job.class = push.class;
                 job.wait.lift(now);
+                job.slow = false;
             }
         }
         self.enter(&id, now, counter);

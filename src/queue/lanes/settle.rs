@@ -105,6 +105,7 @@ impl Lane {
     fn hold_back(&mut self, token: u64, hold: Hold, scope: Scope, now: Timestamp, counter: &mut Counter) {
         let Some(id) = self.release(token) else { return };
         let Some(job) = self.jobs.get_mut(&id) else { return };
+        job.slow = scope == Scope::Pace;
         match scope {
             Scope::Job => job.wait.extend(hold, now),
             Scope::Recipient => {
@@ -112,6 +113,7 @@ impl Lane {
                     key.hold.extend(hold, now);
                 }
             }
+            Scope::Pace => self.paces[job.class.rank()].extend(hold, now),
             Scope::Class => self.class_holds[job.class.rank()].extend(hold, now),
             Scope::Lane => self.hold.extend(hold, now),
         }
@@ -130,6 +132,7 @@ impl Lane {
             job.lost = 0;
             job.waits.clear();
             job.wait.lift(now);
+            job.slow = false;
             self.take_turn(&id, counter);
             self.enter(&id, now, counter);
         } else {
@@ -146,6 +149,7 @@ impl Lane {
         let mark = self.again(&id);
         let Some(job) = self.jobs.get_mut(&id) else { return };
         job.wait.lift(now);
+        job.slow = false;
         job.ready_at = mark.map_or(at, |mark| mark.ready_at.min(at)).max(now);
         job.class = mark.map_or(job.class, |mark| mark.class.min(job.class));
         self.take_turn(&id, counter);

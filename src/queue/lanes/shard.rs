@@ -173,7 +173,8 @@ impl Shard {
             HoldTarget::Lane(id) => {
                 self.change(&id, |lane, now, _| {
                     lane.hold.lift(now);
-                    lane.class_holds.iter_mut().for_each(|hold| hold.lift(now));
+                    let classes = lane.class_holds.iter_mut().chain(&mut lane.paces);
+                    classes.for_each(|hold| hold.lift(now));
                 });
             }
             HoldTarget::Key(id, name) => {
@@ -184,7 +185,10 @@ impl Shard {
                 });
             }
             HoldTarget::Class(id, class) => {
-                self.change(&id, |lane, now, _| lane.class_holds[class.rank()].lift(now));
+                self.change(&id, |lane, now, _| {
+                    lane.class_holds[class.rank()].lift(now);
+                    lane.paces[class.rank()].lift(now);
+                });
             }
             HoldTarget::Job(id, job) => {
                 self.change(&id, |lane, now, counter| {

@@ -1,6 +1,6 @@
 -- Handing jobs to a worker.
 
-local JOB, RECIPIENT, CLASS, LANE = 0, 1, 2, 3
+local JOB, RECIPIENT, CLASS, LANE, PACE = 0, 1, 2, 3, 4
 local WAITS_KEPT = 16
 local leases, claimed = {}, {}
 
@@ -66,6 +66,48 @@ do
     group[n + 1], group[n + 2] = k, token
   end
 
+  -- The first keys of a class by their turns, slow ones among them.
+  local function by_turn(l, c, n)
+    local ready, slow, names = NONE, call('ZRANGE', P .. 's' .. c .. ':' .. l.id, 0, n - 1, 'WITHSCORES'), {}
+    if l[c] > 0 then
+      ready = l.sole and { l.sole, l.sturn } or call('ZRANGE', P .. 'r' .. c .. ':' .. l.id, 0, n - 1, 'WITHSCORES')
+    end
+    local a, b = 1, 1
+    while #names < n and (ready[a] or slow[b]) do
+      if not slow[b] or ready[a] and tonumber(ready[a + 1]) < tonumber(slow[b + 1]) then
+        names[#names + 1] = ready[a]
+        a = a + 2
+      else
+        names[#names + 1] = slow[b]
+        b = b + 2
+      end
+    end
+    return names
+  end
+
+  -- Takes up to `n` jobs of a class while nothing slows it down: its slow keys take turns with the others. Gives back how
+  -- many are still wanted.
+  local function serve_both(l, c, worker, n, group)
+    local wanted
+    l.picks = nil
+    repeat
+      wanted = n
+      for _, name in ipairs(by_turn(l, c, n)) do
+        local k = key(l.id, name)
+        if k.future > 0 then
+          join_due(l, k)
+        end
+        if k.pc == c and (k.place == READY or k.place == SLOW) then
+          local remove = k.place == SLOW and slow_remove or ready_remove
+          remove(l, c, name)
+          take(l, k, worker, group)
+          n = n - 1
+        end
+      end
+    until n == wanted or n == 0 or l[c] + l.paced[c] == 0
+    return n
+  end
+
   -- Takes up to `n` of a lane's jobs, higher classes first.
   local function serve(l, worker, n, group)
     touch(l)
@@ -79,6 +121,11 @@ do
         if l[c + 3] > 0 and l[c + 6] <= now then
           promote(l, c)
           refresh(l)
+        end
+        local p = l.paced
+        local slowed = p and p.holds[c]
+        if p and p[c] > 0 and n > 0 and (not slowed or slowed.t <= now) then
+          n = serve_both(l, c, worker, n, group)
         end
         local sole = l.sole
         if sole and n > 0 and l[c] > 0 then
@@ -177,7 +224,7 @@ do
     return due and (due > hold and due or hold)
   end
 
-  local SCOPES = { LANE, LANE, CLASS, RECIPIENT }
+  local SCOPES = { LANE, LANE, CLASS, RECIPIENT, PACE }
 
   local function rule_of(words)
     local cut = find(words, '\0', 1, true)
@@ -207,7 +254,8 @@ do
 
   -- Tells a job that is handed out which holds kept it since it was ready.
   local function tell_holds(l, k, id, raw)
-    local slots = { queue_hold(l.q), l.hold or NONE, l.class[k.hc] or NONE, k.hold or NONE }
+    local slots = { queue_hold(l.q), l.hold or NONE, l.class[k.hc] or NONE, k.hold or NONE,
+      k.slow and l.paced and l.paced.holds[k.hc] or NONE }
     local j, ready, kept = jobs[id], nil, {}
     if j then
       ready = j.ready
@@ -215,7 +263,7 @@ do
       local _
       _, _, _, ready = unpack('<BBdd', raw)
     end
-    for i = 1, 4 do
+    for i = 1, 5 do
       local h = slots[i]
       if (h.t or 0) > ready then
         kept[#kept + 1] = { i = i, t = h.t, rule = h.rule }
@@ -252,7 +300,7 @@ do
     for _, g in ipairs(groups) do
       local l = g.lane
       local s = l.binds > 0 and state(l.id)
-      local paused = queue_hold(l.q).t > 0 or l.hold or l.class ~= NONE
+      local paused = queue_hold(l.q).t > 0 or l.hold or l.class ~= NONE or l.paced
       out[o + 1], out[o + 2], out[o + 3], out[o + 4] = sub(l.id, #l.q + 2), s and s.version or 0, s and s.bytes or false,
         #g / 2
       o = o + 4

@@ -129,6 +129,7 @@ fn scope(number: i64) -> Read<Scope> {
         1 => Ok(Scope::Recipient),
         2 => Ok(Scope::Class),
         3 => Ok(Scope::Lane),
+        4 => Ok(Scope::Pace),
         _ => Err(garbled()),
     }
 }

@@ -146,6 +146,7 @@ fn scope_number(scope: Scope) -> u8 {
         Scope::Recipient => 1,
         Scope::Class => 2,
         Scope::Lane => 3,
+        Scope::Pace => 4,
     }
 }
 

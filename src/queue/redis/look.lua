@@ -14,6 +14,12 @@ do
         waits[#waits + 1] = wait_of(l.class[c], 2)
       end
     end
+    for c = 1, 3 do
+      local h = l.paced and l.paced.holds[c]
+      if h and h.t > now then
+        waits[#waits + 1] = wait_of(h, 4)
+      end
+    end
     if l.hold and l.hold.t > now then
       waits[#waits + 1] = wait_of(l.hold, 3)
     end
@@ -40,6 +46,15 @@ do
     end
     if not k.token and k.hc <= j.c and k.hw > now and k.hw > (h and h.t or 0) then
       h, scope = { t = k.hw, rule = job(l.id, k.head).rule }, 0
+    end
+    -- What slows a job down, and what does its head.
+    local slowed = l.paced and (j.slow and l.paced.holds[j.c] or nil)
+    if slowed and slowed.t > now and slowed.t > (h and h.t or 0) then
+      h, scope = slowed, 4
+    end
+    slowed = l.paced and not k.token and k.hc <= j.c and k.slow and l.paced.holds[k.hc]
+    if slowed and slowed.t > now and slowed.t > (h and h.t or 0) then
+      h, scope = slowed, 4
     end
     local behind = k.head == id and 0 or 1 + call('ZRANK', P .. 't:' .. k.id, id)
     return 3, behind, wait_of(h, scope)
@@ -97,6 +112,9 @@ do
         names[#names + 1] = l.sole
       end
       for _, name in ipairs(call('ZRANGE', P .. 'r' .. c .. ':' .. lane_id, 0, most)) do
+        names[#names + 1] = name
+      end
+      for _, name in ipairs(call('ZRANGE', P .. 's' .. c .. ':' .. lane_id, 0, most)) do
         names[#names + 1] = name
       end
       for _, member in ipairs(call('ZRANGE', P .. 'h' .. c .. ':' .. lane_id, 0, most)) do

@@ -99,6 +99,8 @@ for _, l in ipairs(lanes_changed) do
     binds = l.hold and l.hold.t > binds and l.hold.t or binds
     for c = 1, 3 do
       binds = l.class[c] and l.class[c].t > binds and l.class[c].t or binds
+      local slowed = l.paced and l.paced.holds[c]
+      binds = slowed and slowed.t > binds and slowed.t or binds
     end
     if binds > now and not l.listed then
       l.listed = true

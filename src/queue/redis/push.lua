@@ -19,7 +19,7 @@ local function merge(l, j, p, ready)
     j.ready = ready
   end
   if higher then
-    j.c, j.wait, j.rule = p.c, 0, ''
+    j.c, j.wait, j.rule, j.slow = p.c, 0, '', false
   end
   enter(l, k, j, p.job)
 end

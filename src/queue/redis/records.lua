@@ -2,6 +2,7 @@
 -- made with all their fields at once, because a table that grows costs more than a record.
 -- Times are µs, classes 1 to 3. A lane counts, a class, its ready keys at [c], its held keys and jobs at [c + 3], and keeps
 -- the earliest held at [c + 6]; its claims are their tokens, eight bytes each, and all of one owner.
+-- A lane where jobs wait for their pace counts, a class, the keys whose first job does, and what slows it down, in `paced`.
 local lanes, keys, jobs, states = {}, {}, {}, {}
 local lanes_changed, keys_changed, jobs_changed, states_changed, touched = {}, {}, {}, {}, {}
 local totals = {}
@@ -31,7 +32,7 @@ local function read_hold(raw, i)
   return { t = t, rule = rule }, i
 end
 
--- Sixteen fields, the size that a table has room for; the rarer ones (hold, stale, picks) come when needed.
+-- Sixteen fields, the size that a table has room for; the rarer ones (hold, paced, stale, picks) come when needed.
 local function new_lane(id, w, n, since, due, binds, listed, owner, tokens, sole, sturn)
   return { 0, 0, 0, 0, 0, 0, 0, 0, 0, id = id, q = queue_of(id), w = w, jobs = n, floor = since, tokens = tokens,
     owner = owner, route = '', class = NONE, due = due >= 0 and due or nil, ix = nil, sole = sole, sturn = sturn,
@@ -45,14 +46,14 @@ local function read_lane(id, raw)
     return l
   end
   local common, high = byte(raw, 9, 10)
-  local listed = high == 1
-  if common == 1 then
+  local listed = high % 2 == 1
+  if common == 1 and high < 2 then
     local w, n, _, since, due, binds, c, sturn, sole = unpack('<IIHdddBdHc0', raw)
     local l = new_lane(id, w, n, since, due, binds, listed, '', '', sole, sturn)
     l[c] = 1
     l.ix = due >= 0 and '' or nil
     return l
-  elseif common == 2 then
+  elseif common == 2 and high < 2 then
     local w, n, _, since, due, binds, owner, tokens = unpack('<IIHdddBc0Ic0', raw)
     local l = new_lane(id, w, n, since, due, binds, listed, owner, tokens)
     l.ix = due >= 0 and owner or nil
@@ -86,6 +87,16 @@ local function read_lane(id, raw)
     if band(flags, 128) > 0 then
       l[1], l[2], l[3], l[4], l[5], l[6], l[7], l[8], l[9], i = unpack('<IIIIIIddd', raw, i)
     end
+    if band(flags, 512) > 0 then
+      local p, holds = { 0, 0, 0, holds = {} }, 0
+      p[1], p[2], p[3], holds, i = unpack('<IIIB', raw, i)
+      for c = 1, 3 do
+        if band(holds, 2 ^ c) > 0 then
+          p.holds[c], i = read_hold(raw, i)
+        end
+      end
+      l.paced = p
+    end
   end
   if due >= 0 then
     l.ix = l.tokens ~= '' and l.owner or l.route
@@ -97,7 +108,7 @@ local function write_lane(l)
   local sole = l.sole
   local ready, held = l[1] + l[2] + l[3], l[4] + l[5] + l[6]
   local listed = l.listed and 256 or 0
-  if held == 0 and l.route == '' and l.class == NONE and not l.hold then
+  if held == 0 and l.route == '' and l.class == NONE and not (l.hold or l.paced) then
     if sole and l.tokens == '' then
       return pack('<IIHdddBdHc0', l.w, l.jobs, listed + 1, l.floor, l.due or -1, l.binds,
         l[1] > 0 and 1 or l[2] > 0 and 2 or 3, l.sturn, #sole, sole)
@@ -133,6 +144,19 @@ local function write_lane(l)
   end
   if ready + held > 0 then
     flags, rest = flags + 128, rest .. pack('<IIIIIIddd', l[1], l[2], l[3], l[4], l[5], l[6], l[7], l[8], l[9])
+  end
+  local p = l.paced
+  if p then
+    local holds, packed = 0, ''
+    for c = 1, 3 do
+      h = p.holds[c]
+      if h and h.t > kept then
+        holds, packed = holds + 2 ^ c, packed .. pack('<dHc0', h.t, #h.rule, h.rule)
+      end
+    end
+    if holds + p[1] + p[2] + p[3] > 0 then
+      flags, rest = flags + 512, rest .. pack('<IIIB', p[1], p[2], p[3], holds) .. packed
+    end
   end
   return pack('<IIHddd', l.w, l.jobs, flags + listed, l.floor, l.due or -1, l.binds) .. rest
 end
@@ -170,13 +194,14 @@ local function read_key(id, raw)
     end
     k.listed = band(flags, 16) > 0
     k.waits = band(flags, 32) > 0
+    k.slow = band(flags, 64) > 0
   end
   return k
 end
 
 local function write_key(k)
   local flags, rest, head = 0, '', k.head
-  if head and not (k.again or k.hold or k.listed or k.waits) then
+  if head and not (k.again or k.hold or k.listed or k.waits or k.slow) then
     if k.token then
       return pack('<BIIBBdBddHc0d', 3, k.tail, k.future, k.place, k.pc, k.turn, k.hc, k.ho, k.hw, #head, head, k.token)
     end
@@ -201,6 +226,9 @@ local function write_key(k)
   if k.waits and k.tail > 0 then
     flags = flags + 32
   end
+  if k.slow then
+    flags = flags + 64
+  end
   return pack('<BIIBBd', flags, k.tail, k.future, k.place, k.pc, k.turn) .. rest
 end
 
@@ -208,15 +236,16 @@ local function read_job(id, raw)
   if not raw then
     return false
   end
-  local j, i = { id = id }, nil
-  j.c, j.future, j.order, j.ready, j.lost, j.wait, j.key, j.rule, j.count, i = unpack('<BBddHdHc0Hc0B', raw)
+  local j, bits, i = { id = id }, nil, nil
+  j.c, bits, j.order, j.ready, j.lost, j.wait, j.key, j.rule, j.count, i = unpack('<BBddHdHc0Hc0B', raw)
   j.waits = sub(raw, i)
+  j.future, j.slow = bits % 2, bits >= 2
   return j
 end
 
 local function write_job(j)
-  return pack('<BBddHdHc0Hc0B', j.c, j.future, j.order, j.ready, j.lost, j.wait, #j.key, j.key, #j.rule, j.rule, j.count)
-    .. j.waits
+  return pack('<BBddHdHc0Hc0B', j.c, j.future + (j.slow and 2 or 0), j.order, j.ready, j.lost, j.wait, #j.key, j.key,
+    #j.rule, j.rule, j.count) .. j.waits
 end
 
 local function read_state(id, raw)

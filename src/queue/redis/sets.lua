@@ -23,13 +23,15 @@ local function place_of_score(score)
   return c, score - c * SPAN
 end
 
--- Only a job that was overtaken by another of its key waits for itself without being the head: where that happened, the
--- key says so, and what becomes the head is asked.
+-- Only a job that was overtaken by another of its key waits for itself, or is slow, without being the head: where that
+-- happened, the key says so, and what becomes the head is asked.
 local function head_is(k, id, c, order)
-  k.head, k.hc, k.ho, k.hw = id, c, order, 0
+  k.head, k.hc, k.ho, k.hw, k.slow = id, c, order, 0, nil
   if k.waits then
     local j = job(k.lane, id)
-    k.hw = j and j.wait or 0
+    if j then
+      k.hw, k.slow = j.wait, j.slow
+    end
   end
 end
 
@@ -37,18 +39,18 @@ end
 local function line_add(k, j, id)
   touch_key(k)
   if not k.head then
-    k.head, k.hc, k.ho, k.hw = id, j.c, j.order, j.wait
+    k.head, k.hc, k.ho, k.hw, k.slow = id, j.c, j.order, j.wait, j.slow
     return
   end
   k.tail = k.tail + 1
   local tail = P .. 't:' .. k.id
   if k.token or before(k.hc, k.ho, k.head, j.c, j.order, id) then
     call('ZADD', tail, j.c * SPAN + j.order, id)
-    k.waits = k.waits or j.wait > now
+    k.waits = k.waits or j.wait > now or j.slow
   else
     call('ZADD', tail, k.hc * SPAN + k.ho, k.head)
-    k.waits = k.waits or k.hw > now
-    k.head, k.hc, k.ho, k.hw = id, j.c, j.order, j.wait
+    k.waits = k.waits or k.hw > now or k.slow
+    k.head, k.hc, k.ho, k.hw, k.slow = id, j.c, j.order, j.wait, j.slow
   end
 end
 
@@ -59,7 +61,7 @@ local function line_remove(k, id)
     k.tail = k.tail - call('ZREM', P .. 't:' .. k.id, id)
     return
   end
-  k.head, k.hw = nil, 0
+  k.head, k.hw, k.slow = nil, 0, nil
   if k.tail > 0 then
     local popped = call('ZPOPMIN', P .. 't:' .. k.id)
     k.tail = k.tail - 1
@@ -76,7 +78,7 @@ local function line_settle(k)
     if before(c, order, id, k.hc, k.ho, k.head) then
       call('ZREM', tail, id)
       call('ZADD', tail, k.hc * SPAN + k.ho, k.head)
-      k.waits = k.waits or k.hw > now
+      k.waits = k.waits or k.hw > now or k.slow
       head_is(k, id, c, order)
     end
   end
@@ -124,7 +126,25 @@ local function ready_remove(l, c, name)
   l[c] = l[c] - 1
 end
 
-local NOWHERE, READY, HELD, CLAIMED = 0, 1, 2, 3
+local function paced(l)
+  if not l.paced then
+    l.paced = { 0, 0, 0, holds = {} }
+  end
+  return l.paced
+end
+
+local function slow_add(l, c, k)
+  local p = paced(l)
+  p[c] = p[c] + 1
+  call('ZADD', P .. 's' .. c .. ':' .. l.id, k.turn, k.key)
+end
+
+local function slow_remove(l, c, name)
+  l.paced[c] = l.paced[c] - 1
+  call('ZREM', P .. 's' .. c .. ':' .. l.id, name)
+end
+
+local NOWHERE, READY, HELD, CLAIMED, SLOW = 0, 1, 2, 3, 4
 
 -- Puts a key where it belongs: called after every change to it, the only place that decides.
 local function arrange(l, k)
@@ -137,7 +157,7 @@ local function arrange(l, k)
   elseif k.head then
     c = k.hc
     t = k.hw > hold and k.hw or hold
-    place = t > now and HELD or READY
+    place = t > now and HELD or k.slow and SLOW or READY
   end
   if k.place == NOWHERE and place ~= NOWHERE then
     turn = turn + 1
@@ -149,9 +169,13 @@ local function arrange(l, k)
       ready_remove(l, k.pc, k.key)
     elseif k.place == HELD then
       held_remove(l, k.pc, 'k' .. k.key)
+    elseif k.place == SLOW then
+      slow_remove(l, k.pc, k.key)
     end
     if place == READY then
       ready_add(l, c, k)
+    elseif place == SLOW then
+      slow_add(l, c, k)
     end
   end
   if place == HELD then
@@ -222,11 +246,16 @@ local function next_of(l)
     return nil
   end
   local best
+  local p = l.paced
   if l.sole and l.class == NONE and l[4] + l[5] + l[6] == 0 then
     best = 0
   else
     for c = 1, 3 do
       local t = l[c] > 0 and 0 or l[c + 3] > 0 and l[c + 6]
+      if p and p[c] > 0 and t ~= 0 then
+        local slowed = p.holds[c] and p.holds[c].t or 0
+        t = t and t < slowed and t or slowed
+      end
       if t then
         local h = l.class[c]
         if h and h.t > t then

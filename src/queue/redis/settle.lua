@@ -84,6 +84,11 @@ end
 local function hold_back(l, k, t, rule, scope)
   release(l, k)
   local j = job(l.id, k.head)
+  local slow = scope == PACE
+  if slow or j.slow then
+    j.slow, k.slow = slow, slow
+    touch_job(j.id)
+  end
   if scope == JOB then
     if t > j.wait then
       j.wait, j.rule = t, rule
@@ -94,6 +99,9 @@ local function hold_back(l, k, t, rule, scope)
     k.hold = extend(k.hold, t, rule)
   elseif scope == CLASS then
     hold_class(l, k.hc, t, rule)
+  elseif slow then
+    local p = paced(l)
+    p.holds[k.hc] = extend(p.holds[k.hc], t, rule)
   else
     l.hold = extend(l.hold, t, rule)
   end
@@ -114,7 +122,7 @@ local function finish(l, k)
   if mark then
     local j = job(l.id, id)
     j.c, j.order, j.ready = mark.c, mark.order, mark.ready > now and mark.ready or now
-    j.lost, j.count, j.waits, j.wait, j.rule = 0, 0, '', 0, ''
+    j.lost, j.count, j.waits, j.wait, j.rule, j.slow = 0, 0, '', 0, '', false
     enter(l, k, j, id)
   else
     local full = l.id .. '\0' .. id
@@ -140,7 +148,7 @@ local function later(l, k, t)
     j.c = mark.c < j.c and mark.c or j.c
   end
   j.ready = t > now and t or now
-  j.wait, j.rule = 0, ''
+  j.wait, j.rule, j.slow = 0, '', false
   enter(l, k, j, id)
 end
 
@@ -337,6 +345,7 @@ local function resume(raw)
     lift(l.hold)
     for c = 1, 3 do
       lift(l.class[c])
+      lift(l.paced and l.paced.holds[c])
     end
     touch(l)
   elseif kind == 2 then
@@ -346,6 +355,7 @@ local function resume(raw)
   elseif kind == 3 then
     local l = lane(target)
     lift(l.class[tonumber(name)])
+    lift(l.paced and l.paced.holds[tonumber(name)])
     touch(l)
   else
     local j = job(target, name)

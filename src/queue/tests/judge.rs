@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use model::{Class, Queue, Scope, Timestamp, WorkerId};
+use model::{Class, Queue, Scope, Timestamp, Wait, WorkerId};
 use queue::conformance::{Chance, Subject, random};
 use queue::{Engine, HoldTarget, Mark, Op, Outcome, QueueError, Settle};
 
@@ -92,6 +92,8 @@ hears! {
     parks_too_long: Op::Park { wait, .. } => wait.until = wait.until.map(|until| until + Duration::from_millis(1));
     holds_too_much: Op::Park { wait, .. } => wait.scope = Scope::Lane;
     holds_too_little: Op::Park { wait, .. } => wait.scope = Scope::Job;
+    forgets_paces: Op::Park { wait: Wait { scope: scope @ Scope::Pace, .. }, .. } => *scope = Scope::Job;
+    slows_a_class_down: Op::Park { wait: Wait { scope: scope @ Scope::Pace, .. }, .. } => *scope = Scope::Class;
     forgets_why: Op::Park { wait, .. } => wait.detail = None;
     retries_at_once: Op::Settle { how: Settle::Retry(at), .. } => *at = Timestamp::ZERO;
     never_moves_later: Op::Settle { how: how @ Settle::Later(_), .. } => *how = Settle::Release;

@@ -20,6 +20,7 @@ struct Job {
     order: i64,
     ready: Timestamp,
     wait: Hold,
+    slow: bool,
     lost: u32,
     waits: Vec<Wait>,
     claim: Option<(WorkerId, u64)>,
@@ -32,6 +33,7 @@ struct Lane {
     route: Option<WorkerId>,
     hold: Hold,
     classes: [Hold; 3],
+    paces: [Hold; 3],
     keys: BTreeMap<String, Hold>,
     jobs: BTreeMap<JobId, Job>,
     state: LaneState,
@@ -99,10 +101,20 @@ impl Lane {
         let free = keys.into_iter().filter(|key| !self.is_blocked(key));
         free.filter_map(|key| {
             let (id, head) = *self.line(key, now).first()?;
-            let holds = [head.wait.0, self.key_hold(key).0, self.classes[head.class.rank()].0, self.hold.0];
+            let holds =
+                [self.own_waits(head), self.key_hold(key).0, self.classes[head.class.rank()].0, self.hold.0];
             Some((holds.into_iter().max()?, head.class, id))
         })
         .collect()
+    }
+
+    /// Until when a job waits for its own time and for its pace.
+    fn own_waits(&self, job: &Job) -> Timestamp {
+        job.wait.0.max(self.pace_of(job).0)
+    }
+
+    fn pace_of(&self, job: &Job) -> Hold {
+        if job.slow { self.paces[job.class.rank()].clone() } else { Hold::default() }
     }
 
     fn serves(&self, worker: WorkerId) -> bool {
@@ -171,7 +183,7 @@ impl Judge {
                     extend(self.lane(lane).keys.entry(key.clone()).or_default(), wait, now);
                 }
                 HoldTarget::Class(lane, class) => {
-                    extend(&mut self.lane(lane).classes[class.rank()], wait, now)
+                    extend(&mut self.lane(lane).classes[class.rank()], wait, now);
                 }
                 HoldTarget::Job(lane, job) => {
                     if let Some(job) = self.lane(lane).jobs.get_mut(job) {
@@ -185,12 +197,16 @@ impl Judge {
                 HoldTarget::Lane(lane) => {
                     let lane = self.lane(lane);
                     lift(&mut lane.hold, now);
-                    lane.classes.iter_mut().for_each(|hold| lift(hold, now));
+                    let classes = lane.classes.iter_mut().chain(&mut lane.paces);
+                    classes.for_each(|hold| lift(hold, now));
                 }
                 HoldTarget::Key(lane, key) => {
                     lift(self.lane(lane).keys.entry(key.clone()).or_default(), now);
                 }
-                HoldTarget::Class(lane, class) => lift(&mut self.lane(lane).classes[class.rank()], now),
+                HoldTarget::Class(lane, class) => {
+                    lift(&mut self.lane(lane).classes[class.rank()], now);
+                    lift(&mut self.lane(lane).paces[class.rank()], now);
+                }
                 HoldTarget::Job(lane, job) => {
                     if let Some(job) = self.lane(lane).jobs.get_mut(job) {
                         job.wait = Hold::default();
@@ -240,6 +256,7 @@ impl Judge {
                 order: push.order,
                 ready,
                 wait: Hold::default(),
+                slow: false,
                 lost: 0,
                 waits: Vec::new(),
                 claim: None,
@@ -258,6 +275,7 @@ impl Judge {
             if push.class < job.class {
                 job.class = push.class;
                 job.wait = Hold::default();
+                job.slow = false;
             }
         }
         false
@@ -301,11 +319,13 @@ impl Judge {
         let mut job = lane.jobs[id].clone();
         let key = lane.key_hold(&job.key);
         let class = &lane.classes[job.class.rank()];
+        let pace = lane.pace_of(&job);
         let slots = [
             (&self.hold, Scope::Lane),
             (&lane.hold, Scope::Lane),
             (class, Scope::Class),
             (&key, Scope::Recipient),
+            (&pace, Scope::Pace),
         ];
         let mut kept: Vec<_> = slots.into_iter().filter(|(hold, _)| hold.0 > job.ready).collect();
         kept.sort_by_key(|(hold, _)| hold.0);
@@ -368,9 +388,11 @@ impl Judge {
         let class = job.class;
         job.claim = None;
         job.again = None;
+        job.slow = wait.scope == Scope::Pace;
         match wait.scope {
             Scope::Job => extend(&mut job.wait, wait, now),
             Scope::Recipient => extend(lane.keys.entry(ticket.key.clone()).or_default(), wait, now),
+            Scope::Pace => extend(&mut lane.paces[class.rank()], wait, now),
             Scope::Class => extend(&mut lane.classes[class.rank()], wait, now),
             Scope::Lane => extend(&mut lane.hold, wait, now),
         }
@@ -402,13 +424,18 @@ impl Judge {
             (Settle::Done | Settle::Fail, Some((class, order, at))) => {
                 (job.class, job.order, job.ready) = (class, order, at.max(now));
                 (job.lost, job.waits, job.wait) = (0, Vec::new(), Hold::default());
+                job.slow = false;
             }
             (Settle::Done | Settle::Fail, None) => drop(lane.jobs.remove(&ticket.job)),
-            (Settle::Retry(at), _) => extend(&mut job.wait, &Wait::new("retry", Scope::Job, at), now),
+            (Settle::Retry(at), _) => {
+                extend(&mut job.wait, &Wait::new("retry", Scope::Job, at), now);
+                job.slow = false;
+            }
             (Settle::Later(at), again) => {
                 job.ready = again.map_or(at, |again| again.2.min(at)).max(now);
                 job.class = again.map_or(job.class, |again| again.0.min(job.class));
                 job.wait = Hold::default();
+                job.slow = false;
             }
             (Settle::Release, _) => {}
         }
@@ -455,6 +482,7 @@ impl Judge {
         let none = Lane::default();
         let of = self.lanes.get(lane).unwrap_or(&none);
         let classes = of.classes.iter().map(|hold| self.shown(hold, Scope::Class));
+        let classes = classes.chain(of.paces.iter().map(|hold| self.shown(hold, Scope::Pace)));
         let held = classes.chain([self.shown(&of.hold, Scope::Lane), self.shown(&self.hold, Scope::Lane)]);
         assert_eq!(view.held, held.flatten().collect::<Vec<_>>());
         let claimed = of.jobs.iter().filter(|(_, job)| job.claim.is_some()).map(|(id, _)| id.clone());
@@ -476,9 +504,10 @@ impl Judge {
         let order = of.line(&job.key, self.now);
         let behind = order.iter().position(|(other, _)| *other == id).expect("in line");
         let blocked = of.is_blocked(&job.key);
-        let first = (!blocked).then(|| self.shown(&order[0].1.wait, Scope::Job)).flatten();
-        let all = [self.held_by(lane, &job.key, job.class), self.shown(&job.wait, Scope::Job), first];
-        let held = all.into_iter().flatten().max_by_key(|wait| wait.until);
+        let own = |job: &Job| [self.shown(&job.wait, Scope::Job), self.shown(&of.pace_of(job), Scope::Pace)];
+        let first = if blocked { [None, None] } else { own(order[0].1) };
+        let all = [self.held_by(lane, &job.key, job.class)].into_iter().chain(own(job)).chain(first);
+        let held = all.flatten().max_by_key(|wait| wait.until);
         JobPlace::Waiting { behind: behind + usize::from(blocked), held }
     }
 }

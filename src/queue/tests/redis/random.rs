@@ -69,7 +69,7 @@ impl Dice {
     }
 
     fn wait(&mut self, now: Timestamp) -> Wait {
-        let scope = Scope::ALL[usize::try_from(self.below(4)).unwrap()];
+        let scope = Scope::ALL[usize::try_from(self.below(5)).unwrap()];
         let wait = Wait::new(format!("rule{}", self.below(5)), scope, self.time(now));
         if self.below(2) == 0 { wait.because(format!("{} left", self.below(5))) } else { wait }
     }
