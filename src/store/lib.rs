@@ -6,6 +6,7 @@
 
 mod accept;
 mod acceptance;
+mod account_changes;
 mod accounts;
 mod actions;
 mod ahead;
@@ -54,7 +55,8 @@ use std::sync::Arc;
 use model::{Clock, Ids, Timestamp};
 
 pub use accept::{Accepted, Created, Idempotency, NewMessage, Recipient};
-pub use accounts::{AccountChange, NewAccount};
+pub use account_changes::AccountChange;
+pub use accounts::NewAccount;
 pub use actions::NewAction;
 pub use ahead::{LaneAhead, QueuedMessage};
 pub use api_keys::{ApiKey, NewApiKey, SCOPES};
@@ -143,6 +145,7 @@ pub fn statements() -> Vec<(&'static str, &'static str)> {
     [
         accept::STATEMENTS,
         acceptance::STATEMENTS,
+        account_changes::STATEMENTS,
         accounts::STATEMENTS,
         actions::STATEMENTS,
         ahead::STATEMENTS,

@@ -6,7 +6,7 @@ use model::{Actor, Change, Class, Message, Origin, Purpose};
 use sqlx::Row as _;
 use store::{Ended, NewAction, NewMessage, text_hash};
 
-use crate::bench::{Bench, Raw, nobody, on_both};
+use crate::bench::{Bench, Raw, START, nobody, on_both};
 
 async fn accept(bench: &Bench, address: &str, purpose: Purpose, words: &str) -> Message {
     bench.accept(&NewMessage { purpose, ..bench.text(address, words) }).await
@@ -153,5 +153,11 @@ on_both! {
             if bench.is_server() { "Postgres" } else { "SQLite" }, lane.total, started.elapsed()
         );
         assert_eq!((lane.messages.len(), u64::from(ahead)), (1_000, lane.total - 1));
+        bench.tamper("UPDATE attempts SET purpose = 'campaign'").await;
+        let (after, until) = (START - Duration::from_secs(1), bench.now());
+        let started = Instant::now();
+        let rate = bench.store.response_rate(bench.account.id, after, until, None).await.unwrap();
+        eprintln!("the response to 60,000 campaigns in {:?}", started.elapsed());
+        assert_eq!(rate.recipients, 1);
     }
 }

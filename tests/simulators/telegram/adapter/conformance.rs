@@ -142,9 +142,10 @@ impl Simulator for Simulated {
                 self.update("message", self.message("1", &json!({ "migrate_to_chat_id": to })))
             }
             // Telegram tells bots nothing of these.
-            InboundKind::Receipt(_) | InboundKind::Deleted { .. } | InboundKind::Ignored { .. } => {
-                return None;
-            }
+            InboundKind::Receipt(_)
+            | InboundKind::Deleted { .. }
+            | InboundKind::ContactOptedOut { .. }
+            | InboundKind::Ignored { .. } => return None,
         })
     }
 
