@@ -71,6 +71,8 @@ pub struct App {
     pub(crate) grants: Arc<Mutex<HashSet<Token>>>,
     /// The accounts whose last calls failed here: what their rows said when they were loaded may be older.
     failing: Arc<Mutex<HashSet<AccountId>>>,
+    /// The accounts that a fetch of this process probes.
+    pub(crate) probed: Arc<Mutex<HashSet<AccountId>>>,
     /// Whoever has it counts a failure.
     pub(crate) failures: Arc<tokio::sync::Mutex<()>>,
     /// What came of campaigns.
@@ -111,6 +113,7 @@ impl App {
             timing,
             grants: Arc::default(),
             failing: Arc::default(),
+            probed: Arc::default(),
             failures: Arc::default(),
             responses: Responses::default(),
             memory: Memory::default(),

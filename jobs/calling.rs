@@ -59,18 +59,18 @@ pub(crate) async fn send(
             let ended = outcome::blank(&view, None, claimed.now());
             commit(app, Ended { reason: Some(reason), ..ended }).await;
             app.has_news(view.message.workspace_id).await;
-            return give_back(app, claimed, &profile, &grant, Settle::Done).await;
+            return give_back(app, claimed, &profile, view.account.id, &grant, Settle::Done).await;
         }
         Err(AttachmentError::Later(error)) => {
             tracing::warn!(message.id = %view.message.id, error, "the file of a message is not at hand yet");
             let later = claimed.now() + attachment::REST;
-            return give_back(app, claimed, &profile, &grant, Settle::Retry(later)).await;
+            return give_back(app, claimed, &profile, view.account.id, &grant, Settle::Retry(later)).await;
         }
     };
     app.sleep_until(&claimed, grant.call_at).await;
 
     if !claimed.confirmed_within(app.timing.confirmed) {
-        return give_back(app, claimed, &profile, &grant, Settle::Release).await;
+        return give_back(app, claimed, &profile, view.account.id, &grant, Settle::Release).await;
     }
     let started_at = claimed.now();
     let attempt = attempt(app, &claimed, &view, &grant, started_at);
@@ -78,11 +78,13 @@ pub(crate) async fn send(
     match app.store.open_attempt(attempt).await {
         Ok(true) => {}
         // It was canceled or edited in the meantime: the next look sees it as it is now.
-        Ok(false) => return give_back(app, claimed, &profile, &grant, Settle::Release).await,
+        Ok(false) => {
+            return give_back(app, claimed, &profile, view.account.id, &grant, Settle::Release).await;
+        }
         Err(error) => {
             tracing::warn!(%error, "an attempt could not be committed, so no call is made");
             let later = claimed.now() + STORE_REST;
-            return give_back(app, claimed, &profile, &grant, Settle::Retry(later)).await;
+            return give_back(app, claimed, &profile, view.account.id, &grant, Settle::Retry(later)).await;
         }
     }
     if !claimed.confirmed_within(app.timing.confirmed) {
@@ -207,7 +209,7 @@ async fn conclude(
     answer: Result<Option<Accepted>, ChannelError>,
 ) -> Result<(), JobError> {
     let Made { attempt_id, started_at, ended_at: at, sign } = made;
-    let (rule, jitter) = (lane_pace::failures(&view.account), jitter(app));
+    let (rule, jitter) = (profile.failures(), jitter(app));
     let rule = rule.as_ref();
     let standing = failing::note(app, view, rule, sign, at, jitter).await;
     let circumstances = Circumstances { at, standing, rule, jitter };
@@ -221,7 +223,7 @@ async fn conclude(
     // A call may have started as late as this: it is the later reading that windows are counted from.
     let started_at = started_at + claimed.uncertainty();
     let date = |state: &mut State| state.settle(profile, grant.token, started_at, at);
-    granting::end_grant(app, claimed, profile, grant, verdict.settle, date).await
+    granting::end_grant(app, claimed, profile, view.account.id, grant, verdict.settle, date).await
 }
 
 fn observe(

@@ -5,12 +5,15 @@
 //! out whether it goes again: a probe. Whoever waits meanwhile has not failed, however long the provider is away. A stop
 //! that ends by itself is probed in the same way.
 
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use channel::{Accepted, ChannelError, ErrorClass};
-use model::{Account, Actor, HoldReach, Sending, Timestamp};
+use model::{Account, AccountId, Actor, HoldReach, Sending, Timestamp};
+use pacing::Failures;
 use serde_json::json;
-use store::SendView;
+use store::{SendView, StoreError};
 
 use crate::persist::insist;
 use crate::{App, feedback};
@@ -18,17 +21,39 @@ use crate::{App, feedback};
 /// The rule behind the breaker's hold.
 pub(crate) const BREAKER: &str = "breaker";
 
-/// When the breaker opens, and how long it stays open.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Failures {
-    pub(crate) in_a_row: u32,
-    pub(crate) first: Duration,
-    pub(crate) longest: Duration,
-}
-
 /// Whether the next call only finds out if the account works again.
 pub(crate) fn is_probe(account: &Account, rule: Option<&Failures>) -> bool {
-    account.sending == Sending::Stopped || rule.is_some_and(|rule| account.failures_in_a_row >= rule.in_a_row)
+    account.sending == Sending::Stopped || is_open(account, rule)
+}
+
+/// A fetch that finds out whether a stop is over; while it lives there is no other one.
+#[derive(Debug)]
+pub(crate) struct Probe {
+    probed: Arc<Mutex<HashSet<AccountId>>>,
+    account: AccountId,
+}
+
+impl Drop for Probe {
+    fn drop(&mut self) {
+        self.probed.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.account);
+    }
+}
+
+/// Leave to find out by a fetch whether a stop is over: only when its time is, no send waits that would find out, and no
+/// other fetch does it already. All fetches of an account run in one process.
+pub(crate) async fn probe_by_fetch(
+    app: &App,
+    account: &Account,
+    now: Timestamp,
+) -> Result<Option<Probe>, StoreError> {
+    let is_over = account.sending_until.is_some_and(|until| until <= now);
+    if account.sending != Sending::Stopped || !is_over || app.store.lane_ahead(account.id, 1).await?.total > 0
+    {
+        return Ok(None);
+    }
+    let probed = Arc::clone(&app.probed);
+    let is_only = probed.lock().unwrap_or_else(PoisonError::into_inner).insert(account.id);
+    Ok(is_only.then_some(Probe { probed, account: account.id }))
 }
 
 /// What an answer says about the account and its provider, whatever it says about the message.
@@ -106,7 +131,7 @@ async fn recover(app: &App, account: &Account, rule: Option<&Failures>) {
 }
 
 fn is_open(account: &Account, rule: Option<&Failures>) -> bool {
-    rule.is_some_and(|rule| account.failures_in_a_row >= rule.in_a_row)
+    rule.is_some_and(|rule| rule.is_open(account.failures_in_a_row))
 }
 
 async fn fail(
@@ -152,10 +177,9 @@ async fn fail(
 /// The first pause, doubled `times` times up to the longest, and a fifth more or less so that a crowd does not come back
 /// at once. `jitter` lies within 0 and 1.
 pub(crate) fn pause(rule: Option<&Failures>, times: u32, jitter: f64) -> Duration {
-    let (first, longest) = rule.map_or((FIRST, LONGEST), |rule| (rule.first, rule.longest));
-    first.saturating_mul(1 << times.min(20)).min(longest).mul_f64(0.8 + 0.4 * jitter)
+    rule.unwrap_or(&USUAL).pause(times.saturating_add(1)).mul_f64(0.8 + 0.4 * jitter)
 }
 
-/// Pauses where no rule says otherwise.
-const FIRST: Duration = Duration::from_secs(5);
-const LONGEST: Duration = Duration::from_hours(1);
+/// Where the rule is switched off.
+const USUAL: Failures =
+    Failures { in_a_row: u32::MAX, first: Duration::from_secs(5), longest: Duration::from_hours(1) };

@@ -11,7 +11,7 @@ use queue::{Claimed, Settle};
 use store::{Fetch, FileFacts};
 
 use crate::attachment::REST;
-use crate::failing::pause;
+use crate::failing::{self, pause};
 use crate::feedback::stop_account;
 use crate::outcome::LOOK_AGAIN;
 use crate::{App, JobError, Policy};
@@ -43,8 +43,9 @@ pub(crate) async fn run(app: &App, claimed: Claimed, id: MediaId) -> Result<(), 
     if account.connection != Connection::Connected {
         return Ok(claimed.park(Wait::new("disconnected", Scope::Lane, now + LOOK_AGAIN)).await?);
     }
-    if account.sending == Sending::Stopped && account.sending_until.is_none_or(|until| until > now) {
-        let until = account.sending_until.unwrap_or(now + LOOK_AGAIN).min(now + LOOK_AGAIN);
+    let probe = failing::probe_by_fetch(app, &account, now).await?;
+    if account.sending == Sending::Stopped && probe.is_none() {
+        let until = account.sending_until.unwrap_or(now + LOOK_AGAIN).min(now + LOOK_AGAIN).max(now + REST);
         return Ok(claimed.park(Wait::new("stopped", Scope::Lane, until)).await?);
     }
     if let Some(hold) = account.held(HoldReach::Account, now) {
@@ -63,7 +64,13 @@ pub(crate) async fn run(app: &App, claimed: Claimed, id: MediaId) -> Result<(), 
     let brought = tokio::time::timeout(FETCH, fetcher.fetch(&login, &fetch.media, LARGEST)).await;
     let late = || ChannelError::retry("timeout", "the file did not come in time");
     match brought.unwrap_or_else(|_| Err(late())) {
-        Ok(bytes) => store(app, claimed, &fetch, bytes).await,
+        Ok(bytes) => {
+            if probe.is_some() {
+                app.store.end_stop(&login.account).await?;
+                app.has_news(login.account.workspace_id).await;
+            }
+            store(app, claimed, &fetch, bytes).await
+        }
         Err(error) => judge(app, claimed, &fetch, &login, error).await,
     }
 }
@@ -106,6 +113,12 @@ async fn judge(
     let (until, rule) = match error.class {
         ErrorClass::Permanent => return give_up(app, claimed, fetch, &error.to_string()).await,
         // Asking twice for a file does no harm.
+        ErrorClass::Retry | ErrorClass::Ambiguous if login.account.sending == Sending::Stopped => {
+            // Whether the stop is over is not known yet, and no fault of the file.
+            let until = now + later(fetch);
+            app.store.prolong_stop(&login.account, until).await?;
+            (until, "stopped")
+        }
         ErrorClass::Retry | ErrorClass::Ambiguous if fetch.tries + 1 >= TRIES => {
             return give_up(app, claimed, fetch, &error.to_string()).await;
         }

@@ -1,8 +1,8 @@
 //! Leave to call: pacing gives it, the lane keeps it while the call is open, and the end of the claim dates it.
 
-use model::{ConversationKind, Pace, Scope, Timestamp, Wait, Zone};
-use pacing::{Ask, Chat, Decision, Grant, Profile, State};
-use queue::{Claimed, Grant as Granted, LaneError, Settle, StateGuard};
+use model::{AccountId, ConversationKind, Job, Pace, Scope, Timestamp, Wait, Zone};
+use pacing::{Ask, Chat, Decision, Grant, Kind, Profile, State};
+use queue::{Claimed, Grant as Granted, HoldTarget, JobId, LaneError, LaneId, Op, Settle, StateGuard};
 use store::SendView;
 
 use crate::lane_pace::{Known, StateUnknown};
@@ -30,8 +30,7 @@ pub(crate) async fn admit(
     // Nobody types before an action.
     let words = if view.action.is_none() { message.content.words() } else { None };
     let chars = words.map_or(0, |words| words.chars().count());
-    let rule = lane_pace::failures(&view.account);
-    let probing = failing::is_probe(&view.account, rule.as_ref());
+    let probing = failing::is_probe(&view.account, profile.failures().as_ref());
     let response = match lane_pace::pace(view, claimed.now()) {
         Pace::Reply => None,
         Pace::Bulk => responses::of(app, &view.account, profile, claimed.now()).await?,
@@ -114,11 +113,12 @@ pub(crate) async fn give_back(
     app: &App,
     claimed: Claimed,
     profile: &Profile,
+    account: AccountId,
     grant: &Grant,
     settle: Settle,
 ) -> Result<(), JobError> {
     let withdraw = |state: &mut State| state.withdraw(grant.token);
-    end_grant(app, claimed, profile, grant, settle, withdraw).await
+    end_grant(app, claimed, profile, account, grant, settle, withdraw).await
 }
 
 /// Ends a claim and, in the lane's state, its grant.
@@ -126,21 +126,51 @@ pub(crate) async fn end_grant(
     app: &App,
     claimed: Claimed,
     profile: &Profile,
+    account: AccountId,
     grant: &Grant,
     settle: Settle,
     end: impl FnOnce(&mut State) -> bool + Send,
 ) -> Result<(), JobError> {
+    let (lane, now) = (claimed.claim().ticket.lane.clone(), claimed.now());
     let guard = claimed.state().await;
     let mut state = known_state(profile, &guard);
     app.drop_grant(grant.token);
+    let worn = state.as_ref().and_then(|state| state.worn_text(profile, now));
     let changed = state.as_mut().is_some_and(end);
-    if let Some(state) = state.filter(|_| changed) {
-        let binds_until = state.binds_until(profile);
-        Ok(claimed.settle_with(settle, guard, state.to_bytes(), binds_until).await?)
-    } else {
+    let Some(state) = state.filter(|_| changed) else {
         drop(guard);
-        Ok(claimed.settle(settle).await?)
+        return Ok(claimed.settle(settle).await?);
+    };
+    let (bytes, binds_until) = (state.to_bytes(), state.binds_until(profile));
+    claimed.settle_with(settle, guard, bytes, binds_until).await?;
+    match worn {
+        Some(worn) if state.worn_text(profile, now) != Some(worn) => {
+            free_text(app, profile, account, lane, worn).await
+        }
+        _ => Ok(()),
     }
+}
+
+/// Another text was said: those that waited because theirs was said too often in a row may go, as many as the rule lets.
+async fn free_text(
+    app: &App,
+    profile: &Profile,
+    account: AccountId,
+    lane: LaneId,
+    text: u64,
+) -> Result<(), JobError> {
+    let most = profile.rules().iter().find_map(|rule| match &rule.kind {
+        Kind::IdenticalText(rule) => Some(rule.in_a_row),
+        _ => None,
+    });
+    let waiting = app.store.queued_with_text(account, text, most.unwrap_or(0)).await?;
+    let job = |message| JobId::from(Job::SendMessage(message));
+    let resume = |message| Op::Resume { target: HoldTarget::Job(lane.clone(), job(message)) };
+    let ops: Vec<_> = waiting.into_iter().map(resume).collect();
+    if !ops.is_empty() {
+        app.lanes.apply(ops).await?;
+    }
+    Ok(())
 }
 
 /// The lane's state, if it is one of these rules; else the next claim makes it from the ledger, which knows this call.

@@ -75,7 +75,7 @@ pub(crate) async fn lift_if_crossed(
         return Ok(());
     }
     let target = match before.scope {
-        Scope::Class => HoldTarget::Class(ticket.lane, class),
+        Scope::Class | Scope::Pace => HoldTarget::Class(ticket.lane, class),
         Scope::Job => HoldTarget::Job(ticket.lane, ticket.job),
         Scope::Recipient | Scope::Lane => HoldTarget::Lane(ticket.lane),
     };

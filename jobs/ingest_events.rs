@@ -51,7 +51,7 @@ async fn ingest(
     account: &Account,
     events: &[PendingEvent],
 ) -> Result<(), StoreError> {
-    let stop_words = StopWords::of(account);
+    let stop_words = StopWords::of(channel.capabilities(), account);
     let meaning = |event: &PendingEvent| {
         let mut meaning = channel.parse(account, &event.payload).map_err(|error| error.to_string())?;
         stop_words.read(&mut meaning);

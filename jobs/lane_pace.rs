@@ -9,7 +9,6 @@ use queue::{LEASE, StateGuard};
 use store::{SendView, StoreError};
 
 use crate::App;
-use crate::failing::Failures;
 
 /// How soon a lane looks again whether a call that may be under way has ended.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -54,12 +53,6 @@ pub(crate) fn pace(view: &SendView, now: Timestamp) -> Pace {
 pub(crate) fn text(view: &SendView) -> Option<u64> {
     let is_message = view.action.is_none() && purpose(view) == Purpose::Campaign;
     store::text_hash(&view.message.content).filter(|_| is_message)
-}
-
-/// When the account's breaker opens.
-pub(crate) fn failures(account: &Account) -> Option<Failures> {
-    let by = |time: Duration| time.div_f64(account.pace_scale);
-    Some(Failures { in_a_row: 5, first: by(Duration::from_secs(5)), longest: by(Duration::from_hours(1)) })
 }
 
 /// Why there is no state to decide over.
@@ -145,6 +138,7 @@ async fn rebuild(
         purpose: attempt.purpose,
         text: attempt.text_hash,
         is_new: attempt.is_new,
+        was_accepted: attempt.was_accepted,
     });
     Ok(State::rebuild(profile, width, past, now))
 }

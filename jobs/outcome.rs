@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use channel::{Accepted, ChannelError, ErrorClass};
 use model::{AttemptId, Redelivery, Status, Timestamp};
+use pacing::Failures;
 use queue::Settle;
 use store::{Ended, OutcomeKind, SendView};
 
-use crate::failing::{Failures, Standing, pause};
+use crate::failing::{Standing, pause};
 use crate::feedback::ProviderHold;
 
 /// A message that failed so often in a way that another try may mend is given up.

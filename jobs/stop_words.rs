@@ -3,55 +3,11 @@
 //! Only the whole message counts: "stop" ends campaigns, "I cannot stop laughing" does not. How it is written does not
 //! matter, nor what stands around it: `STOP!`, `/stop` and `Opt-out.` are stop words.
 
+use channel::Capabilities;
 use model::{Account, Content, ConversationKind, Inbound, InboundKind};
+use pacing::Profile;
 
-/// English, as carriers require them; then what people of other languages write. Accents may be left out.
-const STOP: &[&str] = &[
-    "stop",
-    "stopall",
-    "stop all",
-    "unsubscribe",
-    "cancel",
-    "end",
-    "quit",
-    "revoke",
-    "optout",
-    "opt out",
-    "stop promotions",
-    // Spanish.
-    "baja",
-    "alto",
-    "dar de baja",
-    "darme de baja",
-    "cancelar",
-    "detener",
-    // Portuguese.
-    "sair",
-    "parar",
-    "pare",
-    "descadastrar",
-    "remover",
-    // French.
-    "arret",
-    "arreter",
-    "arretez",
-    "desabonner",
-    "se desabonner",
-    "desinscription",
-    "desinscrire",
-    // German.
-    "stopp",
-    "abmelden",
-    "abbestellen",
-    "austragen",
-    // Italian.
-    "basta",
-    "ferma",
-    "annulla",
-    "cancellami",
-    "disiscrivimi",
-    "disiscriviti",
-];
+use crate::lane_pace;
 
 const START: &[&str] = &["start", "unstop", "subscribe"];
 
@@ -69,12 +25,11 @@ pub(crate) enum Wish {
 pub(crate) struct StopWords(Vec<String>);
 
 impl StopWords {
-    /// Those of an account.
-    pub(crate) fn of(account: &Account) -> Self {
-        let own = account.pacing["opt_out"]["words"].as_array();
-        let own: Option<Vec<String>> =
-            own.map(|words| words.iter().filter_map(|word| word.as_str().map(str::to_owned)).collect());
-        Self::new(own.as_deref())
+    /// Those of an account, by its rules.
+    pub(crate) fn of(capabilities: &Capabilities, account: &Account) -> Self {
+        // Numbers that make no sense hold sends back, and nobody's wish.
+        let profile = lane_pace::profile(capabilities, account).unwrap_or_else(|_| Profile::person());
+        Self::new(profile.stop_words())
     }
 
     /// Adds to what a provider told what a contact wants by it.
@@ -87,15 +42,8 @@ impl StopWords {
         meaning.extend(wishes);
     }
 
-    /// The account's own words, if it has any, else the usual ones.
-    pub(crate) fn new(own: Option<&[String]>) -> Self {
-        let plain = |words: &mut dyn Iterator<Item = &str>| {
-            words.map(plain).filter(|word| !word.is_empty()).collect()
-        };
-        Self(match own {
-            Some(own) => plain(&mut own.iter().map(String::as_str)),
-            None => plain(&mut STOP.iter().copied()),
-        })
+    fn new<'a>(words: impl Iterator<Item = &'a str>) -> Self {
+        Self(words.map(plain).filter(|word| !word.is_empty()).collect())
     }
 
     /// What the other side of a direct chat wants, if that is all that it says.
@@ -181,7 +129,7 @@ mod tests {
 
     #[test]
     fn only_the_whole_message_counts_however_it_is_written() {
-        let words = StopWords::new(None);
+        let words = StopWords::new(Profile::person().stop_words());
         for text in [
             "stop",
             "STOP",
@@ -225,7 +173,7 @@ mod tests {
 
     #[test]
     fn a_button_counts_by_what_it_says() {
-        let words = StopWords::new(None);
+        let words = StopWords::new(Profile::person().stop_words());
         let pressed = |title: Option<&str>| {
             let content = Content::Callback { data: "STOP".to_owned(), title: title.map(str::to_owned) };
             words.wish(&said(content, ConversationKind::Direct, false))
@@ -237,14 +185,14 @@ mod tests {
 
     #[test]
     fn groups_and_echoes_do_not_count() {
-        let words = StopWords::new(None);
+        let words = StopWords::new(Profile::person().stop_words());
         assert_eq!(words.wish(&said(Content::text("stop"), ConversationKind::Group, false)), None);
         assert_eq!(words.wish(&said(Content::text("stop"), ConversationKind::Direct, true)), None);
     }
 
     #[test]
     fn an_account_may_have_words_of_its_own() {
-        let words = StopWords::new(Some(&["Genug jetzt!".to_owned(), "!".to_owned()]));
+        let words = StopWords::new(["Genug jetzt!", "!"].into_iter());
         assert_eq!(wish(&words, "genug, jetzt"), Some(Wish::Stop));
         assert_eq!(wish(&words, "stop"), None);
         assert_eq!(wish(&words, "!"), None);
