@@ -54,7 +54,7 @@ statements! {
             ORDER BY m.shown_at DESC, m.id DESC LIMIT 1) AS last_inbound
         FROM conversations c WHERE c.id = $1";
     PAST = "SELECT t.conversation_id, c.kind AS chat_kind, t.worker, t.started_at, t.ended_at, t.pace, t.purpose,
-        t.is_new, t.text_hash
+        t.is_new, t.text_hash, t.outcome = 'accepted' AS was_accepted
         FROM attempts t JOIN conversations c ON c.id = t.conversation_id
         WHERE t.account_id = $1 AND t.started_at >= $2 ORDER BY t.started_at DESC LIMIT 20000";
 }
@@ -181,6 +181,8 @@ pub struct PastAttempt {
     pub text_hash: Option<u64>,
     /// Whether its chat was a new contact until then.
     pub is_new: bool,
+    /// Whether the provider is known to have taken it.
+    pub was_accepted: bool,
 }
 
 #[derive(FromRow)]
@@ -228,6 +230,7 @@ struct PastRow {
     purpose: String,
     is_new: bool,
     text_hash: Option<Vec<u8>>,
+    was_accepted: Option<bool>,
 }
 
 impl Store {
@@ -318,6 +321,7 @@ impl Store {
                     purpose: row.purpose.parse()?,
                     text_hash: texts::from_row(row.text_hash),
                     is_new: row.is_new,
+                    was_accepted: row.was_accepted.unwrap_or(false),
                 })
             })
             .collect()

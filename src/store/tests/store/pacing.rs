@@ -8,7 +8,7 @@ use store::{
 };
 
 use crate::bench::{Bench, START, on_both};
-use crate::inbound::{from, ingest};
+use crate::inbound::{from, ingest, ingested};
 
 async fn view(bench: &Bench, message: &Message) -> SendView {
     bench.store.load_send(message.id.into()).await.unwrap().unwrap()
@@ -67,6 +67,29 @@ on_both! {
         }
         crowd.join_all().await;
         assert_eq!(bench.count("SELECT count(*) FROM conversations WHERE first_sent_at IS NULL").await, 0);
+    }
+
+    async fn first_calls_and_what_comes_in_do_not_wait_for_each_other_in_a_circle(bench: &Bench) {
+        let chats: Vec<String> = (0..60).map(|n| format!("chat{n}")).collect();
+        for round in 0..10 {
+            let mut messages = Vec::new();
+            for chat in &chats {
+                messages.push(bench.accept_text(&format!("{round}-{chat}"), "x").await);
+            }
+            let mut crowd = tokio::task::JoinSet::new();
+            for message in messages.iter().rev() {
+                let (store, attempt) = (bench.store.clone(), bench.attempt(message, 1));
+                crowd.spawn(async move { assert!(store.open_attempt(attempt).await.unwrap()) });
+            }
+            for part in 0..4 {
+                let (store, account) = (bench.store.clone(), bench.account.clone());
+                let wrote = |chat: &String| from(&format!("{round}-{chat}"), &format!("{part}-{chat}"), Content::text("hi"));
+                let items: Vec<Inbound> = chats.iter().map(wrote).collect();
+                crowd.spawn(async move { drop(store.apply_inbound(&account, &[ingested(items)]).await.unwrap()) });
+            }
+            crowd.join_all().await;
+        }
+        assert_eq!(bench.count("SELECT count(*) FROM conversations WHERE first_sent_at IS NULL OR first_inbound_at IS NULL").await, 0);
     }
 
     async fn who_wrote_is_no_new_contact(bench: &Bench) {
