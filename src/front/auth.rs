@@ -22,9 +22,9 @@ const REMEMBERED: usize = 10_000;
 model::words_of! {
     /// What a key may be allowed to do.
     Scope: "scope" {
-        /// See messages, conversations, events.
+        /// See messages, conversations, templates, events.
         MessagesRead = "messages:read",
-        /// Send, cancel, retry, resolve; work on conversations.
+        /// Send, cancel, retry, resolve; work on conversations and templates.
         MessagesWrite = "messages:write",
         /// See contacts.
         ContactsRead = "contacts:read",

@@ -131,6 +131,11 @@ fn may_write(caller: &Caller) -> Result<(), Problem> {
 }
 
 /// Makes a template. Its texts are checked: braces, variables, filters.
+///
+/// `{{ order.id }}` is a variable, which a message must be given; `{{ contact.name | default("there") }}` has a word for when it is
+/// not. Filters: `capitalize`, `date("%d.%m.%Y")`, `default`, `first`, `join(", ")`, `last`, `length`, `lower`, `title`, `trim`,
+/// `upper`. `{hi|hello|hey {there|friend}}` is one of its alternatives, chosen anew for each message. `{% if … %}` and
+/// `{% for … %}` are there, too. `\{`, `\}` and `\|` are the characters themselves.
 #[utoipa::path(post, path = "/v1/templates", tag = "templates", request_body = CreateTemplate,
     params(("Idempotency-Key" = Option<String>, Header, description = "Equal requests with one key are one request.")),
     responses((status = 201, description = "Made", body = schema::Template)))]
