@@ -56,7 +56,7 @@ statements! {
     PAST = "SELECT t.conversation_id, c.kind AS chat_kind, t.worker, t.started_at, t.ended_at, t.pace, t.purpose,
         t.is_new, t.text_hash, t.outcome = 'accepted' AS was_accepted
         FROM attempts t JOIN conversations c ON c.id = t.conversation_id
-        WHERE t.account_id = $1 AND t.started_at >= $2 ORDER BY t.started_at DESC LIMIT 20000";
+        WHERE t.account_id = $1 AND t.started_at >= $2 ORDER BY t.started_at DESC LIMIT 100000";
 }
 
 /// A message or an action, and everything that decides whether and how it is sent now.
@@ -299,7 +299,7 @@ impl Store {
         }))
     }
 
-    /// An account's calls since `since`, oldest first: what pacing state is rebuilt from. Of more than 20,000 the newest
+    /// An account's calls since `since`, oldest first: what pacing state is rebuilt from. Of more than 100,000 the newest
     /// are given, since they bind longest.
     pub async fn past_attempts(
         &self,
