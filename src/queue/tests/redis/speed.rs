@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use model::{Queue, Scope, Wait, WorkerId};
-use queue::{Engine, LaneState, Op, Outcome, Push, RedisEngine};
+use queue::{Claim, Engine, LaneState, Op, Outcome, Push, RedisEngine};
 
 use crate::basics::{claims, done, one, push, pushes, worker};
 use crate::server::Server;
@@ -152,5 +152,39 @@ async fn speed_of_a_claim_beside_held_keys() {
         }
         times.sort();
         println!("a claim beside {held} held keys: p50 {:?}, p99 {:?}", times[250], times[495]);
+    }
+}
+
+#[tokio::test]
+#[ignore = "a measurement"]
+async fn speed_of_a_claim_among_slow_keys() {
+    let Some(server) = Server::start().await else { return };
+    for slow in [10, 1000, 100_000] {
+        let engine = server.ready().await;
+        let wide = |n: i64| Push { width: 1000, ..push("a", &format!("k{n}"), &format!("j{n}"), n) };
+        let park = |claim: &Claim, until| Op::Park {
+            ticket: claim.ticket.clone(),
+            wait: Wait::new("gap", Scope::Pace, until),
+        };
+        let mut until = engine.now().await.unwrap() + Duration::from_hours(1);
+        for batch in (0..slow).collect::<Vec<i64>>().chunks(1000) {
+            one(&engine, pushes(batch.iter().map(|n| wide(*n)).collect())).await;
+            let asked = claims(&engine, worker(1), 1000).await.claims;
+            assert_eq!(asked.len(), batch.len());
+            engine.apply(asked.iter().map(|claim| park(claim, until)).collect()).await.unwrap();
+        }
+        one(&engine, pushes(vec![Push { width: 1, ..wide(0) }])).await;
+        let mut times = Vec::new();
+        for _ in 0..500 {
+            assert!(claims(&engine, worker(1), 1).await.claims.is_empty());
+            engine.advance(until.since(engine.now().await.unwrap()));
+            let begun = Instant::now();
+            let claim = claims(&engine, worker(1), 1).await.claims.pop().unwrap();
+            until = claim.at + Duration::from_secs(5);
+            one(&engine, park(&claim, until)).await;
+            times.push(begun.elapsed());
+        }
+        times.sort();
+        println!("a claim and a park among {slow} slow keys: p50 {:?}, p99 {:?}", times[250], times[495]);
     }
 }
