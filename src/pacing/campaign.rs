@@ -26,6 +26,9 @@ pub struct StaleContact {
     pub after: Duration,
 }
 
+/// So many stop words are named where a person reads the rule.
+const SHOWN: usize = 5;
+
 impl StaleContact {
     /// Since when the contact is silent, if that is too long. Its dates are the account's own time.
     pub(crate) fn silent_since(
@@ -68,7 +71,9 @@ impl Numbers for StaleContact {
 
 impl fmt::Display for OptOut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "no campaign for who wrote {}", self.words.join(", "))
+        let (shown, more) = self.words.split_at(self.words.len().min(SHOWN));
+        write!(f, "no campaign for who wrote {}", shown.join(", "))?;
+        if more.is_empty() { Ok(()) } else { write!(f, " or one of {} words more", more.len()) }
     }
 }
 

@@ -52,13 +52,27 @@ const STAGES: &[Stage] = &[
     stage(360, MaySend::All, Some(Ramp::Rising(50, 200))),
 ];
 
+/// In lower case and without accents, which are left out of what is compared with them.
+#[rustfmt::skip]
 const STOP_WORDS: &[Cow<'static, str>] = &[
-    Borrowed("stop"),
-    Borrowed("stopall"),
-    Borrowed("stop all"),
-    Borrowed("unsubscribe"),
-    Borrowed("opt out"),
-    Borrowed("optout"),
+    // English, as carriers ask for them.
+    Borrowed("stop"), Borrowed("stopall"), Borrowed("stop all"), Borrowed("unsubscribe"),
+    Borrowed("cancel"), Borrowed("end"), Borrowed("quit"), Borrowed("revoke"),
+    Borrowed("optout"), Borrowed("opt out"), Borrowed("stop promotions"),
+    // Spanish.
+    Borrowed("baja"), Borrowed("alto"), Borrowed("dar de baja"), Borrowed("darme de baja"),
+    Borrowed("cancelar"), Borrowed("detener"),
+    // Portuguese.
+    Borrowed("sair"), Borrowed("parar"), Borrowed("pare"), Borrowed("descadastrar"),
+    Borrowed("remover"),
+    // French.
+    Borrowed("arret"), Borrowed("arreter"), Borrowed("arretez"), Borrowed("desabonner"),
+    Borrowed("se desabonner"), Borrowed("desinscription"), Borrowed("desinscrire"),
+    // German.
+    Borrowed("stopp"), Borrowed("abmelden"), Borrowed("abbestellen"), Borrowed("austragen"),
+    // Italian.
+    Borrowed("basta"), Borrowed("ferma"), Borrowed("annulla"), Borrowed("cancellami"),
+    Borrowed("disiscrivimi"), Borrowed("disiscriviti"),
 ];
 
 /// Like a person.
