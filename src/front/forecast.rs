@@ -104,6 +104,7 @@ impl Front {
             purpose: attempt.purpose,
             text: attempt.text_hash,
             is_new: attempt.is_new,
+            was_accepted: attempt.was_accepted,
         });
         Ok(State::rebuild(profile, width, past, now))
     }

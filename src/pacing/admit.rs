@@ -5,7 +5,7 @@ use std::time::Duration;
 use model::{Pace, Purpose, Scope, Timestamp, Wait};
 
 use crate::state::{OpenGrant, Token, Track};
-use crate::typing::{typing, uniform};
+use crate::typing::{Seed, typing, uniform};
 use crate::{Ask, Decision, Grant, Kind, Profile, Reach, Rule, State};
 
 /// Rules that look at the calendar may send a message on from one to the other so often before it is asked again.
@@ -13,8 +13,8 @@ const ROUNDS: u32 = 16;
 /// How soon one looks again where only the end of an open send can tell.
 pub(crate) const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
-/// Decides at `now` (lane time). `random` gives uniform numbers; it is asked only when the answer is yes, for the gaps
-/// after this send.
+/// Decides at `now` (lane time). `random` gives uniform numbers; it is asked only when the answer is yes, for the grant's
+/// name. The gaps after this send are drawn from its id, so that whoever plays it ahead agrees.
 pub fn admit(
     profile: &Profile,
     state: &State,
@@ -49,10 +49,11 @@ pub fn admit(
     next.prune_inside(profile, look.now);
     next.wide = look.wide;
     let token = Token(random());
+    let mut drawn = Seed::of_gaps(ask.id);
     let gaps = profile.rules().iter().filter_map(|rule| match rule.kind {
         Kind::Gap(_, gap) => {
-            let drawn = uniform(gap.min, gap.max, random());
-            Some((rule.key.to_string(), u64::try_from(drawn.as_micros()).unwrap_or(u64::MAX)))
+            let gap = uniform(gap.min, gap.max, drawn.next());
+            Some((rule.key.to_string(), u64::try_from(gap.as_micros()).unwrap_or(u64::MAX)))
         }
         _ => None,
     });
@@ -67,9 +68,27 @@ pub fn admit(
         text: look.text(),
         gaps: gaps.collect(),
     });
-    let typing = profile.tempo().lasting(look.typing);
+    let call_at = profile.tempo().outside(look.now + look.typing).max(now);
+    let typing = call_at.since(now);
     let (pace, is_new) = (look.pace, ask.contact.is_new);
-    Decision::Go(Grant { token, call_at: now + typing, typing, pace, is_new, state: next })
+    Decision::Go(Grant { token, call_at, typing, pace, is_new, state: next })
+}
+
+/// The rules that hold a message at `now`, each by itself, and until when: it is the same for others that are like this one,
+/// so they need not be asked about. Where open sends make it a guess it is left out.
+pub(crate) fn held_by<'a>(
+    profile: &'a Profile,
+    state: &State,
+    ask: &Ask<'_>,
+    now: Timestamp,
+) -> Vec<(&'a Rule, Timestamp)> {
+    let look = Look::new(profile, state, ask, now);
+    let held = profile.rules().iter().filter_map(|rule| {
+        let free = look.free(rule, look.now).filter(|free| !free.open)?;
+        let start = free.at - look.typing;
+        (start > look.now).then(|| (rule, profile.tempo().outside(start)))
+    });
+    held.collect()
 }
 
 /// When a rule lets a message go.
@@ -215,7 +234,7 @@ impl<'a> Look<'a> {
                 let registered = self.profile.facts().registered_at?;
                 rule.free(registered, ask, state.days_of(self.profile), call)
             }
-            Kind::IdenticalText(rule) => rule.free(self.text()?, state.row.as_ref(), &open(), self.wide, at),
+            Kind::IdenticalText(rule) => rule.free(self.text()?, &state.rows, &open(), self.wide, at),
             Kind::ResponseRate(share) => share.free(ask, self.now),
             Kind::QuietHours(hours) if self.is_campaign() => {
                 let zone = ask.contact.zone.unwrap_or(self.profile.facts().zone);

@@ -87,9 +87,11 @@ impl Rule {
                 count(settled as usize + open.len(), batch.size, later(free))
             }
             Kind::IdenticalText(text) => {
-                let Some(row) = &state.row else { return count(0, text.in_a_row, None) };
+                let Some(row) = state.rows.iter().max_by_key(|row| row.run.count) else {
+                    return count(0, text.in_a_row, None);
+                };
                 let used = Run::count_at(Some(&row.run), now, text_rest(profile, state.wide));
-                let free = text.free(row.text, Some(row), &[], state.wide, now).at;
+                let free = text.free(row.text, &state.rows, &[], state.wide, now).at;
                 count(used as usize, text.in_a_row, later(free))
             }
             Kind::NewContacts(steps) => {

@@ -6,7 +6,6 @@
 //! its chat; so many at once as the lane is wide. What the rules must know of contacts (who was ever sent to, who wrote
 //! when, how many answered campaigns) it keeps from what it plays. The same seed plays the same.
 
-mod ahead;
 mod group;
 mod hold;
 mod lane;
@@ -17,15 +16,15 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::{Class, Origin, Pace, Purpose, Timestamp, Wait};
+use model::{Class, Origin, Pace, Purpose, Scope, Timestamp, Wait};
 use uuid::Uuid;
 
-pub use ahead::Expected;
 use hold::Hold;
 use lane::Lane;
 pub use preview::{More, Preview, Segment};
 use responses::Responses;
 
+use crate::admit::held_by;
 use crate::typing::Seed;
 use crate::{Ask, Chat, Decision, Profile, Response, State, Token, admit};
 
@@ -348,9 +347,6 @@ impl Play {
             if let Rate::Played(responses) = &mut self.rate {
                 responses.sent(flight.key, flight.call_at);
             }
-            if let Some(text) = planned.text {
-                self.lane.other_text(text);
-            }
         }
     }
 
@@ -359,6 +355,10 @@ impl Play {
         let answered = flight.call_at + self.call;
         self.state.settle(&self.profile, flight.token, flight.call_at, answered);
         self.lane.settle(flight.key, &self.profile, self.now);
+        let planned = &self.lane.jobs[flight.job].planned;
+        if let Some(text) = planned.text.filter(|_| planned.purpose == Purpose::Campaign) {
+            self.lane.other_text(text);
+        }
     }
 
     fn join(&mut self, job: usize) {
@@ -370,7 +370,7 @@ impl Play {
         known.opted_out |= given.opted_out;
         known.zone = known.zone.or(given.zone);
         // What is now known of the contact may move those that wait already.
-        self.lane.place(key, &self.profile, self.now);
+        self.lane.known(key, &self.profile, self.now);
         self.lane.join(job, &self.profile, self.now);
     }
 
@@ -381,7 +381,7 @@ impl Play {
         if let Rate::Played(responses) = &mut self.rate {
             responses.inbound(key, self.now);
         }
-        self.lane.place(key, &self.profile, self.now);
+        self.lane.known(key, &self.profile, self.now);
     }
 
     fn response(&mut self) -> Option<Response> {
@@ -441,7 +441,13 @@ impl Play {
             Decision::Wait(mut wait) => {
                 // Time must pass, whatever a rule says.
                 wait.until = wait.until.map(|until| until.max(self.now + Duration::from_micros(1)));
-                if self.lane.wait(key, &wait, &self.profile, self.now) {
+                let shared = match wait.scope {
+                    Scope::Lane | Scope::Class => Vec::new(),
+                    Scope::Job | Scope::Recipient | Scope::Pace => {
+                        held_by(&self.profile, &self.state, &ask, self.now)
+                    }
+                };
+                if self.lane.wait(key, &wait, &shared, &self.profile, self.now) {
                     self.steps.push_back(Step::Waits { id, at: self.now, wait });
                 }
             }
@@ -455,6 +461,6 @@ impl Play {
 
 /// The gap that lies before a message.
 fn pace(profile: &Profile, purpose: Purpose, wrote: Option<Timestamp>, now: Timestamp) -> Pace {
-    let _ = profile;
-    purpose.pace(wrote, now)
+    let inside = |at| profile.tempo().inside(at);
+    purpose.pace(wrote.map(inside), inside(now))
 }

@@ -32,7 +32,7 @@ impl State {
         self.last = self.last.take().filter(|last| !over(last.at + longest_gap(profile)));
         let (pause, rest) = (batch_pause(profile, self.wide), text_rest(profile, self.wide));
         self.batch = self.batch.filter(|run| !over(run.last + pause));
-        self.row = self.row.filter(|row| !over(row.run.last + rest));
+        self.rows.retain(|row| !over(row.run.last + rest));
         if !self.days.is_empty() {
             let zone = profile.facts().zone;
             let today = zone.day(now);

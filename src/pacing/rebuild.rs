@@ -6,7 +6,9 @@ use model::{Purpose, Timestamp};
 use uuid::Uuid;
 
 use crate::rule::with_slack;
+use crate::run::Run;
 use crate::state::{Dates, OpenGrant, Token, batch_pause, text_rest};
+use crate::text::Row;
 use crate::{Bucket, Kind, Profile, Reach, State, spacing};
 
 /// One attempt of the ledger whose call was made, or may have been.
@@ -26,6 +28,8 @@ pub struct PastSend {
     pub text: Option<u64>,
     /// Whether it counted as a new contact.
     pub is_new: bool,
+    /// Whether the provider is known to have taken it. Else it counts all the same, but ends no row of another text.
+    pub was_accepted: bool,
 }
 
 impl State {
@@ -49,7 +53,7 @@ impl State {
                 let date = if wide && send.ended_at.is_some() { from } else { to };
                 // A send of the future was dated by a clock that ran ahead. It is no younger than now; but its days are
                 // those that the lost state had counted.
-                (Dates { from, at: date.min(now), to }, grant(send, wide))
+                (Dates { from, at: date.min(now), to, is_certain: send.was_accepted }, grant(send, wide))
             })
             .collect();
         sends.sort_by_key(|(dates, _)| dates.at);
@@ -72,17 +76,14 @@ impl State {
                 Kind::Batch(batch) => {
                     let rest = batch_pause(profile, self.wide);
                     let first = sends.first().filter(|(dates, _)| dates.from < horizon + rest);
-                    self.batch =
-                        first.map(|(dates, _)| crate::run::Run { count: batch.size, last: dates.from });
+                    self.batch = first.map(|(dates, _)| Run { count: batch.size, last: dates.from });
                 }
                 Kind::IdenticalText(text) => {
                     let rest = text_rest(profile, self.wide);
                     let first = sends.iter().find_map(|(dates, send)| Some((dates.from, send.text?)));
                     let first = first.filter(|(from, _)| *from < horizon + rest);
-                    self.row = first.map(|(from, words)| crate::text::Row {
-                        text: words,
-                        run: crate::run::Run { count: text.in_a_row, last: from },
-                    });
+                    let run = |from| Run { count: text.in_a_row, last: from };
+                    self.rows = first.map(|(from, text)| Row { text, run: run(from) }).into_iter().collect();
                 }
                 _ => {}
             }

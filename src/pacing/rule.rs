@@ -138,7 +138,7 @@ impl Rule {
     pub(crate) fn scope(&self, ask: &Ask<'_>) -> Scope {
         match (&self.kind, self.reach) {
             // A conversation at bulk pace must not hold up the replies of its class.
-            (Kind::Gap(Pace::Bulk, _), _) if ask.class == Class::Interactive => Scope::Job,
+            (Kind::Gap(Pace::Bulk, _), _) if ask.class == Class::Interactive => Scope::Pace,
             (Kind::Gap(..), _) => Scope::Class,
             (Kind::NewContacts(_), _) => Scope::Recipient,
             (Kind::IdenticalText(_) | Kind::QuietHours(_), _) => Scope::Job,

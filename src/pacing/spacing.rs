@@ -1,5 +1,6 @@
-//! governor over a number that outlives it: the theoretical arrival time of GCRA as absolute Unix nanoseconds, which
-//! can be stored, loaded by another process and checked there.
+//! governor over a number that outlives it: the theoretical arrival time of GCRA as absolute Unix microseconds, which
+//! can be stored, loaded by another process and checked there. governor counts nanoseconds and would come to its end in
+//! 2554, where an account whose time runs a thousand times as fast soon is: so each of its nanoseconds is a microsecond.
 
 use std::cell::Cell;
 use std::num::NonZeroU32;
@@ -12,16 +13,17 @@ use governor::nanos::Nanos;
 use governor::state::{NotKeyed, RateLimiter, StateStore};
 use model::Timestamp;
 
-/// GCRA's arrival time in Unix nanoseconds; none while nothing was ever sent.
+/// GCRA's arrival time in Unix microseconds; none while nothing was ever sent.
 pub(crate) type Arrival = Option<u64>;
 
-/// governor adds without looking: arrival times end in 2262, and instants before that.
+/// governor adds without looking: arrival times end here, and instants do so by themselves.
 pub(crate) const LATEST: u64 = u64::MAX / 2;
 
 /// A quota of one in `every` with `burst` saved up; none when it demands nothing.
 pub(crate) fn quota(every: Duration, burst: u32) -> Option<Quota> {
     let burst = NonZeroU32::new(burst)?;
-    Some(Quota::with_period(every)?.allow_burst(burst))
+    let micros = u64::try_from(every.as_nanos().div_ceil(1_000)).ok()?;
+    Some(Quota::with_period(Duration::from_nanos(micros))?.allow_burst(burst))
 }
 
 /// When a send is free to go, as seen at `now`; `now` itself when it is.
@@ -41,21 +43,17 @@ pub(crate) fn charge(quota: Quota, arrival: Arrival, at: Timestamp) -> Arrival {
 
 /// The end of what an arrival time can still forbid.
 pub(crate) fn binds_until(arrival: u64) -> Timestamp {
-    Timestamp::from_micros(i64::try_from(arrival.div_ceil(1_000)).unwrap_or(i64::MAX))
+    Timestamp::from_micros(i64::try_from(arrival).unwrap_or(i64::MAX))
 }
 
 fn check(quota: Quota, arrival: Arrival, at: Timestamp) -> Result<Arrival, Timestamp> {
-    let clock = FixedClock { asked: Cell::new(false), at: nanos(at) };
+    let clock = FixedClock { asked: Cell::new(false), at: u64::try_from(at.as_micros()).unwrap_or(0) };
     let limiter =
         RateLimiter::<_, _, _, NoOpMiddleware<Nanos>>::new(quota, OneCell(Cell::new(arrival)), clock);
     match limiter.check() {
         Ok(()) => Ok(limiter.into_state_store().0.get()),
         Err(not_until) => Err(binds_until(not_until.earliest_possible().as_u64())),
     }
-}
-
-fn nanos(at: Timestamp) -> u64 {
-    u64::try_from(at.as_micros()).unwrap_or(0).saturating_mul(1_000)
 }
 
 /// Answers 0 when the limiter is made, so that its arrival times count from 1970, and the real instant afterwards.

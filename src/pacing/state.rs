@@ -30,8 +30,9 @@ pub struct State {
     pub(crate) last: Option<Last>,
     #[serde(rename = "b", default, skip_serializing_if = "Option::is_none")]
     pub(crate) batch: Option<Run>,
-    #[serde(rename = "x", default, skip_serializing_if = "Option::is_none")]
-    pub(crate) row: Option<Row>,
+    /// Rows of one text that go on.
+    #[serde(rename = "x", default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) rows: Vec<Row>,
     /// New contacts by day: today's, yesterday's, and perhaps tomorrow's.
     #[serde(rename = "d", default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) days: Vec<(i32, u32)>,
@@ -108,6 +109,8 @@ pub(crate) struct Dates {
     pub(crate) from: Timestamp,
     pub(crate) at: Timestamp,
     pub(crate) to: Timestamp,
+    /// Somebody knows that it was made.
+    pub(crate) is_certain: bool,
 }
 
 impl State {
@@ -119,7 +122,7 @@ impl State {
             chats: BTreeMap::new(),
             last: None,
             batch: None,
-            row: None,
+            rows: Vec::new(),
             days: Vec::new(),
             open: Vec::new(),
             wide: false,
@@ -144,14 +147,19 @@ impl State {
         answered: Timestamp,
     ) -> bool {
         let (from, to) = (profile.tempo().inside(started), profile.tempo().inside_up(answered.max(started)));
-        self.end(profile, token, |grant| Dates { from, at: if grant.wide { from } else { to }, to })
+        self.end(profile, token, |grant| Dates {
+            from,
+            at: if grant.wide { from } else { to },
+            to,
+            is_certain: true,
+        })
     }
 
     /// Ends a grant whose worker died: dated at `at` (the end of its lease), and never given back, because its call
     /// may have been made. False when the grant is unknown.
     pub fn expire_grant(&mut self, profile: &Profile, token: Token, at: Timestamp) -> bool {
         let at = profile.tempo().inside_up(at);
-        self.end(profile, token, |grant| Dates { from: grant.call_at, at, to: at })
+        self.end(profile, token, |grant| Dates { from: grant.call_at, at, to: at, is_certain: false })
     }
 
     /// Takes back a grant whose call was certainly not made: only the worker that holds it knows that (the row was
@@ -177,7 +185,7 @@ impl State {
             Some(self.forgotten),
             self.last.as_ref().map(|last| last.at + longest_gap(profile)),
             self.batch.map(|run| run.last + batch_pause(profile, self.wide)),
-            self.row.map(|row| row.run.last + text_rest(profile, self.wide)),
+            self.rows.iter().map(|row| row.run.last + text_rest(profile, self.wide)).max(),
         ];
         let all = open.chain(chats).chain(days).chain(others.into_iter().flatten());
         profile.tempo().outside(all.max().unwrap_or_default())
@@ -192,7 +200,7 @@ impl State {
 
     /// Counts a send in every rule.
     pub(crate) fn record(&mut self, profile: &Profile, send: &OpenGrant, dates: Dates) {
-        let Dates { from, at, to } = dates;
+        let Dates { from, at, to, .. } = dates;
         let (most, _) = profile.log(|reach| reach == Reach::Account);
         self.account.log(at, most);
         let (most, _) = profile.log(|reach| reach != Reach::Account && reach.covers(send.is_group));
@@ -214,7 +222,9 @@ impl State {
                 }
                 Kind::IdenticalText(text) => {
                     let rest = with_slack(text.rest, send.wide);
-                    self.row = send.text.map(|text| Row::and(self.row, text, from, at, rest)).or(self.row);
+                    if let Some(text) = send.text {
+                        Row::count(&mut self.rows, text, dates, rest);
+                    }
                 }
                 Kind::Bucket(Bucket { every, burst }) => {
                     let track = match rule.reach {
@@ -257,9 +267,9 @@ impl State {
         };
         let grant = self.open.remove(place);
         // Never before the granted start: a clock that stepped back must not make the send look older than it is.
-        let Dates { from, at, to } = dates(&grant);
+        let Dates { from, at, to, is_certain } = dates(&grant);
         let late = |at: Timestamp| at.max(grant.call_at);
-        self.record(profile, &grant, Dates { from: late(from), at: late(at), to: late(to) });
+        self.record(profile, &grant, Dates { from: late(from), at: late(at), to: late(to), is_certain });
         true
     }
 }

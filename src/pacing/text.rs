@@ -10,7 +10,7 @@ use crate::admit::Free;
 use crate::numbers::{Numbers, Problem, count, time};
 use crate::rule::with_slack;
 use crate::run::Run;
-use crate::state::OpenGrant;
+use crate::state::{Dates, OpenGrant};
 use crate::unit::{self, words};
 use crate::{Kind, Profile, State};
 
@@ -33,17 +33,21 @@ pub(crate) struct Row {
     pub(crate) run: Run,
 }
 
+/// More rows than this are not told apart.
+const MOST: usize = 8;
+
 impl Row {
-    /// The row after one more campaign.
-    pub(crate) fn and(
-        before: Option<Self>,
-        text: u64,
-        from: Timestamp,
-        at: Timestamp,
-        rest: Duration,
-    ) -> Self {
-        let same = before.filter(|row| row.text == text).map(|row| row.run);
-        Self { text, run: Run::and(same, from, at, rest) }
+    /// Counts one more campaign. A call that nobody knows to have been made counts, but ends no row of another text: so
+    /// there may be several that go on.
+    pub(crate) fn count(rows: &mut Vec<Self>, text: u64, dates: Dates, rest: Duration) {
+        let same = rows.iter().find(|row| row.text == text).map(|row| row.run);
+        rows.retain(|row| !dates.is_certain && row.text != text);
+        rows.push(Self { text, run: Run::and(same, dates.from, dates.at, rest) });
+        if rows.len() > MOST
+            && let Some(least) = (0..rows.len()).min_by_key(|place| rows[*place].run.count)
+        {
+            rows.remove(least);
+        }
     }
 }
 
@@ -51,13 +55,13 @@ impl IdenticalText {
     pub(crate) fn free(
         &self,
         text: u64,
-        row: Option<&Row>,
+        rows: &[Row],
         open: &[&OpenGrant],
         wide: bool,
         now: Timestamp,
     ) -> Free {
         let rest = with_slack(self.rest, wide);
-        let run = row.filter(|row| row.text == text).map(|row| &row.run);
+        let run = rows.iter().find(|row| row.text == text).map(|row| &row.run);
         let same = open.iter().filter(|grant| grant.text == Some(text));
         let under_way = u32::try_from(same.count()).unwrap_or(u32::MAX);
         if Run::count_at(run, now, rest).saturating_add(under_way) < self.in_a_row {
@@ -74,15 +78,15 @@ impl IdenticalText {
 impl State {
     /// The words that no campaign may say at `now`, because they were said too often in a row: those that have them wait
     /// for others to be said, or for the rest.
-    pub fn worn_text(&self, profile: &Profile, now: Timestamp) -> Option<u64> {
-        let row = self.row.as_ref()?;
+    pub fn worn_texts(&self, profile: &Profile, now: Timestamp) -> Vec<u64> {
         let rule = profile.rules().iter().find_map(|rule| match &rule.kind {
             Kind::IdenticalText(rule) => Some(rule),
             _ => None,
-        })?;
-        let rest = with_slack(rule.rest, self.wide);
-        let count = Run::count_at(Some(&row.run), profile.tempo().inside(now), rest);
-        (count >= rule.in_a_row).then_some(row.text)
+        });
+        let Some(rule) = rule else { return Vec::new() };
+        let (rest, now) = (with_slack(rule.rest, self.wide), profile.tempo().inside(now));
+        let is_worn = |row: &&Row| Run::count_at(Some(&row.run), now, rest) >= rule.in_a_row;
+        self.rows.iter().filter(is_worn).map(|row| row.text).collect()
     }
 }
 

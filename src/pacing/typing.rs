@@ -80,9 +80,14 @@ pub(crate) fn uniform(min: Duration, max: Duration, random: u64) -> Duration {
 pub(crate) struct Seed(pub(crate) u64);
 
 impl Seed {
-    fn of(id: Uuid) -> Self {
+    pub(crate) fn of(id: Uuid) -> Self {
         let (high, low) = id.as_u64_pair();
         Self(high.rotate_left(32) ^ low)
+    }
+
+    /// That of the gaps after the message: it tells nothing of its typing.
+    pub(crate) fn of_gaps(id: Uuid) -> Self {
+        Self(Self::of(id).next() ^ 0x6761_7073)
     }
 
     pub(crate) fn next(&mut self) -> u64 {

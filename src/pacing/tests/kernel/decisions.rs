@@ -1,95 +1,26 @@
 //! Single decisions: what is answered, and what it says.
 
-use std::time::Duration;
-
-use model::{Class, Origin, Pace, Purpose, Scope, Timestamp, Wait};
+use model::{Class, Pace, Scope};
 use pacing::{
-    Ask, Bucket, Chat, Decision, Facts, Gap, Grant, Kind, Limit, PastSend, Profile, Reach, State, StateError,
-    admit, explain,
+    Ask, Bucket, Decision, Facts, Gap, Kind, Limit, PastSend, Profile, Reach, State, StateError, admit,
+    explain,
 };
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
+use std::time::Duration;
 use uuid::Uuid;
 
-const T: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
-
-fn ms(millis: u64) -> Duration {
-    Duration::from_millis(millis)
-}
-
-fn ask(chat: &str, class: Class, pace: Pace) -> Ask<'_> {
-    let (purpose, wrote) = match (class, pace) {
-        (Class::Interactive, Pace::Reply) => (Purpose::Conversation, Some(T)),
-        (Class::Interactive, Pace::Bulk) => (Purpose::Conversation, None),
-        _ => (Purpose::Transactional, None),
-    };
-    Ask {
-        id: Uuid::from_u128(7),
-        chat,
-        is_group: false,
-        purpose,
-        origin: Origin::Api,
-        class,
-        chars: 20,
-        text: None,
-        width: 1,
-        contact: Chat { last_inbound_at: wrote, ..Chat::default() },
-        response: None,
-        probing: false,
-    }
-}
-
-fn bulk(chat: &str) -> Ask<'_> {
-    ask(chat, Class::Bulk, Pace::Bulk)
-}
-
-/// The shortest gaps and the first tokens.
-fn decide(profile: &Profile, state: &State, ask: &Ask<'_>, now: Timestamp) -> Decision {
-    admit(profile, state, ask, now, &mut || 0)
-}
-
-fn go(decision: Decision) -> Grant {
-    match decision {
-        Decision::Go(grant) => grant,
-        other => panic!("not admitted: {other:?}"),
-    }
-}
-
-fn wait(decision: Decision) -> Wait {
-    match decision {
-        Decision::Wait(wait) => wait,
-        other => panic!("not held: {other:?}"),
-    }
-}
-
-/// Sends one message whose call takes 100 ms; answers the state and the time of the answer.
-fn send(profile: &Profile, state: &State, ask: &Ask<'_>, now: Timestamp) -> (State, Timestamp) {
-    let mut grant = go(decide(profile, state, ask, now));
-    let answered = grant.call_at + ms(100);
-    assert!(grant.state.settle(profile, grant.token, grant.call_at, answered));
-    (grant.state, answered)
-}
-
-fn one(name: &str, scope: Reach, count: u32, window: Duration) -> Profile {
-    Profile::provider(&[Limit {
-        name: name.to_owned(),
-        scope,
-        count,
-        window,
-        burst: None,
-        source: String::new(),
-    }])
-    .expect("a sensible limit")
-}
+use crate::support::{T, ask, bulk, decide, go, ms, one, past, person, send, wait};
 
 #[test]
 fn a_gap_holds_its_class_and_a_slow_conversation_only_itself() {
-    let profile = Profile::person();
+    let profile = person();
     let (state, answered) = send(&profile, &State::new(&profile), &bulk("a"), T);
     let held = |class, pace| wait(decide(&profile, &state, &ask("b", class, pace), answered));
     let first = held(Class::Bulk, Pace::Bulk);
     assert_eq!((first.rule.as_str(), first.scope), ("gap", Scope::Class));
     assert!(first.detail.is_some());
-    assert_eq!(held(Class::Interactive, Pace::Bulk).scope, Scope::Job);
+    assert_eq!(held(Class::Interactive, Pace::Bulk).scope, Scope::Pace);
     // The reply's typing covers the shortest gap, so it starts at once.
     let reply = go(decide(&profile, &state, &ask("b", Class::Interactive, Pace::Reply), answered));
     assert_eq!(reply.call_at, answered + reply.typing);
@@ -102,7 +33,7 @@ fn a_gap_holds_its_class_and_a_slow_conversation_only_itself() {
 
 #[test]
 fn the_rule_that_ends_last_is_named() {
-    let profile = Profile::person();
+    let profile = person();
     let (state, answered) = send(&profile, &State::new(&profile), &bulk("a"), T);
     let again = wait(decide(&profile, &state, &bulk("a"), answered));
     assert_eq!((again.rule.as_str(), again.scope), ("same_recipient", Scope::Recipient));
@@ -112,7 +43,7 @@ fn the_rule_that_ends_last_is_named() {
 
 #[test]
 fn the_sixteenth_in_a_minute_holds_the_lane() {
-    let profile = Profile::person();
+    let profile = person();
     let mut state = State::new(&profile);
     let mut now = T;
     let mut first = None;
@@ -137,7 +68,7 @@ fn the_sixteenth_in_a_minute_holds_the_lane() {
 
 #[test]
 fn an_open_grant_counts_as_now_until_it_ends() {
-    let profile = Profile::person();
+    let profile = person();
     let mut grant = go(decide(&profile, &State::new(&profile), &bulk("a"), T));
     let much_later = T + ms(3_600_000);
     assert_eq!(wait(decide(&profile, &grant.state, &bulk("b"), much_later)).rule, "gap");
@@ -151,7 +82,7 @@ fn an_open_grant_counts_as_now_until_it_ends() {
 
 #[test]
 fn a_grant_that_was_not_used_can_be_taken_back() {
-    let profile = Profile::person();
+    let profile = person();
     let mut grant = go(decide(&profile, &State::new(&profile), &bulk("a"), T));
     assert!(grant.state.withdraw(grant.token));
     assert!(!grant.state.withdraw(grant.token));
@@ -194,7 +125,7 @@ fn an_open_call_to_a_chat_holds_that_chat_alone() {
 
 #[test]
 fn a_send_is_never_dated_before_its_grant() {
-    let profile = Profile::person();
+    let profile = person();
     let mut grant = go(decide(&profile, &State::new(&profile), &bulk("a"), T));
     let before = T - ms(3_600_000);
     assert!(grant.state.settle(&profile, grant.token, before, before));
@@ -205,7 +136,7 @@ fn a_send_is_never_dated_before_its_grant() {
 
 #[test]
 fn a_hundred_thousand_decisions_stay_small() {
-    let profile = Profile::person();
+    let profile = person();
     let mut state = State::new(&profile);
     let mut now = T;
     for n in 0..100_000_u128 {
@@ -234,15 +165,7 @@ fn a_bucket_lets_its_burst_go_and_then_one_at_a_time() {
     let mut history = Vec::new();
     for _ in 0..45 {
         let grant = go(decide(&profile, &state, &bulk("a"), now));
-        history.push(PastSend {
-            chat: "a".to_owned(),
-            is_group: false,
-            started_at: now,
-            ended_at: Some(now),
-            purpose: Purpose::Transactional,
-            text: None,
-            is_new: false,
-        });
+        history.push(past("a", now));
         state = grant.state;
         assert!(state.settle(&profile, grant.token, now, now));
         now = now + ms(1);
@@ -258,15 +181,7 @@ fn a_bucket_lets_its_burst_go_and_then_one_at_a_time() {
 #[test]
 fn a_rebuilt_state_takes_the_longest_gap_and_counts_what_is_open_as_now() {
     let profile = Profile::person();
-    let past = |ended_at| PastSend {
-        chat: "a".to_owned(),
-        is_group: false,
-        started_at: T,
-        ended_at,
-        purpose: Purpose::Transactional,
-        text: None,
-        is_new: false,
-    };
+    let past = |ended_at| PastSend { ended_at, ..past("a", T) };
     let gap = |state: &State, now| {
         let held = wait(decide(&profile, state, &bulk("b"), now));
         assert_eq!(held.rule, "gap");
@@ -279,20 +194,19 @@ fn a_rebuilt_state_takes_the_longest_gap_and_counts_what_is_open_as_now() {
     // A clock that ran ahead when the send was dated freezes nobody.
     let future = State::rebuild(&profile, 1, [past(Some(T + ms(9_000_000)))].into_iter(), T + ms(1_000));
     assert_eq!(gap(&future, T + ms(1_000)), T + ms(6_000));
-    assert_eq!(profile.horizon(), ms(63_000));
 }
 
 #[test]
 fn a_clock_that_stepped_back_behind_what_was_pruned_waits() {
-    let profile = Profile::person();
+    let profile = person();
     let (mut state, answered) = send(&profile, &State::new(&profile), &bulk("a"), T);
-    assert_eq!(state.binds_until(&profile), answered + ms(63_000));
+    assert_eq!(state.binds_until(&profile), answered + ms(300_000));
     state.prune(&profile, answered + ms(3_600_000));
     assert!(state.to_bytes().len() < 100, "{}", String::from_utf8_lossy(&state.to_bytes()));
     let held = wait(decide(&profile, &state, &bulk("a"), T));
     assert_eq!((held.rule.as_str(), held.scope), ("clock", Scope::Lane));
     go(decide(&profile, &state, &bulk("a"), held.until.unwrap()));
-    assert!(held.until.unwrap() <= answered + ms(63_000));
+    assert!(held.until.unwrap() <= answered + ms(300_000));
 }
 
 #[test]
@@ -323,14 +237,14 @@ fn nonsense_is_refused_by_name() {
     assert_eq!(Profile::provider(&[limit("")]).unwrap_err().field, ".name");
     assert_eq!(Profile::provider(&[limit("x"), limit("x")]).unwrap_err().field, "x.key");
     for scale in [0.0, -1.0, f64::NAN, f64::INFINITY] {
-        assert_eq!(Profile::person().for_account(Facts::UNKNOWN, scale).unwrap_err().field, "pace_scale");
+        assert_eq!(person().for_account(Facts::UNKNOWN, scale).unwrap_err().field, "pace_scale");
     }
-    let mut rules = Profile::person().rules().to_vec();
+    let mut rules = person().rules().to_vec();
     rules[0].kind = Kind::Gap(Pace::Reply, Gap { min: ms(5), max: ms(4) });
     assert_eq!(Profile::of(rules).unwrap_err().field, "gap_reply.min_s");
 
     let nobody = Ask { width: 0, ..bulk("a") };
-    let profile = Profile::person();
+    let profile = person();
     let Decision::Refuse { reason, .. } = decide(&profile, &State::new(&profile), &nobody, T) else {
         panic!("a lane of width 0 admits");
     };
@@ -339,34 +253,42 @@ fn nonsense_is_refused_by_name() {
 
 #[test]
 fn a_scaled_profile_is_the_same_but_quicker() {
-    let profile = Profile::person().for_account(Facts::UNKNOWN, 60.0).unwrap();
+    let profile = person().for_account(Facts::UNKNOWN, 60.0).unwrap();
     let (state, answered) = send(&profile, &State::new(&profile), &bulk("a"), T);
     let again = wait(decide(&profile, &state, &bulk("a"), answered));
     let grant = go(decide(&profile, &state, &bulk("a"), again.until.unwrap()));
-    assert_eq!(grant.call_at, answered + ms(100));
+    // Each conversion rounds up.
+    assert!(grant.call_at.since(answered + ms(100)) <= Duration::from_micros(1), "{grant:?}");
     assert!(grant.typing <= ms(34));
-    assert_eq!(profile.horizon(), ms(1_050));
+    // Two days and the hours by which they may be longer, because a clock may step back over midnight.
+    assert_eq!(profile.horizon(), Duration::from_mins(51));
 }
 
 #[test]
 fn bytes_of_another_release_or_other_rules_are_not_used() {
-    let profile = Profile::person();
+    let profile = person();
     let (state, _) = send(&profile, &State::new(&profile), &bulk("a"), T);
     let bytes = state.to_bytes();
     assert_eq!(State::from_bytes(&profile, &bytes).unwrap(), state);
-    let other = Profile::person().for_account(Facts::UNKNOWN, 2.0).unwrap();
+    let other = person().for_account(Facts::UNKNOWN, 2.0).unwrap();
     assert!(matches!(State::from_bytes(&other, &bytes), Err(StateError::OtherRules)));
     let newer = String::from_utf8(bytes).unwrap().replace(r#""v":2"#, r#""v":3"#);
     assert!(matches!(State::from_bytes(&profile, newer.as_bytes()), Err(StateError::Version(3))));
     assert!(matches!(State::from_bytes(&profile, b""), Err(StateError::Unreadable(_))));
 }
 
+/// The same cases in every run.
+fn fixed() -> ProptestConfig {
+    let rng_seed = RngSeed::Fixed(20_261_101);
+    ProptestConfig { rng_seed, failure_persistence: None, ..ProptestConfig::default() }
+}
+
 proptest! {
-    #![proptest_config(crate::limits::fixed(1))]
+    #![proptest_config(fixed())]
 
     #[test]
     fn typing_is_drawn_from_the_id_alone(id: u128, chars: u32, other: u32) {
-        let profile = Profile::person();
+        let profile = person();
         let ask = Ask { id: Uuid::from_u128(id), chars, ..bulk("a") };
         let typing = |now, random: u64| go(admit(&profile, &State::new(&profile), &ask, now, &mut || random)).typing;
         let drawn = typing(T, 0);
@@ -376,7 +298,7 @@ proptest! {
 
     #[test]
     fn damaged_bytes_harm_nobody(place: usize, byte: u8, cut: bool) {
-        let profile = Profile::person();
+        let profile = person();
         let (state, answered) = send(&profile, &State::new(&profile), &bulk("a"), T);
         let open = go(decide(&profile, &state, &bulk("b"), answered + ms(6_000)));
         let mut bytes = open.state.to_bytes();

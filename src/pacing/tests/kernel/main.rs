@@ -1,6 +1,7 @@
-//! Pacing seen from outside: a lane of its own drives it, and a counter that knows only the table judges the trace.
+//! Pacing seen from outside, one decision at a time. Whole lanes are judged in `tests/oracle`.
 
+mod campaigns;
+mod contacts;
 mod decisions;
-mod lane;
-mod limits;
-mod oracle;
+mod numbers;
+mod support;
