@@ -17,17 +17,18 @@ mod memory;
 mod op;
 mod places;
 mod redis;
+mod view;
 mod worker;
 
 pub use client::{Grant, LaneError, Lanes};
 pub use lanes::Shard;
 pub use memory::MemoryEngine;
 pub use op::{
-    Claim, Claims, DETAIL_KEPT, Engine, FOREVER, HoldTarget, JobId, JobPlace, LEASE, LaneId, LaneState,
-    LaneSummary, LaneView, Mark, Op, Outcome, Push, QueueError, QueueSummary, Settle, Ticket, WAITS_KEPT,
-    Wakes,
+    Claim, Claims, DETAIL_KEPT, Engine, FOREVER, HoldTarget, JobId, LEASE, LaneId, LaneState, Mark, Op,
+    Outcome, Push, QueueError, Settle, Ticket, WAITS_KEPT, Wakes,
 };
 pub use redis::{ConnectError, EpochError, RedisEngine, RedisState};
+pub use view::{JobPlace, LaneSummary, LaneView, QueueSummary};
 pub use worker::{
     AckLayer, AckService, Claimed, Heart, LaneBackend, LaneClock, LaneStates, Lost, Policy, Settings,
     StateGuard, Unsettled,

@@ -7,6 +7,8 @@ use async_trait::async_trait;
 use model::{Class, Queue, Scope, Timestamp, Wait, WorkerId};
 use serde::{Deserialize, Serialize};
 
+use crate::{JobPlace, LaneView, QueueSummary};
+
 /// A worker that does not beat for this long has lost its claims. It beats every quarter of it.
 pub const LEASE: Duration = Duration::from_secs(6);
 
@@ -248,7 +250,7 @@ pub enum Op {
         /// Why and until when, as in [`Op::Park`]; its scope counts for nothing, the target does.
         wait: Wait,
     },
-    /// Lifts a hold, whatever set it; of a lane those of its classes, too. Answer: [`Outcome::Ok`].
+    /// Lifts a hold, whatever set it: of a lane those of its classes, too, of a class what slows it down, too. Answer: [`Outcome::Ok`].
     Resume {
         /// From what.
         target: HoldTarget,
@@ -317,76 +319,6 @@ pub enum Outcome {
     Lane(LaneView),
     /// Jobs of a lane with their places.
     Jobs(Vec<(JobId, JobPlace)>),
-}
-
-/// Where a job is, and why it waits there.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(tag = "place", rename_all = "snake_case")]
-pub enum JobPlace {
-    /// Not in the queue.
-    Absent,
-    /// Its time has not come.
-    Future {
-        /// When it joins its key's order.
-        ready_at: Timestamp,
-    },
-    /// A worker has it.
-    Claimed {
-        /// Which.
-        worker: WorkerId,
-    },
-    /// It waits for its turn in its key.
-    Waiting {
-        /// How many jobs of its key go before it.
-        behind: usize,
-        /// The hold that keeps it, the one that ends last; none when it only waits for its turn.
-        held: Option<Wait>,
-    },
-}
-
-/// A queue at a glance.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct QueueSummary {
-    /// The queue.
-    pub queue: Queue,
-    /// Until when it is held, if it is.
-    pub held: Option<Wait>,
-    /// Lanes with jobs.
-    pub lanes: usize,
-    /// Jobs that wait, due or not.
-    pub waiting: usize,
-    /// Jobs that workers have.
-    pub claimed: usize,
-    /// The lanes, most overdue first.
-    pub first: Vec<LaneSummary>,
-}
-
-/// A lane at a glance.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct LaneSummary {
-    /// The lane.
-    pub lane: LaneId,
-    /// Jobs that wait, due or not.
-    pub waiting: usize,
-    /// Jobs that workers have.
-    pub claimed: usize,
-    /// When it may be served next.
-    pub due: Option<Timestamp>,
-    /// Holds on the whole lane and on its classes.
-    pub held: Vec<Wait>,
-}
-
-/// What a lane knows, for whoever asks without having a claim.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LaneView {
-    /// Lane time.
-    pub now: Timestamp,
-    /// Its state.
-    pub state: LaneState,
-    /// The jobs that workers have, the oldest claim first.
-    pub claimed: Vec<JobId>,
-    /// What holds it now: its classes' holds from the highest on, its own, its queue's.
-    pub held: Vec<Wait>,
 }
 
 /// Why an engine did not answer.

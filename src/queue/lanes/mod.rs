@@ -12,6 +12,9 @@
 //! - A lane is due at max(its hold, the earliest over its classes of max(the class's hold, its first key's time)), and not
 //!   before it was last served. A lane that was empty begins behind those that are due.
 //! - A lane that is routed to one worker while another has jobs of it is served to nobody until those are settled.
+//! - A key whose head is slow stands among its lane's slow keys, by its turn: they are ready when what slows their class
+//!   down has ended, and nothing is to be moved then. A job is slow from a park of scope pace until its claim ends
+//!   otherwise than untouched, or its class rises.
 //! - A queue, lane, class or key keeps its last hold beyond its end: a job that was ready before that is told of it when it
 //!   is claimed. A hold whose time is over when it is set holds nothing and is not kept.
 //! - A job's record and its key's vanish with the last settle. A lane goes once it is empty and its state and holds bind
