@@ -6,8 +6,11 @@
 
 mod actions;
 mod crash;
+mod feedback;
+mod foresight;
 mod loss;
 mod media;
+mod pace_simulate;
 mod polling;
 mod secrets;
 mod suite;

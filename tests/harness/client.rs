@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use outbound::{Http, HttpConfig};
 use serde_json::Value;
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::TcpStream;
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 const LARGEST: u64 = 64 * 1024 * 1024;
@@ -139,6 +141,31 @@ impl Api {
                 None => return rows,
             }
         }
+    }
+
+    /// Every event so far and as they come, until `found` likes one; gives that one.
+    ///
+    /// # Panics
+    /// When the stream ends, or none comes in good time.
+    pub async fn event(&self, found: impl Fn(&Value) -> bool) -> Value {
+        let reading = async {
+            let host = self.base.trim_start_matches("http://");
+            let mut stream = TcpStream::connect(host).await.expect("the API is there");
+            let request = format!(
+                "GET /v1/events?after=0 HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {}\r\n\r\n",
+                self.key
+            );
+            stream.write_all(request.as_bytes()).await.expect("the API listens");
+            let mut lines = BufReader::new(stream).lines();
+            while let Some(line) = lines.next_line().await.expect("the API speaks") {
+                let event = line.strip_prefix("data:").and_then(|data| serde_json::from_str(data).ok());
+                if let Some(event) = event.filter(&found) {
+                    return event;
+                }
+            }
+            panic!("the stream of events ended");
+        };
+        tokio::time::timeout(super::PATIENCE, reading).await.expect("an event comes in good time")
     }
 
     async fn answer(&self, request: outbound::Request) -> Option<Answer> {
