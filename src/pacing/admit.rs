@@ -35,9 +35,10 @@ pub fn admit(
     for _ in 0..ROUNDS {
         let Some(hold) = look.last_hold(at) else { break };
         at = hold.until;
+        // Nobody knows what the end of an open send will change, or whether more contacts will have answered.
+        let is_guess = !state.open.is_empty() || hold.is_for_answers();
         held = Some(hold);
-        // Nobody knows what the end of an open send will change.
-        if !state.open.is_empty() {
+        if is_guess {
             break;
         }
     }
@@ -117,6 +118,12 @@ struct Hold<'a> {
     until: Timestamp,
     scope: Scope,
     by: By<'a>,
+}
+
+impl Hold<'_> {
+    fn is_for_answers(&self) -> bool {
+        matches!(self.by, By::Rule(Rule { kind: Kind::ResponseRate(_), .. }))
+    }
 }
 
 enum By<'a> {
