@@ -135,7 +135,7 @@ pub(crate) async fn end_grant(
     let guard = claimed.state().await;
     let mut state = known_state(profile, &guard);
     app.drop_grant(grant.token);
-    let worn = state.as_ref().and_then(|state| state.worn_text(profile, now));
+    let worn = state.as_ref().map(|state| state.worn_texts(profile, now)).unwrap_or_default();
     let changed = state.as_mut().is_some_and(end);
     let Some(state) = state.filter(|_| changed) else {
         drop(guard);
@@ -143,12 +143,11 @@ pub(crate) async fn end_grant(
     };
     let (bytes, binds_until) = (state.to_bytes(), state.binds_until(profile));
     claimed.settle_with(settle, guard, bytes, binds_until).await?;
-    match worn {
-        Some(worn) if state.worn_text(profile, now) != Some(worn) => {
-            free_text(app, profile, account, lane, worn).await
-        }
-        _ => Ok(()),
+    let still = state.worn_texts(profile, now);
+    for text in worn.into_iter().filter(|text| !still.contains(text)) {
+        free_text(app, profile, account, &lane, text).await?;
     }
+    Ok(())
 }
 
 /// Another text was said: those that waited because theirs was said too often in a row may go, as many as the rule lets.
@@ -156,7 +155,7 @@ async fn free_text(
     app: &App,
     profile: &Profile,
     account: AccountId,
-    lane: LaneId,
+    lane: &LaneId,
     text: u64,
 ) -> Result<(), JobError> {
     let most = profile.rules().iter().find_map(|rule| match &rule.kind {
