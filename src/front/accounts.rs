@@ -163,10 +163,9 @@ async fn connect_account(
         registered_at: body.registered_at,
         accepts_the_risk: body.i_accept_the_risk,
     };
-    front.check_registered(&rules.registered_at)?;
     let nothing = json!({});
     let before = Before { pacing: &nothing, registered_at: None };
-    let change = front.rules_change(channel.capabilities(), &before, &rules)?;
+    let change = rules.change(channel.capabilities(), &before, front.clock.now())?;
 
     let id: AccountId = front.ids.id(front.clock.now());
     let intake = connect::intake(&front, channel, id, body.intake)?;
@@ -297,10 +296,9 @@ async fn change_account(
         registered_at: body.registered_at,
         accepts_the_risk: body.i_accept_the_risk,
     };
-    front.check_registered(&rules.registered_at)?;
     let paced = match front.channels.get(&account.channel) {
-        Some(channel) => front.rules_change(channel.capabilities(), &Before::from(&account), &rules)?,
-        None if rules.pacing.is_some() => {
+        Some(channel) => rules.change(channel.capabilities(), &Before::from(&account), front.clock.now())?,
+        None if rules.pacing.is_some() || rules.registered_at.is_change() => {
             return Err(
                 Problem::new(Kind::Conflict).because("its channel is switched off in this installation")
             );

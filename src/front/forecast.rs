@@ -11,7 +11,7 @@ use store::{LaneAhead, QueuedMessage};
 
 use crate::Front;
 use crate::problem::{Kind, Problem};
-use crate::waiting;
+use crate::{rules, waiting};
 
 /// Messages of a lane that are played one by one. What stands behind them is reckoned from their pace.
 const PLAYED: u32 = 5_000;
@@ -62,7 +62,7 @@ impl Front {
             Problem::new(Kind::Conflict).because("its channel is switched off in this installation")
         })?;
         let capabilities: &Capabilities = channel.capabilities();
-        let profile = self.profile(capabilities, account)?;
+        let profile = rules::profile(capabilities, account)?;
         let (now, bytes) = match self.lanes.peek(LaneId::send(account.id)).await {
             Ok(view) => (view.now, view.state.bytes),
             Err(error) => {

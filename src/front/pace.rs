@@ -144,7 +144,7 @@ async fn preview_pace(
         purpose: body.purpose.unwrap_or(Purpose::Campaign),
         origin: body.origin.unwrap_or(Origin::Api),
         chars: body.chars.unwrap_or(120),
-        text: body.same_text.then(|| SAME_TEXT),
+        text: body.same_text.then_some(SAME_TEXT),
         last_inbound_at: body.replies.then_some(pace.now),
         start: body.start.unwrap_or(pace.now).max(pace.now),
     };

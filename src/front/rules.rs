@@ -8,8 +8,10 @@ use pacing::{Limit, Profile, Reach};
 use serde_json::{Map, Value};
 use store::Patch;
 
-use crate::Front;
 use crate::problem::{Kind, Problem};
+
+/// By how much another's clock may be ahead of ours.
+const FAST: Duration = Duration::from_mins(5);
 
 /// What a request says about an account's rules.
 #[derive(Debug, Default, Clone)]
@@ -31,27 +33,30 @@ pub(crate) struct RulesChange {
     pub(crate) loosened: Vec<String>,
 }
 
-impl Front {
-    /// The rules of an account as they are now.
-    pub(crate) fn profile(&self, capabilities: &Capabilities, account: &Account) -> Result<Profile, Problem> {
-        let person = capabilities.pacing == Pacing::Person;
-        Profile::of_account(account, person, &limits(capabilities)).map_err(|error| {
-            tracing::error!(account.id = %account.id, %error, "an account's pacing makes no sense");
-            Problem::new(Kind::Internal)
-        })
-    }
+/// The rules of an account as they are now.
+pub(crate) fn profile(capabilities: &Capabilities, account: &Account) -> Result<Profile, Problem> {
+    let person = capabilities.pacing == Pacing::Person;
+    Profile::of_account(account, person, &limits(capabilities)).map_err(|error| {
+        tracing::error!(account.id = %account.id, %error, "an account's pacing makes no sense");
+        Problem::new(Kind::Internal)
+    })
+}
 
-    /// Checks what is asked for `account` (as it is before, or as it would be made) against its channel's profile.
-    pub(crate) fn rules_change(
+impl Rules {
+    /// Checks what is asked for an account against its channel's profile, and makes it into all that changes.
+    pub(crate) fn change(
         &self,
         capabilities: &Capabilities,
         account: &Before<'_>,
-        asked: &Rules,
+        now: Timestamp,
     ) -> Result<RulesChange, Problem> {
+        if self.registered_at.value().is_some_and(|at| *at > now + FAST) {
+            return Err(Problem::field("registered_at", "out_of_range", "lies in the future"));
+        }
         let mut change = RulesChange::default();
-        if let Some(patch) = &asked.pacing {
+        if let Some(patch) = &self.pacing {
             let base = base(capabilities)?;
-            let pacing = patched(account.pacing, patch);
+            let pacing = model::patched_pacing(account.pacing, patch);
             let profile = base.clone().with(&pacing).map_err(|problems| {
                 problems.into_iter().fold(Problem::new(Kind::Validation), |problem, found| {
                     problem.and(found.field, "invalid", found.problem)
@@ -63,10 +68,10 @@ impl Front {
                 profile.looser_than(&base).into_iter().filter(|rule| now_looser.contains(rule)).collect();
             change.pacing = Some(pacing);
         }
-        if self.warms_up_less(account.registered_at, &asked.registered_at) {
+        if self.warms_up_less(account.registered_at) {
             change.loosened.push("warm_up".to_owned());
         }
-        if !change.loosened.is_empty() && !asked.accepts_the_risk {
+        if !change.loosened.is_empty() && !self.accepts_the_risk {
             let rules = change.loosened.join(", ");
             return Err(Problem::field(
                 "i_accept_the_risk",
@@ -81,21 +86,11 @@ impl Front {
     }
 
     /// Whether a number would be past more of its warm-up than it was said to be.
-    fn warms_up_less(&self, before: Option<Timestamp>, asked: &Patch<Timestamp>) -> bool {
-        match (before, asked) {
+    fn warms_up_less(&self, before: Option<Timestamp>) -> bool {
+        match (before, self.registered_at) {
             (Some(_), Patch::Clear) => true,
-            (Some(before), Patch::To(at)) => *at < before,
+            (Some(before), Patch::To(at)) => at < before,
             (None | Some(_), _) => false,
-        }
-    }
-
-    /// A number cannot have been registered in the future.
-    pub(crate) fn check_registered(&self, asked: &Patch<Timestamp>) -> Result<(), Problem> {
-        match asked {
-            Patch::To(at) if *at > self.clock.now() + Duration::from_mins(5) => {
-                Err(Problem::field("registered_at", "out_of_range", "lies in the future"))
-            }
-            _ => Ok(()),
         }
     }
 }
@@ -122,19 +117,6 @@ fn base(capabilities: &Capabilities) -> Result<Profile, Problem> {
             Problem::new(Kind::Internal)
         }),
     }
-}
-
-/// Rule by rule; null goes back to the profile.
-fn patched(before: &Value, patch: &Map<String, Value>) -> Value {
-    let mut pacing = before.as_object().cloned().unwrap_or_default();
-    for (rule, value) in patch {
-        if value.is_null() {
-            pacing.remove(rule);
-        } else {
-            pacing.insert(rule.clone(), value.clone());
-        }
-    }
-    Value::Object(pacing)
 }
 
 fn limits(capabilities: &Capabilities) -> Vec<Limit> {

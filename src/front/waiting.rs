@@ -141,12 +141,11 @@ impl Front {
             );
         }
         waits.extend(part_held(account, message, conversation.last_inbound_at, now));
-        let (ahead, expected_at) = match outlook.expected_at {
-            Some(at) => (outlook.ahead, Some(at)),
-            None => {
-                let ahead = self.store.sends_ahead(message).await?;
-                (u64::from(ahead), forecast.beyond(ahead))
-            }
+        let (ahead, expected_at) = if outlook.expected_at.is_some() {
+            (outlook.ahead, outlook.expected_at)
+        } else {
+            let ahead = self.store.sends_ahead(message).await?;
+            (u64::from(ahead), forecast.beyond(ahead))
         };
         if let Some((rule, reason)) = outlook.refused {
             let wait =

@@ -120,17 +120,17 @@ impl Account {
     pub fn held(&self, reach: HoldReach, now: Timestamp) -> Option<&Hold> {
         self.holds.iter().filter(|hold| hold.reach == reach && hold.until > now).max_by_key(|hold| hold.until)
     }
+}
 
-    /// Its pacing with `patch` in it: rule by rule, where null goes back to the profile.
-    pub fn patched_pacing(&self, patch: &serde_json::Map<String, Value>) -> Value {
-        let mut pacing = self.pacing.as_object().cloned().unwrap_or_default();
-        for (rule, value) in patch {
-            if value.is_null() {
-                pacing.remove(rule);
-            } else {
-                pacing.insert(rule.clone(), value.clone());
-            }
+/// An account's own pacing with `patch` in it: rule by rule, where null goes back to the profile.
+pub fn patched_pacing(pacing: &Value, patch: &serde_json::Map<String, Value>) -> Value {
+    let mut pacing = pacing.as_object().cloned().unwrap_or_default();
+    for (rule, value) in patch {
+        if value.is_null() {
+            pacing.remove(rule);
+        } else {
+            pacing.insert(rule.clone(), value.clone());
         }
-        Value::Object(pacing)
     }
+    Value::Object(pacing)
 }

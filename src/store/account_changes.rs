@@ -48,7 +48,7 @@ pub struct AccountChange {
     pub settings: Option<Value>,
     /// IANA name.
     pub timezone: Option<String>,
-    /// What its rules say otherwise than its channel's profile: all of it, see [`Account::patched_pacing`].
+    /// What its rules say otherwise than its channel's profile: all of it, see [`model::patched_pacing`].
     pub pacing: Option<Value>,
     /// The rules that this makes looser than the profile, for the audit log: somebody accepted the risk.
     pub loosened: Vec<String>,

@@ -148,7 +148,7 @@ on_both! {
 
         bench.advance(Duration::from_secs(1));
         let patch = json!({"batch": null, "per_minute": {"count": 10, "window_s": 60}});
-        let pacing = after.patched_pacing(patch.as_object().unwrap());
+        let pacing = model::patched_pacing(&after.pacing, patch.as_object().unwrap());
         let (resumed, zone) = (Some(bench.now()), Some("Europe/Berlin".to_owned()));
         let after = change(AccountChange {
             pacing: Some(pacing),
