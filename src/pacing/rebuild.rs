@@ -60,33 +60,42 @@ impl State {
         let mut state = Self::new(profile);
         state.wide = wide;
         let horizon = now - profile.memory();
-        state.assume_full_runs(profile, &sends, horizon);
+        state.assume_full_row(profile, &sends, horizon);
         for (dates, send) in &sends {
             state.record(profile, send, *dates);
         }
+        state.recount_batch(profile, &mut sends, horizon);
         state.refill_buckets(profile, &sends, now);
         state.prune_inside(profile, now);
         state
     }
 
-    /// A run that the first sends of the history may continue is taken for a full one.
-    fn assume_full_runs(&mut self, profile: &Profile, sends: &[(Dates, OpenGrant)], horizon: Timestamp) {
+    /// What was lost on its way is dated by its end, which may be long after others that followed it. There was no pause
+    /// before those, then: a batch is counted in the order of the starts. A batch that the first sends of the history may
+    /// continue is taken for a full one.
+    fn recount_batch(&mut self, profile: &Profile, sends: &mut [(Dates, OpenGrant)], horizon: Timestamp) {
+        sends.sort_by_key(|(dates, _)| dates.from);
+        let rest = batch_pause(profile, self.wide);
+        let batch = profile.rules().iter().find_map(|rule| match rule.kind {
+            Kind::Batch(batch) => Some(batch),
+            _ => None,
+        });
+        self.batch = batch.and_then(|batch| {
+            let first = sends.first().filter(|(dates, _)| dates.from < horizon + rest);
+            let full = first.map(|(dates, _)| Run { count: batch.size, last: dates.from });
+            sends.iter().fold(full, |run, (dates, _)| Some(Run::and(run, dates.from, dates.at, rest)))
+        });
+    }
+
+    /// A row of one text that the first sends of the history may continue is taken for a full one.
+    fn assume_full_row(&mut self, profile: &Profile, sends: &[(Dates, OpenGrant)], horizon: Timestamp) {
+        let rest = text_rest(profile, self.wide);
         for rule in profile.rules() {
-            match rule.kind {
-                Kind::Batch(batch) => {
-                    let rest = batch_pause(profile, self.wide);
-                    let first = sends.first().filter(|(dates, _)| dates.from < horizon + rest);
-                    self.batch = first.map(|(dates, _)| Run { count: batch.size, last: dates.from });
-                }
-                Kind::IdenticalText(text) => {
-                    let rest = text_rest(profile, self.wide);
-                    let first = sends.iter().find_map(|(dates, send)| Some((dates.from, send.text?)));
-                    let first = first.filter(|(from, _)| *from < horizon + rest);
-                    let run = |from| Run { count: text.in_a_row, last: from };
-                    self.rows = first.map(|(from, text)| Row { text, run: run(from) }).into_iter().collect();
-                }
-                _ => {}
-            }
+            let Kind::IdenticalText(text) = rule.kind else { continue };
+            let first = sends.iter().find_map(|(dates, send)| Some((dates.from, send.text?)));
+            let first = first.filter(|(from, _)| *from < horizon + rest);
+            let run = |from| Run { count: text.in_a_row, last: from };
+            self.rows = first.map(|(from, text)| Row { text, run: run(from) }).into_iter().collect();
         }
     }
 

@@ -197,6 +197,26 @@ fn a_rebuilt_state_takes_the_longest_gap_and_counts_what_is_open_as_now() {
 }
 
 #[test]
+fn a_rebuilt_batch_has_what_was_lost_where_it_began() {
+    let profile = person();
+    // Its worker died; when that was noticed, others had long followed it.
+    let lost = PastSend {
+        started_at: T + ms(200_000),
+        ended_at: Some(T + ms(700_000)),
+        was_accepted: false,
+        ..past("a", T)
+    };
+    let others = (0..48).map(|n| past("b", T + ms(450_000 + n * 10_000)));
+    let history: Vec<_> = [past("a", T), lost].into_iter().chain(others).collect();
+    let now = T + ms(930_000);
+    let rebuilt = State::rebuild(&profile, 1, history.clone().into_iter(), now);
+    assert_eq!(wait(decide(&profile, &rebuilt, &bulk("c"), now)).rule, "batch");
+    // Without it there was a pause before the others.
+    let rebuilt = State::rebuild(&profile, 1, history.into_iter().filter(|send| send.was_accepted), now);
+    go(decide(&profile, &rebuilt, &bulk("c"), now));
+}
+
+#[test]
 fn a_clock_that_stepped_back_behind_what_was_pruned_waits() {
     let profile = person();
     let (mut state, answered) = send(&profile, &State::new(&profile), &bulk("a"), T);
