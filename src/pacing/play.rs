@@ -228,7 +228,7 @@ impl Play {
 
     /// A hold that something else than pacing set: a pause, a provider's word.
     pub fn hold(&mut self, on: &HoldOn, until: Timestamp, rule: &str) {
-        self.lane.hold(on, &Hold::new(until, rule), &self.profile, self.now);
+        self.lane.hold(on, &Hold::new(until, rule), self.now);
     }
 
     /// Takes the response rate as it is and keeps it so, because nobody knows who will write.
@@ -283,7 +283,7 @@ impl Play {
             return true;
         }
         if self.flights.len() < self.width
-            && let Some(key) = self.lane.choose(&self.profile, self.now)
+            && let Some(key) = self.lane.choose(self.now)
         {
             self.ask(key);
             return true;
@@ -343,10 +343,10 @@ impl Play {
             is_new: flight.is_new,
             typed: flight.typed,
         });
-        if planned.purpose == Purpose::Campaign {
-            if let Rate::Played(responses) = &mut self.rate {
-                responses.sent(flight.key, flight.call_at);
-            }
+        if planned.purpose == Purpose::Campaign
+            && let Rate::Played(responses) = &mut self.rate
+        {
+            responses.sent(flight.key, flight.call_at);
         }
     }
 
@@ -354,7 +354,7 @@ impl Play {
         let flight = self.flights.remove(place);
         let answered = flight.call_at + self.call;
         self.state.settle(&self.profile, flight.token, flight.call_at, answered);
-        self.lane.settle(flight.key, &self.profile, self.now);
+        self.lane.settle(flight.key, self.now);
         let planned = &self.lane.jobs[flight.job].planned;
         if let Some(text) = planned.text.filter(|_| planned.purpose == Purpose::Campaign) {
             self.lane.other_text(text);
@@ -370,8 +370,8 @@ impl Play {
         known.opted_out |= given.opted_out;
         known.zone = known.zone.or(given.zone);
         // What is now known of the contact may move those that wait already.
-        self.lane.known(key, &self.profile, self.now);
-        self.lane.join(job, &self.profile, self.now);
+        self.lane.known(key, self.now);
+        self.lane.join(job, self.now);
     }
 
     fn wrote(&mut self, key: usize) {
@@ -381,7 +381,7 @@ impl Play {
         if let Rate::Played(responses) = &mut self.rate {
             responses.inbound(key, self.now);
         }
-        self.lane.known(key, &self.profile, self.now);
+        self.lane.known(key, self.now);
     }
 
     fn response(&mut self) -> Option<Response> {
@@ -426,7 +426,7 @@ impl Play {
                 let bound = self.lane.bound(key, since).and_then(|hold| hold.rule.clone());
                 self.granted = Granted { at: self.now, joined, bound };
                 self.state = grant.state;
-                self.lane.claim(key, &self.profile, self.now);
+                self.lane.claim(key, self.now);
                 self.flights.push(Flight {
                     job,
                     key,
@@ -447,20 +447,14 @@ impl Play {
                         held_by(&self.profile, &self.state, &ask, self.now)
                     }
                 };
-                if self.lane.wait(key, &wait, &shared, &self.profile, self.now) {
+                if self.lane.wait(key, &wait, &shared, self.now) {
                     self.steps.push_back(Step::Waits { id, at: self.now, wait });
                 }
             }
             Decision::Refuse { rule, reason } => {
-                self.lane.skip(key, &self.profile, self.now);
+                self.lane.skip(key, self.now);
                 self.steps.push_back(Step::Refused { id, at: self.now, rule, reason });
             }
         }
     }
-}
-
-/// The gap that lies before a message.
-fn pace(profile: &Profile, purpose: Purpose, wrote: Option<Timestamp>, now: Timestamp) -> Pace {
-    let inside = |at| profile.tempo().inside(at);
-    purpose.pace(wrote.map(inside), inside(now))
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use model::{Pace, Timestamp, Zone};
+use model::Zone;
 
 use super::hold::Hold;
 
@@ -10,10 +10,20 @@ use super::hold::Hold;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Sort {
     pub is_new: bool,
-    pub pace: Pace,
-    pub campaign: bool,
-    /// The contact's, for campaigns.
-    pub zone: Option<Zone>,
+    /// They wait for their pace.
+    pub is_slow: bool,
+    pub origin: From,
+}
+
+/// Whose messages they are, as far as rules tell them apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum From {
+    /// A person's, in a conversation.
+    Person,
+    /// A campaign's, to contacts of this zone.
+    Campaign(Option<Zone>),
+    /// All others.
+    Other,
 }
 
 /// Ready keys by turn, the texts of their heads apart.
@@ -79,10 +89,5 @@ impl Group {
     pub fn first(&self) -> Option<(u64, usize)> {
         let (turn, text) = self.free.first()?;
         Some((*turn, *self.bins.get(text)?.get(turn)?))
-    }
-
-    /// When it may go, given the end of the hold on campaigns.
-    pub fn end(&self, campaigns: Timestamp) -> Timestamp {
-        if self.sort.campaign { self.hold.until.max(campaigns) } else { self.hold.until }
     }
 }

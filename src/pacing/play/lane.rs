@@ -8,10 +8,10 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use model::{Class, Origin, Purpose, Scope, Timestamp, Wait};
 
-use super::group::{Group, Sort};
+use super::group::{From, Group, Sort};
 use super::hold::Hold;
 use super::{HoldOn, Planned};
-use crate::{Chat, Kind, Profile, Rule};
+use crate::{Chat, Kind, Rule};
 
 /// One chat, and the messages to it.
 #[derive(Debug)]
@@ -35,6 +35,8 @@ pub(super) struct Job {
     /// When it joined its key's line.
     pub joined: Timestamp,
     wait: Hold,
+    /// It was told to wait for its pace last: it does, together with the others that were.
+    is_slow: bool,
     /// What it was told last.
     told: Option<(String, Option<Timestamp>)>,
 }
@@ -52,6 +54,8 @@ enum Place {
 #[derive(Debug, Default)]
 struct Line {
     hold: Hold,
+    /// On the slow ones.
+    pace: Hold,
     groups: Vec<Group>,
     held: BTreeSet<(Timestamp, u64, usize)>,
 }
@@ -96,18 +100,18 @@ impl Lane {
     pub fn keep(&mut self, planned: Planned) -> usize {
         let key = self.key(&planned.chat);
         let wait = planned.after.map_or_else(Hold::default, |after| Hold::new(after, "retry"));
-        self.jobs.push(Job { planned, key, joined: Timestamp::ZERO, wait, told: None });
+        self.jobs.push(Job { planned, key, joined: Timestamp::ZERO, wait, is_slow: false, told: None });
         self.jobs.len() - 1
     }
 
     /// Lets a message into its key's line, behind those of its class that are there.
-    pub fn join(&mut self, job: usize, profile: &Profile, now: Timestamp) {
+    pub fn join(&mut self, job: usize, now: Timestamp) {
         let Job { planned, key, joined, .. } = &mut self.jobs[job];
         *joined = now;
         let key = *key;
         self.keys[key].lines[planned.class.rank()].push_back(job);
         self.waiting += 1;
-        self.place(key, profile, now);
+        self.place(key, now);
     }
 
     /// How many messages are in a line.
@@ -121,26 +125,25 @@ impl Lane {
     }
 
     /// The head of a key is under way.
-    pub fn claim(&mut self, key: usize, profile: &Profile, now: Timestamp) {
+    pub fn claim(&mut self, key: usize, now: Timestamp) {
         self.drop_head(key);
         self.keys[key].claimed = true;
-        self.place(key, profile, now);
+        self.place(key, now);
     }
 
     /// The message of a key that was under way is settled.
-    pub fn settle(&mut self, key: usize, profile: &Profile, now: Timestamp) {
+    pub fn settle(&mut self, key: usize, now: Timestamp) {
         self.turns += 1;
-        let turn = self.turns;
-        let key_ = &mut self.keys[key];
-        key_.claimed = false;
-        key_.turn = turn;
-        self.place(key, profile, now);
+        let Key { claimed, turn, .. } = &mut self.keys[key];
+        *claimed = false;
+        *turn = self.turns;
+        self.place(key, now);
     }
 
     /// The head of a key never goes.
-    pub fn skip(&mut self, key: usize, profile: &Profile, now: Timestamp) {
-        self.claim(key, profile, now);
-        self.settle(key, profile, now);
+    pub fn skip(&mut self, key: usize, now: Timestamp) {
+        self.claim(key, now);
+        self.settle(key, now);
     }
 
     fn drop_head(&mut self, key: usize) {
@@ -152,49 +155,43 @@ impl Lane {
 
     /// The head of a key must wait: sets the time on what the wait holds. `shared` are the rules that hold it, each by
     /// itself; what they say goes for its group. False when it was told just this before.
-    pub fn wait(
-        &mut self,
-        key: usize,
-        wait: &Wait,
-        shared: &[(&Rule, Scope, Timestamp)],
-        profile: &Profile,
-        now: Timestamp,
-    ) -> bool {
+    pub fn wait(&mut self, key: usize, wait: &Wait, shared: &[(&Rule, Timestamp)], now: Timestamp) -> bool {
         let Some(job) = self.head(key) else { return false };
         let Planned { class, text, .. } = self.jobs[job].planned;
-        let sort = self.sort(key, job, profile, now);
+        let sort = self.sort(key, job);
         let hold = Hold::new(wait.until.unwrap_or(Hold::FOREVER), &wait.rule);
-        let mut all = now;
-        for (rule, scope, until) in shared {
+        self.jobs[job].is_slow = wait.scope == Scope::Pace;
+        let mut kept = false;
+        for (rule, until) in shared {
             let hold = Hold::new(*until, &rule.name);
             match (&rule.kind, text) {
                 (Kind::NewContacts(_), _) => self.hold_groups(class, &hold, |group| group.is_new),
                 (Kind::WarmUp(_), _) => self.hold_groups(class, &hold, |group| {
-                    group.is_new == sort.is_new && group.is_person == sort.is_person
+                    group.is_new == sort.is_new && group.origin == sort.origin
                 }),
                 (Kind::QuietHours(_), _) => {
-                    self.hold_groups(class, &hold, |group| group.is_campaign && group.zone == sort.zone);
+                    self.hold_groups(class, &hold, |group| group.origin == sort.origin);
                 }
                 (Kind::IdenticalText(_), Some(text)) => self.rest(text, &hold),
                 _ => continue,
             }
-            if *scope == wait.scope {
-                all = all.max(*until);
-            }
+            kept = true;
         }
         match wait.scope {
             Scope::Lane => self.hold.extend(&hold),
             Scope::Class => self.lines[class.rank()].hold.extend(&hold),
-            Scope::Pace => self.hold_groups(class, &hold, |group| group.pace == sort.pace),
-            // What its group waits for it need not wait for by itself.
-            Scope::Job | Scope::Recipient if all >= hold.until => {}
+            Scope::Pace => self.lines[class.rank()].pace.extend(&hold),
+            // It waits with its group and is asked about again then.
+            Scope::Job | Scope::Recipient if kept => {}
             Scope::Recipient => self.keys[key].hold.extend(&hold),
             Scope::Job => self.jobs[job].wait.extend(&hold),
         }
-        if self.free(key, now) {
+        self.place(key, now);
+        if self.is_free(key, now) {
+            // Its group is not the one that the rule meant. It waits all the same, else it would be asked about for ever.
             self.jobs[job].wait.extend(&hold);
+            self.place(key, now);
         }
-        self.place(key, profile, now);
         let new = Some((wait.rule.clone(), wait.until));
         let told = &mut self.jobs[job].told;
         let changed = *told != new;
@@ -203,15 +200,15 @@ impl Lane {
     }
 
     /// Whether nothing holds a key as it stands.
-    fn free(&self, key: usize, now: Timestamp) -> bool {
+    fn is_free(&self, key: usize, now: Timestamp) -> bool {
         let Place::Ready { rank, group, text } = self.keys[key].place else { return false };
         let line = &self.lines[rank];
-        let rests = text.and_then(|text| self.texts.get(&text)).is_some_and(|rest| rest.until > now);
-        let held =
-            [self.hold.until, line.hold.until, self.keys[key].hold.until, line.groups[group].hold.until];
-        !rests
-            && held.iter().all(|until| *until <= now)
-            && self.head(key).is_some_and(|job| self.jobs[job].wait.until <= now)
+        let holds = [self.hold.until, line.hold.until, self.end(line, &line.groups[group])];
+        !self.rests(text, now) && holds.iter().all(|until| *until <= now)
+    }
+
+    fn rests(&self, text: Option<u64>, now: Timestamp) -> bool {
+        text.and_then(|text| self.texts.get(&text)).is_some_and(|rest| rest.until > now)
     }
 
     fn hold_groups(&mut self, class: Class, hold: &Hold, which: impl Fn(&Sort) -> bool) {
@@ -248,7 +245,7 @@ impl Lane {
     }
 
     /// Sets a hold from outside.
-    pub fn hold(&mut self, on: &HoldOn, hold: &Hold, profile: &Profile, now: Timestamp) {
+    pub fn hold(&mut self, on: &HoldOn, hold: &Hold, now: Timestamp) {
         match on {
             HoldOn::Lane => self.hold.extend(hold),
             HoldOn::Class(class) => self.lines[class.rank()].hold.extend(hold),
@@ -256,22 +253,22 @@ impl Lane {
             HoldOn::Chat(chat) => {
                 let key = self.key(chat);
                 self.keys[key].hold.extend(hold);
-                self.place(key, profile, now);
+                self.place(key, now);
             }
         }
     }
 
     /// More is known of a contact: one that is new no more does not wait for another day.
-    pub fn known(&mut self, key: usize, profile: &Profile, now: Timestamp) {
+    pub fn known(&mut self, key: usize, now: Timestamp) {
         let Key { contact, hold, .. } = &mut self.keys[key];
         if !contact.is_new && matches!(hold.rule.as_deref(), Some("new_contacts" | "warm_up")) {
             *hold = Hold::default();
         }
-        self.place(key, profile, now);
+        self.place(key, now);
     }
 
     /// Puts a key where it belongs: called after every change to it.
-    pub fn place(&mut self, key: usize, profile: &Profile, now: Timestamp) {
+    pub fn place(&mut self, key: usize, now: Timestamp) {
         let Key { turn, place: before, claimed, .. } = self.keys[key];
         match before {
             Place::Ready { rank, group, text } => self.lines[rank].groups[group].remove(text, turn),
@@ -294,9 +291,8 @@ impl Lane {
                     self.lines[rank].held.insert((until, turn, key));
                     Place::Held { rank, until }
                 } else {
-                    let rests =
-                        text.and_then(|text| self.texts.get(&text)).is_some_and(|rest| rest.until > now);
-                    let sort = self.sort(key, job, profile, now);
+                    let rests = self.rests(text, now);
+                    let sort = self.sort(key, job);
                     let groups = &mut self.lines[rank].groups;
                     let group = groups.iter().position(|group| group.sort == sort).unwrap_or_else(|| {
                         groups.push(Group::new(sort));
@@ -310,21 +306,19 @@ impl Lane {
     }
 
     /// The group to which a message belongs now.
-    fn sort(&self, key: usize, job: usize, profile: &Profile, now: Timestamp) -> Sort {
+    fn sort(&self, key: usize, job: usize) -> Sort {
         let contact = &self.keys[key].contact;
         let planned = &self.jobs[job].planned;
-        let is_campaign = planned.purpose == Purpose::Campaign;
-        Sort {
-            is_new: contact.is_new,
-            pace: super::pace(profile, planned.purpose, contact.last_inbound_at, now),
-            is_person: planned.purpose == Purpose::Conversation && planned.origin == Origin::Agent,
-            is_campaign,
-            zone: contact.zone.filter(|_| is_campaign),
-        }
+        let origin = match (planned.purpose, planned.origin) {
+            (Purpose::Campaign, _) => From::Campaign(contact.zone),
+            (Purpose::Conversation, Origin::Agent) => From::Person,
+            _ => From::Other,
+        };
+        Sort { is_new: contact.is_new, is_slow: self.jobs[job].is_slow, origin }
     }
 
     /// The key whose head goes next, if one may go now.
-    pub fn choose(&mut self, profile: &Profile, now: Timestamp) -> Option<usize> {
+    pub fn choose(&mut self, now: Timestamp) -> Option<usize> {
         while let Some((_, text)) = self.rests.first().copied().filter(|(end, _)| *end <= now) {
             self.rests.pop_first();
             self.wake(text);
@@ -338,39 +332,30 @@ impl Lane {
             }
             while let Some((_, _, key)) = self.lines[rank].held.first().copied().filter(|held| held.0 <= now)
             {
-                self.place(key, profile, now);
+                self.place(key, now);
             }
-            let campaigns = self.campaigns.until;
-            loop {
-                let groups = self.lines[rank].groups.iter();
-                let open = groups.filter(|group| group.end(campaigns) <= now);
-                let Some((_, key)) = open.filter_map(Group::first).min() else { break };
-                if !self.moved(key, profile, now) {
-                    return Some(key);
-                }
+            let line = &self.lines[rank];
+            let open = line.groups.iter().filter(|group| self.end(line, group) <= now);
+            if let Some((_, key)) = open.filter_map(Group::first).min() {
+                return Some(key);
             }
         }
         None
     }
 
-    /// Moves a ready key that is in the wrong group because time went by (a reply is one for a day). Whether it was.
-    fn moved(&mut self, key: usize, profile: &Profile, now: Timestamp) -> bool {
-        let (Place::Ready { rank, group, .. }, Some(job)) = (self.keys[key].place, self.head(key)) else {
-            return false;
-        };
-        let moved = self.lines[rank].groups[group].sort != self.sort(key, job, profile, now);
-        if moved {
-            self.place(key, profile, now);
-        }
-        moved
+    /// When a group may go, the holds on its class and on the lane aside.
+    fn end(&self, line: &Line, group: &Group) -> Timestamp {
+        let pace = if group.sort.is_slow { line.pace.until } else { Timestamp::ZERO };
+        let is_campaign = matches!(group.sort.origin, From::Campaign(_));
+        let campaigns = if is_campaign { self.campaigns.until } else { Timestamp::ZERO };
+        group.hold.until.max(pace).max(campaigns)
     }
 
     /// When some message may go, were no other under way.
     pub fn due(&self) -> Option<Timestamp> {
         let first = self.lines.iter().filter_map(|line| {
             let groups = line.groups.iter();
-            let ready =
-                groups.filter(|group| group.first().is_some()).map(|group| group.end(self.campaigns.until));
+            let ready = groups.filter(|group| group.first().is_some()).map(|group| self.end(line, group));
             let held = line.held.first().map(|held| held.0);
             Some(ready.chain(held).min()?.max(line.hold.until))
         });
@@ -388,9 +373,10 @@ impl Lane {
             Place::Ready { group, .. } => Some(&line.groups[group].hold),
             _ => None,
         };
+        let pace = job.is_slow.then_some(&line.pace);
         let rest = job.planned.text.and_then(|text| self.texts.get(&text));
         let holds = [&self.hold, &line.hold, &self.keys[key].hold, &job.wait].into_iter();
-        let holds = holds.chain(group).chain(rest).chain(campaign.then_some(&self.campaigns));
+        let holds = holds.chain(group).chain(pace).chain(rest).chain(campaign.then_some(&self.campaigns));
         holds.filter(|hold| hold.until > since).max_by_key(|hold| hold.until)
     }
 }

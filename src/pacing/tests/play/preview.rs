@@ -1,8 +1,7 @@
-//! Previews and expected times.
+//! Previews.
 
 use model::{Origin, Purpose};
 use pacing::{HoldOn, More, Step};
-use uuid::Uuid;
 
 use crate::scene::{DAY, HOUR, START, after, all, message, old_account, play, time};
 
@@ -75,28 +74,4 @@ fn what_starts_later_is_reckoned_from_then() {
     let finish = preview.finish.unwrap();
     assert!(finish > after(DAY) && finish < after(DAY + HOUR), "{finish}");
     assert!(preview.timeline.first().unwrap().from >= after(DAY), "{:?}", preview.timeline);
-}
-
-#[test]
-fn a_message_is_expected_when_it_is_sent() {
-    let lane = || {
-        let mut play = play(&old_account(400));
-        for id in 0..2_000 {
-            play.add(message(id, &format!("c{id}"), Purpose::Campaign, START));
-        }
-        play
-    };
-    let steps = all(&mut lane());
-    for number in [0, 7, 300, 1_500] {
-        let id = Uuid::from_u64_pair(0, number);
-        let sent = steps.iter().find(|step| matches!(step, Step::Sent { id: this, .. } if *this == id));
-        let sent = time(sent.unwrap());
-        let exact = lane().expected(id, 100_000).unwrap();
-        assert_eq!((exact.at, exact.estimate), (sent, false));
-        let guess = lane().expected(id, 500).unwrap();
-        let (guessed, real) = (guess.at.since(START), sent.since(START));
-        assert!(guessed.abs_diff(real) <= real / 10, "{guessed:?} and {real:?} of {number}");
-        assert_eq!(guess.estimate, number >= 300);
-    }
-    assert_eq!(lane().expected(Uuid::from_u64_pair(9, 9), 100), None);
 }
