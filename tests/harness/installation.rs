@@ -71,6 +71,14 @@ impl Installation {
     /// # Panics
     /// When it does not start, or when there must be servers and are none.
     pub async fn fleet_with(binary: &str, vars: &[(&'static str, String)]) -> Option<Self> {
+        Self::fleet_of(binary, 2, vars).await
+    }
+
+    /// The same, with so many workers.
+    ///
+    /// # Panics
+    /// When it does not start, or when there must be servers and are none.
+    pub async fn fleet_of(binary: &str, workers: usize, vars: &[(&'static str, String)]) -> Option<Self> {
         let servers = Servers::find()?;
         let mut installation = Self::prepare(binary, vars);
         let port = installation.free_port();
@@ -92,8 +100,9 @@ impl Installation {
         let key = Process::start(binary, &["keys", "create"], &installation.shared, &log).greeting.clone();
         installation.add("web", vec![("PORT", port.to_string())]);
         installation.add("scheduler", vec![]);
-        installation.add("worker", vec![]);
-        installation.add("worker", vec![]);
+        for _ in 0..workers {
+            installation.add("worker", vec![]);
+        }
         installation.api = Api::new(format!("http://127.0.0.1:{port}"), key);
         installation.ready().await;
         Some(installation)
@@ -215,6 +224,37 @@ impl Installation {
     /// When there is none.
     pub fn signal_a_worker(&mut self, name: &str) {
         self.a_worker().process.signal(name);
+    }
+
+    /// Kills a fleet's worker, if it lives; they are numbered from 0.
+    ///
+    /// # Panics
+    /// When there is none of this number.
+    pub fn kill_worker(&mut self, number: usize) {
+        self.worker(number).process.kill();
+    }
+
+    /// Starts a fleet's worker that was killed, as it was started before, and waits until it has begun.
+    ///
+    /// # Panics
+    /// When there is none of this number, or it does not start.
+    pub fn start_worker(&mut self, number: usize) {
+        let (binary, log) = (self.binary.clone(), self.folder.path().join("worker.log"));
+        let member = self.worker(number);
+        member.process = Process::start(&binary, &[member.role], &member.vars, &log);
+    }
+
+    /// Whether a fleet's worker has not ended.
+    ///
+    /// # Panics
+    /// When there is none of this number.
+    pub fn worker_lives(&mut self, number: usize) -> bool {
+        self.worker(number).process.lives()
+    }
+
+    fn worker(&mut self, number: usize) -> &mut Member {
+        let mut workers = self.members.iter_mut().filter(|member| member.role == "worker");
+        workers.nth(number).expect("there is a worker of this number")
     }
 
     /// Starts the processes that work and were killed or stopped, as they were started before.
