@@ -20,6 +20,8 @@ use crate::{
     App, JobError, attachment, failing, feedback, lane_pace, perform_action, responses, send_message,
 };
 
+/// The code of a call that was not made: it says nothing about the account.
+pub(crate) const NO_LEASE: &str = "lease";
 /// How long showing "typing" may take; the message does not wait for it.
 const TYPING: Duration = Duration::from_secs(5);
 
@@ -87,24 +89,18 @@ pub(crate) async fn send(
             return give_back(app, claimed, &profile, view.account.id, &grant, Settle::Retry(later)).await;
         }
     }
-    if !claimed.confirmed_within(app.timing.confirmed) {
-        let error = "the worker's lease was not confirmed in time, so no call was made";
-        let made = Made { attempt_id, started_at, ended_at: claimed.latest(), sign: Sign::Neither };
-        return conclude(
-            app,
-            claimed,
-            &view,
-            &profile,
-            &grant,
-            made,
-            Err(ChannelError::retry("lease", error)),
-        )
-        .await;
-    }
-    let answer = call(app, channel.as_ref(), &login, &view, file).await;
-    let made = Made { attempt_id, started_at, ended_at: claimed.latest(), sign: Sign::of(&answer) };
+    let answer = if claimed.confirmed_within(app.timing.confirmed) {
+        call(app, channel.as_ref(), &login, &view, file).await
+    } else {
+        Err(ChannelError::retry(
+            NO_LEASE,
+            "the worker's lease was not confirmed in time, so no call was made",
+        ))
+    };
+    let made = Made { attempt_id, started_at, ended_at: claimed.latest() };
     observe(&view, &answer, &made, claimed.claim().ready_at);
-    conclude(app, claimed, &view, &profile, &grant, made, answer).await
+    // On the heap: what follows a call is rare beside the waiting for it.
+    Box::pin(conclude(app, claimed, &view, &profile, &grant, made, answer)).await
 }
 
 /// A call that ended.
@@ -113,7 +109,6 @@ struct Made {
     attempt_id: AttemptId,
     started_at: Timestamp,
     ended_at: Timestamp,
-    sign: Sign,
 }
 
 /// The file that a message carries. It is loaded while the time of the call has not come yet.
@@ -208,7 +203,8 @@ async fn conclude(
     made: Made,
     answer: Result<Option<Accepted>, ChannelError>,
 ) -> Result<(), JobError> {
-    let Made { attempt_id, started_at, ended_at: at, sign } = made;
+    let Made { attempt_id, started_at, ended_at: at } = made;
+    let sign = Sign::of(&answer);
     let (rule, jitter) = (profile.failures(), jitter(app));
     let rule = rule.as_ref();
     let standing = failing::note(app, view, rule, sign, at, jitter).await;

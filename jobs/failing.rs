@@ -15,6 +15,7 @@ use pacing::Failures;
 use serde_json::json;
 use store::{SendView, StoreError};
 
+use crate::calling::NO_LEASE;
 use crate::persist::insist;
 use crate::{App, feedback};
 
@@ -66,17 +67,19 @@ pub(crate) enum Sign {
 }
 
 impl Sign {
-    pub(crate) const fn of(answer: &Result<Option<Accepted>, ChannelError>) -> Self {
-        match answer {
-            Ok(_) => Self::Well,
-            Err(error) => match error.class {
-                ErrorClass::Retry | ErrorClass::Ambiguous | ErrorClass::RetryAfter(None) => Self::Failing,
-                ErrorClass::Permanent
-                | ErrorClass::RetryAfter(Some(_))
-                | ErrorClass::BulkHeld(_)
-                | ErrorClass::RecipientHeld(_)
-                | ErrorClass::AccountStopped { .. } => Self::Neither,
-            },
+    pub(crate) fn of(answer: &Result<Option<Accepted>, ChannelError>) -> Self {
+        let error = match answer {
+            Ok(_) => return Self::Well,
+            Err(error) if error.code == NO_LEASE => return Self::Neither,
+            Err(error) => error,
+        };
+        match error.class {
+            ErrorClass::Retry | ErrorClass::Ambiguous | ErrorClass::RetryAfter(None)
+                if error.moved_to.is_none() =>
+            {
+                Self::Failing
+            }
+            _ => Self::Neither,
         }
     }
 }

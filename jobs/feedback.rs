@@ -112,17 +112,19 @@ async fn hold_lane(app: &App, target: HoldTarget, wait: Wait) {
     }
 }
 
-/// The provider lets the account do nothing more: its row says so.
+/// The provider lets the account do nothing more: its row says so. Where a person paused it, that stays: it ends later, and
+/// the next call hears of the stop again.
 pub(crate) async fn stop_account(
     app: &App,
     account: &Account,
     reason: &'static str,
     until: Option<Timestamp>,
 ) -> Result<(), StoreError> {
-    app.store
-        .set_sending(account.workspace_id, account.id, Sending::Stopped, Some(reason), until, "system")
-        .await?;
     count_alert(account, reason);
+    let (workspace, id) = (account.workspace_id, account.id);
+    if app.store.account(workspace, id).await?.sending != Sending::Paused {
+        app.store.set_sending(workspace, id, Sending::Stopped, Some(reason), until, "system").await?;
+    }
     Ok(())
 }
 

@@ -7,13 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use channel::{Channel, ChannelError, ErrorClass, Login, Polled};
-use model::{Account, Connection, Intake, Sending};
+use model::{Account, Connection, Intake};
 use queue::Push;
 use store::{NewInboundEvent, Owned, StoreError};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::App;
+use crate::{App, feedback};
 
 /// The first pause after a failure; it doubles with each.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -169,22 +169,12 @@ impl Poll {
         if !store.note_intake(&self.owned, Some(&error.to_string())).await? {
             return Ok(Next::End);
         }
-        metrics::counter!("rookery_account_stops_total", "channel" => account.channel.clone(), "reason" => reason)
-            .increment(1);
         let next = if let Some(lasting) = lasting {
             let until = Some(self.app.clock.now() + lasting);
-            store
-                .set_sending(
-                    account.workspace_id,
-                    account.id,
-                    Sending::Stopped,
-                    Some(reason),
-                    until,
-                    "system",
-                )
-                .await?;
+            feedback::stop_account(&self.app, account, reason, until).await?;
             Next::Pause(lasting)
         } else {
+            feedback::count_alert(account, reason);
             let detail = format!("{reason}: {error}");
             store
                 .set_connection(account.workspace_id, account.id, Connection::Error, Some(&detail), "system")

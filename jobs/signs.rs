@@ -7,10 +7,10 @@
 use std::time::Duration;
 
 use channel::{ChannelError, Login};
-use model::{Connection, ConversationId, Job, Sending};
+use model::{ConversationId, Job, Sending};
 use queue::{Claimed, Settle};
 
-use crate::{App, JobError, Policy};
+use crate::{App, JobError, Policy, holds};
 
 pub(crate) const POLICY: Policy =
     Policy { timeout: Duration::from_secs(10), backoff: Duration::from_secs(1) };
@@ -39,7 +39,7 @@ enum SignError {
 async fn show(app: &App, sign: Job, id: ConversationId) -> Result<(), SignError> {
     let Some(view) = app.store.load_sign(id).await? else { return Ok(()) };
     let account = &view.account;
-    if account.sending != Sending::Active || account.connection != Connection::Connected {
+    if account.sending != Sending::Active || holds::all_held(account, app.clock.now()).is_some() {
         return Ok(());
     }
     let Some(channel) = app.channels.get(&account.channel) else { return Ok(()) };
