@@ -1,6 +1,7 @@
 //! The state again from the send ledger, when the lane lost it or its rules changed.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use model::{Purpose, Timestamp};
 use uuid::Uuid;
@@ -10,6 +11,9 @@ use crate::run::Run;
 use crate::state::{Dates, OpenGrant, Token, batch_pause, text_rest};
 use crate::text::Row;
 use crate::{Bucket, Kind, Profile, Reach, State, spacing};
+
+/// How far the lane's clock may have stepped back, in real time: from 30 s ahead to 30 s behind.
+const CLOCK_STEP: Duration = Duration::from_secs(60);
 
 /// One attempt of the ledger whose call was made, or may have been.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,11 +64,11 @@ impl State {
         let mut state = Self::new(profile);
         state.wide = wide;
         let horizon = now - profile.memory();
-        state.assume_full_row(profile, &sends, horizon);
         for (dates, send) in &sends {
             state.record(profile, send, *dates);
         }
         state.recount_batch(profile, &mut sends, horizon);
+        state.recount_rows(profile, &sends, horizon);
         state.refill_buckets(profile, &sends, now);
         state.prune_inside(profile, now);
         state
@@ -87,16 +91,39 @@ impl State {
         });
     }
 
-    /// A row of one text that the first sends of the history may continue is taken for a full one.
-    fn assume_full_row(&mut self, profile: &Profile, sends: &[(Dates, OpenGrant)], horizon: Timestamp) {
-        let rest = text_rest(profile, self.wide);
-        for rule in profile.rules() {
-            let Kind::IdenticalText(text) = rule.kind else { continue };
-            let first = sends.iter().find_map(|(dates, send)| Some((dates.from, send.text?)));
-            let first = first.filter(|(from, _)| *from < horizon + rest);
-            let run = |from| Run { count: text.in_a_row, last: from };
-            self.rows = first.map(|(from, text)| Row { text, run: run(from) }).into_iter().collect();
+    /// Rows of one text go by dates alone, and clocks may have stepped back between two sends: another text ends a row only
+    /// of what certainly came before it. A row that the first sends of the history may continue is taken for a full one.
+    fn recount_rows(&mut self, profile: &Profile, sends: &[(Dates, OpenGrant)], horizon: Timestamp) {
+        let most = profile.rules().iter().find_map(|rule| match rule.kind {
+            Kind::IdenticalText(text) => Some(text.in_a_row),
+            _ => None,
+        });
+        let Some(most) = most else { return };
+        let (rest, step) = (text_rest(profile, self.wide), profile.tempo().running(CLOCK_STEP));
+        let mut rows: BTreeMap<u64, Vec<Timestamp>> = BTreeMap::new();
+        for (dates, send) in sends {
+            let Some(text) = send.text else { continue };
+            if dates.is_certain {
+                rows.retain(|other, row| {
+                    row.retain(|at| *other == text || *at + step > dates.from);
+                    !row.is_empty()
+                });
+            }
+            if rows.is_empty() && dates.from < horizon + rest {
+                rows.insert(text, vec![dates.from; most as usize]);
+            }
+            let row = rows.entry(text).or_default();
+            if row.iter().max().is_some_and(|last| *last + rest <= dates.from) {
+                row.clear();
+            }
+            row.push(dates.at);
         }
+        let row = |(text, row): (u64, Vec<Timestamp>)| {
+            let last = row.iter().copied().max()?;
+            Some(Row { text, run: Run { count: u32::try_from(row.len()).unwrap_or(u32::MAX), last } })
+        };
+        self.rows = rows.into_iter().filter_map(row).collect();
+        Row::keep_fullest(&mut self.rows);
     }
 
     /// A bucket that saves up remembers more than its sends since the horizon: it may have been empty then. At worst it

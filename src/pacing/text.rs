@@ -43,11 +43,13 @@ impl Row {
         let same = rows.iter().find(|row| row.text == text).map(|row| row.run);
         rows.retain(|row| !dates.is_certain && row.text != text);
         rows.push(Self { text, run: Run::and(same, dates.from, dates.at, rest) });
-        if rows.len() > MOST
-            && let Some(least) = (0..rows.len()).min_by_key(|place| rows[*place].run.count)
-        {
-            rows.remove(least);
-        }
+        Self::keep_fullest(rows);
+    }
+
+    /// Forgets all but the fullest rows.
+    pub(crate) fn keep_fullest(rows: &mut Vec<Self>) {
+        rows.sort_by_key(|row| std::cmp::Reverse(row.run.count));
+        rows.truncate(MOST);
     }
 }
 
