@@ -50,19 +50,22 @@ impl State {
         let wide = width > 1;
         let tempo = profile.tempo();
         let now = tempo.inside(now);
-        let mut sends: Vec<_> = history
-            .map(|send| {
-                let from = tempo.inside(send.started_at);
-                let to = send.ended_at.map_or(now, |at| tempo.inside_up(at)).max(from);
-                let date = if wide && send.ended_at.is_some() { from } else { to };
-                // A send of the future was dated by a clock that ran ahead. It is no younger than now; but its days are
-                // those that the lost state had counted.
-                (Dates { from, at: date.min(now), to, is_certain: send.was_accepted }, grant(send, wide))
-            })
-            .collect();
-        sends.sort_by_key(|(dates, _)| dates.at);
         let mut state = Self::new(profile);
         state.wide = wide;
+        let mut sends = Vec::new();
+        for send in history {
+            let from = tempo.inside(send.started_at);
+            let to = send.ended_at.map_or(now, |at| tempo.inside_up(at)).max(from);
+            let date = if wide && send.ended_at.is_some() { from } else { to };
+            // The days are those that the lost state had counted.
+            if send.is_new {
+                state.count_new(profile, from, to);
+            }
+            // A send of the future was dated by a clock that ran ahead. It is no younger than now.
+            let dates = Dates { from: from.min(now), at: date.min(now), is_certain: send.was_accepted };
+            sends.push((dates, grant(send, wide)));
+        }
+        sends.sort_by_key(|(dates, _)| dates.at);
         let horizon = now - profile.memory();
         for (dates, send) in &sends {
             state.record(profile, send, *dates);

@@ -103,12 +103,11 @@ pub struct OpenGrant {
     pub(crate) gaps: BTreeMap<String, u64>,
 }
 
-/// When a send took place: its call lay within `from..=to`, and `at` is the date that windows count.
+/// When a send took place: its call began at `from`, and `at` is the date that windows count.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Dates {
     pub(crate) from: Timestamp,
     pub(crate) at: Timestamp,
-    pub(crate) to: Timestamp,
     /// Somebody knows that it was made.
     pub(crate) is_certain: bool,
 }
@@ -147,19 +146,18 @@ impl State {
         answered: Timestamp,
     ) -> bool {
         let (from, to) = (profile.tempo().inside(started), profile.tempo().inside_up(answered.max(started)));
-        self.end(profile, token, |grant| Dates {
-            from,
-            at: if grant.wide { from } else { to },
-            to,
-            is_certain: true,
-        })
+        let dates = |grant: &OpenGrant| {
+            let at = if grant.wide { from } else { to };
+            Dates { from, at, is_certain: true }
+        };
+        self.end(profile, token, to, dates)
     }
 
     /// Ends a grant whose worker died: dated at `at` (the end of its lease), and never given back, because its call
     /// may have been made. False when the grant is unknown.
     pub fn expire_grant(&mut self, profile: &Profile, token: Token, at: Timestamp) -> bool {
         let at = profile.tempo().inside_up(at);
-        self.end(profile, token, |grant| Dates { from: grant.call_at, at, to: at, is_certain: false })
+        self.end(profile, token, at, |grant| Dates { from: grant.call_at, at, is_certain: false })
     }
 
     /// Takes back a grant whose call was certainly not made: only the worker that holds it knows that (the row was
@@ -198,21 +196,14 @@ impl State {
         Days { zone: profile.facts().zone, counted: &self.days, open }
     }
 
-    /// Counts a send in every rule.
+    /// Counts a send in every rule but that of new contacts.
     pub(crate) fn record(&mut self, profile: &Profile, send: &OpenGrant, dates: Dates) {
-        let Dates { from, at, to, .. } = dates;
+        let Dates { from, at, .. } = dates;
         let (most, _) = profile.log(|reach| reach == Reach::Account);
         self.account.log(at, most);
         let (most, _) = profile.log(|reach| reach != Reach::Account && reach.covers(send.is_group));
         if most > 0 {
             self.chat(send).log(at, most);
-        }
-        if send.is_new {
-            let (first, last) = (profile.facts().zone.day(from), profile.facts().zone.day(to));
-            self.count_day(first);
-            if last != first {
-                self.count_day(last);
-            }
         }
         for rule in profile.rules() {
             match rule.kind {
@@ -254,6 +245,15 @@ impl State {
         track
     }
 
+    /// Counts a new contact in every day that the call to it touched.
+    pub(crate) fn count_new(&mut self, profile: &Profile, from: Timestamp, to: Timestamp) {
+        let (first, last) = (profile.facts().zone.day(from), profile.facts().zone.day(to));
+        self.count_day(first);
+        if last != first {
+            self.count_day(last);
+        }
+    }
+
     fn count_day(&mut self, day: i32) {
         match self.days.iter_mut().find(|(of, _)| *of == day) {
             Some((_, count)) => *count = count.saturating_add(1),
@@ -261,15 +261,24 @@ impl State {
         }
     }
 
-    fn end(&mut self, profile: &Profile, token: Token, dates: impl Fn(&OpenGrant) -> Dates) -> bool {
+    fn end(
+        &mut self,
+        profile: &Profile,
+        token: Token,
+        to: Timestamp,
+        dates: impl Fn(&OpenGrant) -> Dates,
+    ) -> bool {
         let Some(place) = self.open.iter().position(|grant| grant.token == token) else {
             return false;
         };
         let grant = self.open.remove(place);
         // Never before the granted start: a clock that stepped back must not make the send look older than it is.
-        let Dates { from, at, to, is_certain } = dates(&grant);
         let late = |at: Timestamp| at.max(grant.call_at);
-        self.record(profile, &grant, Dates { from: late(from), at: late(at), to: late(to), is_certain });
+        let Dates { from, at, is_certain } = dates(&grant);
+        if grant.is_new {
+            self.count_new(profile, late(from), late(to));
+        }
+        self.record(profile, &grant, Dates { from: late(from), at: late(at), is_certain });
         true
     }
 }

@@ -46,9 +46,9 @@ impl Row {
         Self::keep_fullest(rows);
     }
 
-    /// Forgets all but the fullest rows.
+    /// Forgets all but the fullest rows, and the latest of those.
     pub(crate) fn keep_fullest(rows: &mut Vec<Self>) {
-        rows.sort_by_key(|row| std::cmp::Reverse(row.run.count));
+        rows.sort_by_key(|row| std::cmp::Reverse((row.run.count, row.run.last)));
         rows.truncate(MOST);
     }
 }
