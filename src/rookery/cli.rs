@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::config::{Config, Role};
-use crate::{Failure, demo, doctor, keys, sandbox, serve, telemetry};
+use crate::{Failure, demo, doctor, keys, pace, sandbox, serve, telemetry};
 
 /// A worker fleet for chat messages.
 #[derive(Debug, Parser)]
@@ -53,6 +53,11 @@ enum Command {
     },
     /// Try everything out: a real server on a temporary folder, three accounts, a broadcast, replies, failures.
     Demo(demo::Options),
+    /// What-if questions about pacing.
+    Pace {
+        #[command(subcommand)]
+        command: pace::Command,
+    },
     /// Check configuration, database, queue and providers, and say what to do.
     Doctor,
 }
@@ -96,6 +101,7 @@ impl Cli {
                 sandbox::run(addr, state, reply).await
             }
             Some(Command::Demo(options)) => demo::run(options).await,
+            Some(Command::Pace { command }) => pace::run(command),
             Some(Command::Doctor) => doctor::run().await,
         }
     }

@@ -8,6 +8,7 @@ mod demo;
 mod doctor;
 mod first_run;
 mod keys;
+mod pace;
 mod parts;
 mod sandbox;
 mod serve;
@@ -30,7 +31,8 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("error: {failure}");
-            ExitCode::FAILURE
+            // As for arguments that make no sense.
+            if matches!(failure, Failure::Input(_)) { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }
 }
@@ -73,6 +75,9 @@ pub(crate) enum Failure {
         /// What the operating system said.
         error: std::io::Error,
     },
+    /// What was given makes no sense: nothing was done.
+    #[error("{0}")]
+    Input(String),
     /// Anything else, in words.
     #[error("{0}")]
     Other(String),

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use model::{Class, Origin, Purpose, Timestamp, Zone};
 use pacing::{Chat, Facts, Planned, Play, Profile, State, Step};
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 pub const SECOND: i64 = 1_000_000;
@@ -21,6 +22,11 @@ pub fn after(micros: i64) -> Timestamp {
 
 /// An account on WhatsApp Web that was connected so many days before the start.
 pub fn old_account(days: i64) -> Profile {
+    old_account_with(days, &json!({}))
+}
+
+/// As [`old_account`], with rules of its own.
+pub fn old_account_with(days: i64, rules: &Value) -> Profile {
     let facts = Facts {
         zone: Zone::UTC,
         created_at: after(-days * DAY),
@@ -28,6 +34,7 @@ pub fn old_account(days: i64) -> Profile {
         registered_at: None,
     };
     let profile = Profile::named("whatsapp_web").expect("the profile is there");
+    let profile = profile.with(rules).expect("the rules are sound");
     profile.for_account(facts, 1.0).expect("the scale is sound")
 }
 

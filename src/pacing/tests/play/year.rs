@@ -4,8 +4,9 @@ use std::time::Instant;
 
 use model::{Origin, Purpose};
 use pacing::Step;
+use serde_json::json;
 
-use crate::scene::{DAY, HOUR, SECOND, after, message, new_contact, old_account, play};
+use crate::scene::{DAY, HOUR, SECOND, after, message, new_contact, old_account, old_account_with, play};
 
 /// A generator of its own, so that the year is the same one everywhere.
 fn random(seed: &mut u64) -> i64 {
@@ -73,6 +74,35 @@ fn a_hundred_thousand_new_contacts_are_not_asked_about_every_day() {
         sent += u64::from(matches!(step, Step::Sent { .. }));
     }
     println!("a campaign: {sent} messages, {} asks in {:?}", play.asks(), started.elapsed());
+    assert_eq!(sent, all);
+    assert!(play.asks() <= 4 * all, "{} asks", play.asks());
+}
+
+#[test]
+fn what_waits_for_the_same_is_asked_about_together() {
+    let rules = json!({
+        "quiet_hours": {"from": "09:00", "until": "20:00"}, "identical_text": {"in_a_row": 10, "rest_h": 1},
+    });
+    let profile = old_account_with(400, &rules);
+    let mut play = play(&profile);
+    let all = 20_000;
+    let zones = ["Europe/Madrid", "America/Lima", "Asia/Tokyo"];
+    for id in 0..all {
+        let mut planned = match id % 10 {
+            // People begin conversations, too: at bulk pace, in the class of replies.
+            0 => message(id, &format!("c{id}"), Purpose::Conversation, after(0)),
+            _ => message(id, &format!("c{id}"), Purpose::Campaign, after(0)),
+        };
+        let zone = usize::try_from(id % 3).unwrap();
+        planned.contact.zone = zones[zone].parse().ok();
+        planned.text = Some(id % 2);
+        play.add(if id % 4 == 0 { new_contact(planned) } else { planned });
+    }
+    let mut sent = 0;
+    while let Some(step) = play.next() {
+        sent += u64::from(matches!(step, Step::Sent { .. }));
+    }
+    println!("waiting together: {sent} messages, {} asks", play.asks());
     assert_eq!(sent, all);
     assert!(play.asks() <= 4 * all, "{} asks", play.asks());
 }
