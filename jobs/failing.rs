@@ -186,3 +186,39 @@ pub(crate) fn pause(rule: Option<&Failures>, times: u32, jitter: f64) -> Duratio
 /// Where the rule is switched off.
 const USUAL: Failures =
     Failures { in_a_row: u32::MAX, first: Duration::from_secs(5), longest: Duration::from_hours(1) };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_of_messages_and_waits_say_nothing_about_the_account() {
+        let said = |class| Sign::of(&Err(ChannelError::new(class, "code", "words")));
+        for class in [ErrorClass::Retry, ErrorClass::Ambiguous, ErrorClass::RetryAfter(None)] {
+            assert_eq!(said(class.clone()), Sign::Failing, "{class:?}");
+        }
+        let second = Duration::from_secs(1);
+        for class in [
+            ErrorClass::Permanent,
+            ErrorClass::RetryAfter(Some(second)),
+            ErrorClass::BulkHeld(second),
+            ErrorClass::RecipientHeld(second),
+            ErrorClass::AccountStopped { reason: "banned", lasting: None },
+        ] {
+            assert_eq!(said(class.clone()), Sign::Neither, "{class:?}");
+        }
+        assert_eq!(Sign::of(&Ok(None)), Sign::Well);
+        assert_eq!(Sign::of(&Err(ChannelError::retry(NO_LEASE, "not made"))), Sign::Neither);
+        let moved = ChannelError::retry("chat migrated", "words").with_moved_to("2");
+        assert_eq!(Sign::of(&Err(moved)), Sign::Neither);
+    }
+
+    #[test]
+    fn pauses_double_to_the_longest() {
+        let rule = Failures { in_a_row: 5, first: Duration::from_secs(1), longest: Duration::from_mins(1) };
+        let seconds = |times| pause(Some(&rule), times, 0.5).as_secs();
+        assert_eq!([0, 1, 2, 5, 6, 1_000].map(seconds), [1, 2, 4, 32, 60, 60]);
+        assert_eq!(pause(None, 0, 0.5), Duration::from_secs(5));
+        assert!(pause(None, 3, 0.0) < pause(None, 3, 1.0));
+    }
+}

@@ -81,3 +81,77 @@ pub(crate) async fn lift_if_crossed(
     };
     Ok(app.lanes.resume(target).await?)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use model::Hold;
+
+    use super::*;
+    use crate::fixture::{NOW, view};
+
+    fn hold(reach: HoldReach) -> Hold {
+        let until = NOW + Duration::from_hours(2);
+        Hold { reach, rule: "provider".to_owned(), until, since: NOW, detail: Some("words".to_owned()) }
+    }
+
+    /// What holds a message of this purpose, and how much of the lane waits.
+    fn held(purpose: Purpose, hold: &Hold, wrote: Option<Duration>) -> Option<(Scope, Duration)> {
+        let mut view = view(purpose);
+        view.last_inbound_at = wrote.map(|ago| NOW - ago);
+        view.account.holds.push(hold.clone());
+        held_by_rows(&view, purpose.class(), NOW).map(|wait| {
+            assert_eq!((wait.rule.as_str(), wait.detail.as_deref()), ("provider", Some("words")));
+            (wait.scope, wait.until.unwrap().since(NOW))
+        })
+    }
+
+    #[test]
+    fn a_hold_keeps_back_what_it_reaches() {
+        let (long, short) = (Duration::from_hours(2), LOOK_AGAIN);
+        let hour = Some(Duration::from_hours(1));
+        for purpose in [Purpose::Conversation, Purpose::Transactional, Purpose::Campaign] {
+            assert_eq!(held(purpose, &hold(HoldReach::Account), hour), Some((Scope::Lane, long)));
+        }
+        let bulk = hold(HoldReach::Bulk);
+        assert_eq!(held(Purpose::Campaign, &bulk, hour), Some((Scope::Class, long)));
+        assert_eq!(held(Purpose::Transactional, &bulk, hour), Some((Scope::Class, long)));
+        assert_eq!(held(Purpose::Conversation, &bulk, hour), None, "a reply goes");
+        let days = Some(Duration::from_hours(48));
+        assert_eq!(
+            held(Purpose::Conversation, &bulk, days),
+            Some((Scope::Job, short)),
+            "it may become a reply"
+        );
+        let campaigns = hold(HoldReach::Campaigns);
+        assert_eq!(held(Purpose::Campaign, &campaigns, None), Some((Scope::Class, long)));
+        assert_eq!(held(Purpose::Transactional, &campaigns, None), None);
+        let ended = Hold { until: NOW, ..bulk };
+        assert_eq!(held(Purpose::Campaign, &ended, None), None);
+    }
+
+    #[test]
+    fn a_day_is_as_long_as_the_account_has_it() {
+        let mut view = view(Purpose::Conversation);
+        view.account.pace_scale = 24.0;
+        view.account.holds.push(hold(HoldReach::Bulk));
+        for (minutes, is_reply) in [(59, true), (61, false)] {
+            view.last_inbound_at = Some(NOW - Duration::from_mins(minutes));
+            assert_eq!(held_by_rows(&view, Class::Interactive, NOW).is_none(), is_reply, "{minutes}");
+        }
+    }
+
+    #[test]
+    fn a_stop_holds_until_its_end_and_is_probed_then() {
+        let mut view = view(Purpose::Conversation);
+        view.account.sending = Sending::Stopped;
+        let rule = |view: &SendView| held_by_rows(view, Class::Interactive, NOW).map(|wait| wait.rule);
+        assert_eq!(rule(&view).as_deref(), Some("stopped"), "without an end it lasts until somebody acts");
+        view.account.sending_until = Some(NOW + Duration::from_secs(1));
+        assert_eq!(rule(&view).as_deref(), Some("stopped"));
+        view.account.sending_until = Some(NOW);
+        assert_eq!(rule(&view), None);
+        assert!(crate::failing::is_probe(&view.account, None), "what goes then is a probe");
+    }
+}

@@ -11,6 +11,8 @@ mod crew;
 mod failing;
 mod feedback;
 mod fetch_media;
+#[cfg(test)]
+mod fixture;
 mod granting;
 mod holds;
 mod ingest_events;

@@ -146,3 +146,87 @@ pub(crate) fn judge(
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use model::Purpose;
+
+    use super::*;
+    use crate::fixture::{NOW, view};
+
+    const RULE: Failures =
+        Failures { in_a_row: 5, first: Duration::from_secs(5), longest: Duration::from_hours(1) };
+
+    fn judged(view: &SendView, class: ErrorClass, standing: Standing) -> Verdict {
+        let circumstances = Circumstances { at: NOW, standing, rule: Some(&RULE), jitter: 0.5 };
+        let id = "018f0000-0000-7000-8000-000000000009".parse().unwrap();
+        judge(view, id, Err(ChannelError::new(class, "code", "words")), &circumstances)
+    }
+
+    fn secs(secs: u64) -> Duration {
+        Duration::from_secs(secs)
+    }
+
+    #[test]
+    fn a_failure_is_tried_again_later_each_time_and_given_up_in_the_end() {
+        let mut view = view(Purpose::Transactional);
+        for (failures, pause) in [(0, 5), (1, 10), (2, 20), (6, 320)] {
+            view.failures = failures;
+            let verdict = judged(&view, ErrorClass::Retry, Standing::default());
+            assert_eq!(verdict.settle, Settle::Retry(NOW + secs(pause)), "{failures}");
+            assert_eq!(verdict.ended.outcome, OutcomeKind::Retry);
+            assert_eq!(verdict.ended.next_attempt_at, Some(NOW + secs(pause)));
+        }
+        view.failures = FAILURES - 1;
+        let verdict = judged(&view, ErrorClass::Retry, Standing::default());
+        assert_eq!((verdict.ended.status, verdict.settle), (Status::Failed, Settle::Done));
+        let verdict = judged(&view, ErrorClass::Ambiguous, Standing::default());
+        assert_eq!((verdict.ended.status, verdict.settle), (Status::Unknown, Settle::Done));
+    }
+
+    #[test]
+    fn while_the_account_is_down_nothing_is_given_up_and_others_are_tried_first() {
+        let mut view = view(Purpose::Transactional);
+        view.failures = 100;
+        let until = NOW + secs(80);
+        let down = Standing { failures: 9, down_until: Some(until) };
+        let verdict = judged(&view, ErrorClass::Retry, down);
+        assert_eq!(verdict.ended.status, Status::Queued);
+        assert_eq!(verdict.ended.outcome, OutcomeKind::Held, "it does not count as a failure of the message");
+        assert_eq!(verdict.settle, Settle::Retry(until + secs(1)));
+        let verdict = judged(&view, ErrorClass::Ambiguous, down);
+        assert_eq!((verdict.ended.status, verdict.ended.outcome), (Status::Queued, OutcomeKind::Ambiguous));
+        view.account.redelivery = Redelivery::AtMostOnce;
+        let verdict = judged(&view, ErrorClass::Ambiguous, down);
+        assert_eq!(verdict.ended.status, Status::Unknown, "it may have been taken, and must not be twice");
+    }
+
+    #[test]
+    fn a_hold_is_as_wide_and_as_long_as_the_provider_says() {
+        let view = view(Purpose::Transactional);
+        let at = |lasting| NOW + secs(lasting);
+        let stop = |lasting| ErrorClass::AccountStopped { reason: "banned", lasting };
+        let cases = [
+            (ErrorClass::RetryAfter(Some(secs(7))), ProviderHold::Account(at(7))),
+            (ErrorClass::BulkHeld(secs(8)), ProviderHold::Bulk(at(8))),
+            (ErrorClass::RecipientHeld(secs(9)), ProviderHold::Recipient(at(9))),
+            (stop(Some(secs(10))), ProviderHold::Stop { reason: "banned", until: Some(at(10)) }),
+            (stop(None), ProviderHold::Stop { reason: "banned", until: None }),
+        ];
+        for (class, hold) in cases {
+            let verdict = judged(&view, class, Standing::default());
+            assert_eq!(verdict.hold, Some(hold));
+            assert_eq!((verdict.ended.status, verdict.settle), (Status::Queued, Settle::Release));
+            assert_eq!(verdict.ended.outcome, OutcomeKind::Held);
+        }
+        for (failures, pause) in [(1, 5), (3, 20)] {
+            let standing = Standing { failures, down_until: None };
+            let verdict = judged(&view, ErrorClass::RetryAfter(None), standing);
+            assert_eq!(verdict.hold, Some(ProviderHold::Account(at(pause))), "it did not say how long");
+        }
+        let verdict = judged(&view, ErrorClass::Permanent, Standing::default());
+        assert_eq!((verdict.ended.status, verdict.hold), (Status::Failed, None));
+    }
+}

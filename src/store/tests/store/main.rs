@@ -26,6 +26,7 @@ mod receipts;
 mod responses;
 mod schema;
 mod speed;
+mod stops;
 mod templates;
 mod tenants;
 mod upkeep;

@@ -1,0 +1,84 @@
+//! Stops that end by themselves: who changes one says which, so that what somebody else said meanwhile stays.
+
+use std::time::Duration;
+
+use model::{Account, Actor, Hold, HoldReach, Sending, Timestamp};
+
+use crate::bench::{Bench, on_both};
+
+async fn stop(bench: &Bench, until: Option<Timestamp>) -> Account {
+    let (workspace, id, sending) = (bench.workspace, bench.account.id, Sending::Stopped);
+    bench.store.set_sending(workspace, id, sending, Some("banned"), until, "system").await.unwrap()
+}
+
+async fn account(bench: &Bench) -> Account {
+    bench.store.account(bench.workspace, bench.account.id).await.unwrap()
+}
+
+async fn told(bench: &Bench) -> i64 {
+    bench.count("SELECT count(*) FROM events WHERE kind = 'account.status'").await
+}
+
+async fn states(bench: &Bench) -> Vec<(String, i64)> {
+    let counted = bench.store.accounts_by_state().await.unwrap();
+    let mut states: Vec<_> = counted.into_iter().map(|counted| (counted.state, counted.accounts)).collect();
+    states.sort();
+    states
+}
+
+on_both! {
+    async fn a_stop_ends_once_and_leaves_holds_alone(bench: &Bench) {
+        let until = bench.now() + Duration::from_mins(1);
+        let hold = Hold {
+            reach: HoldReach::Bulk,
+            rule: "provider".to_owned(),
+            until: bench.now() + Duration::from_hours(1),
+            since: bench.now(),
+            detail: None,
+        };
+        bench.store.hold_account(bench.account.id, hold.clone()).await.unwrap();
+        let stopped = stop(bench, Some(until)).await;
+        let before = told(bench).await;
+        assert!(bench.store.end_stop(&stopped).await.unwrap());
+        let active = account(bench).await;
+        assert_eq!((active.sending, active.sending_reason, active.sending_until), (Sending::Active, None, None));
+        assert_eq!(active.holds, [hold]);
+        assert!(!bench.store.end_stop(&stopped).await.unwrap(), "it has ended");
+        assert_eq!(told(bench).await, before + 1);
+    }
+
+    async fn what_came_in_between_stays(bench: &Bench) {
+        let until = bench.now() + Duration::from_mins(1);
+        let stopped = stop(bench, Some(until)).await;
+        let later = until + Duration::from_mins(1);
+        assert!(bench.store.prolong_stop(&stopped, later).await.unwrap());
+        assert!(!bench.store.end_stop(&stopped).await.unwrap(), "another stop holds by now");
+        let prolonged = account(bench).await;
+        assert_eq!((prolonged.sending_until, prolonged.sending_reason.as_deref()), (Some(later), Some("banned")));
+
+        let (workspace, id) = (bench.workspace, bench.account.id);
+        let person = Actor("user:1".to_owned());
+        bench.store.set_sending(workspace, id, Sending::Paused, None, None, &person.0).await.unwrap();
+        assert!(!bench.store.end_stop(&prolonged).await.unwrap(), "a person paused it");
+        assert!(!bench.store.prolong_stop(&prolonged, later).await.unwrap());
+        assert_eq!(account(bench).await.sending, Sending::Paused);
+
+        let forever = stop(bench, None).await;
+        assert!(!bench.store.end_stop(&forever).await.unwrap(), "only a person ends that");
+    }
+
+    async fn accounts_are_counted_by_what_they_do(bench: &Bench) {
+        assert_eq!(states(bench).await, [("active".to_owned(), 1)]);
+        let hold = Hold {
+            reach: HoldReach::Account,
+            rule: "breaker".to_owned(),
+            until: bench.now() + Duration::from_mins(1),
+            since: bench.now(),
+            detail: None,
+        };
+        bench.store.hold_account(bench.account.id, hold).await.unwrap();
+        assert_eq!(states(bench).await, [("breaker".to_owned(), 1)]);
+        stop(bench, None).await;
+        assert_eq!(states(bench).await, [("stopped".to_owned(), 1)]);
+    }
+}
