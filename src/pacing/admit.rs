@@ -31,18 +31,18 @@ pub fn admit(
         return Decision::Refuse { rule, reason };
     }
     let mut at = look.now;
-    let mut held = None;
+    let mut last = None;
     for _ in 0..ROUNDS {
         let Some(hold) = look.last_hold(at) else { break };
         at = hold.until;
         // Nobody knows what the end of an open send will change, or whether more contacts will have answered.
         let is_guess = !state.open.is_empty() || hold.is_for_answers();
-        held = Some(hold);
+        last = Some(hold);
         if is_guess {
             break;
         }
     }
-    if let Some(hold) = held {
+    if let Some(hold) = last {
         let until = profile.tempo().outside(hold.until);
         return Decision::Wait(Wait { until: Some(until), ..look.wait(&hold) });
     }
@@ -281,7 +281,7 @@ impl<'a> Look<'a> {
         if let Some(answers) = answers {
             let (wrote, of) = (answers.wrote, answers.recipients);
             let doubled = if self.times > 1 && matches!(rule.kind, Kind::Gap(..)) { " Doubled:" } else { "" };
-            text.push_str(&format!("{doubled} {wrote} of {of} recipients of campaigns answered."));
+            text.extend([format!("{doubled} {wrote} of {of} recipients of campaigns answered.")]);
         }
         text
     }

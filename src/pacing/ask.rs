@@ -63,6 +63,7 @@ pub struct Response {
 }
 
 /// The answer.
+#[expect(clippy::large_enum_variant, reason = "it is taken apart where it is given, never kept")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
     /// It may start: commit the state first.

@@ -117,6 +117,7 @@ pub struct Play {
     state: State,
     width: usize,
     call: Duration,
+    overhead: Overhead,
     random: Seed,
     now: Timestamp,
     lane: Lane,
@@ -124,6 +125,8 @@ pub struct Play {
     coming: BTreeMap<(Timestamp, u64), Coming>,
     added: u64,
     flights: Vec<Flight>,
+    /// Calls that were open when the play began and have not ended.
+    open: usize,
     rate: Rate,
     steps: VecDeque<Step>,
     asks: u64,
@@ -135,8 +138,26 @@ pub struct Play {
 enum Coming {
     Message(usize),
     Inbound(usize),
-    /// A call that was open when the play began ends.
-    Answer(Token),
+    /// A call that was open when the play began is settled.
+    Answer(Open),
+}
+
+/// A call that was open when the play began.
+#[derive(Debug)]
+struct Open {
+    token: Token,
+    key: usize,
+    started: Timestamp,
+    answered: Timestamp,
+}
+
+/// What a send takes besides its pace and its call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Overhead {
+    /// From when it may go until it is granted.
+    pub wake: Duration,
+    /// From the call's answer until the lane may go on.
+    pub settle: Duration,
 }
 
 /// A message on its way.
@@ -157,8 +178,6 @@ struct Flight {
 enum Rate {
     /// No rule asks for it.
     Unasked,
-    /// It stays as it was given.
-    Given(Response),
     /// It follows from what is played.
     Played(Responses),
 }
@@ -191,26 +210,35 @@ impl Play {
             state,
             width: usize::try_from(width.max(1)).unwrap_or(usize::MAX),
             call,
+            overhead: Overhead::default(),
             random: Seed(seed),
             now,
             lane: Lane::default(),
             coming: BTreeMap::new(),
             added: 0,
             flights: Vec::new(),
+            open: 0,
             steps: VecDeque::new(),
             asks: 0,
             granted: Granted::default(),
         };
-        let open: Vec<_> = play
-            .state
-            .open_grants()
-            .iter()
-            .map(|grant| (grant.token, grant.call_at(&play.profile)))
-            .collect();
-        for (token, call_at) in open {
-            play.come(call_at + call, Coming::Answer(token));
+        let open: Vec<_> = play.state.open_grants().to_vec();
+        for grant in open {
+            let started = grant.call_at(&play.profile);
+            // Of one that takes longer than usual nothing is known but that: it may be at its half.
+            let answered = (started + call).max(now + now.since(started));
+            let key = play.lane.key(&grant.chat);
+            play.lane.begin(key, now);
+            play.lane.keys[key].contact.is_new = false;
+            play.open += 1;
+            play.come(answered, Coming::Answer(Open { token: grant.token, key, started, answered }));
         }
         play
+    }
+
+    /// Lets every send take some time besides its pace and its call: none otherwise.
+    pub fn take(&mut self, overhead: Overhead) {
+        self.overhead = overhead;
     }
 
     /// Adds a message. One whose time has passed joins at once.
@@ -231,10 +259,21 @@ impl Play {
         self.lane.hold(on, &Hold::new(until, rule), self.now);
     }
 
-    /// Takes the response rate as it is and keeps it so, because nobody knows who will write.
-    pub fn keep_response(&mut self, response: Response) {
-        if !matches!(self.rate, Rate::Unasked) {
-            self.rate = Rate::Given(response);
+    /// A campaign reached the chat before the play began; when the chat wrote last, if it ever did. The earlier ones first.
+    pub fn reached(&mut self, chat: &str, at: Timestamp, wrote: Option<Timestamp>) {
+        let key = self.lane.key(chat);
+        let contact = &mut self.lane.keys[key].contact;
+        contact.is_new = false;
+        contact.last_inbound_at = contact.last_inbound_at.max(wrote);
+        if let Rate::Played(responses) = &mut self.rate {
+            responses.sent(key, at);
+        }
+    }
+
+    /// Lets this share of those whom a campaign reaches in the play answer it in time: nobody otherwise.
+    pub fn expect_answers(&mut self, share: f64) {
+        if let Rate::Played(responses) = &mut self.rate {
+            responses.expect(share);
         }
     }
 
@@ -282,13 +321,14 @@ impl Play {
         if !self.steps.is_empty() {
             return true;
         }
-        if self.flights.len() < self.width
+        let is_free = self.flights.len() + self.open < self.width;
+        if is_free
             && let Some(key) = self.lane.choose(self.now)
         {
             self.ask(key);
             return true;
         }
-        let due = if self.flights.len() < self.width { self.lane.due() } else { None };
+        let due = if is_free { self.lane.due() } else { None };
         let flights = self.flights.iter().map(|flight| self.next_of(flight));
         let coming = self.coming.first_key_value().map(|((at, _), _)| *at);
         let Some(next) = flights.chain(coming).chain(due).min() else {
@@ -299,7 +339,7 @@ impl Play {
     }
 
     fn next_of(&self, flight: &Flight) -> Timestamp {
-        if flight.begun { flight.call_at + self.call } else { flight.call_at }
+        if flight.begun { flight.call_at + self.call + self.overhead.settle } else { flight.call_at }
     }
 
     /// What happens by now without anybody asking: calls begin and end, messages join, contacts write.
@@ -315,8 +355,10 @@ impl Play {
             match first.remove() {
                 Coming::Message(job) => self.join(job),
                 Coming::Inbound(key) => self.wrote(key),
-                Coming::Answer(token) => {
-                    self.state.expire_grant(&self.profile, token, self.now);
+                Coming::Answer(Open { token, key, started, answered }) => {
+                    self.open -= 1;
+                    self.state.settle(&self.profile, token, started, answered);
+                    self.lane.settle(key, self.now);
                 }
             }
         }
@@ -346,7 +388,7 @@ impl Play {
         if planned.purpose == Purpose::Campaign
             && let Rate::Played(responses) = &mut self.rate
         {
-            responses.sent(flight.key, flight.call_at);
+            responses.reach(flight.key, flight.call_at);
         }
     }
 
@@ -387,7 +429,6 @@ impl Play {
     fn response(&mut self) -> Option<Response> {
         match &mut self.rate {
             Rate::Unasked => None,
-            Rate::Given(response) => Some(*response),
             Rate::Played(responses) => {
                 let days = self.profile.response_rate(self.now)?;
                 Some(responses.over(days, |key| self.lane.keys[key].contact.last_inbound_at))
@@ -431,7 +472,7 @@ impl Play {
                     job,
                     key,
                     token: grant.token,
-                    call_at: grant.call_at,
+                    call_at: grant.call_at + self.overhead.wake,
                     typed: grant.typing,
                     pace: grant.pace,
                     is_new,

@@ -45,6 +45,8 @@ pub struct ResponseRate {
     pub since: Timestamp,
     /// Where they end: a contact needs time to answer.
     pub until: Timestamp,
+    /// Fewer chats say nothing.
+    pub recipients: u32,
     /// How long campaigns rest when hardly anybody writes.
     pub pause: Duration,
 }
@@ -130,6 +132,7 @@ impl Profile {
         Some(ResponseRate {
             since: now - self.lasting(share.within),
             until: now - self.lasting(share.after),
+            recipients: share.recipients,
             pause: self.lasting(share.pause),
         })
     }

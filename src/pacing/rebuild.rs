@@ -13,7 +13,7 @@ use crate::text::Row;
 use crate::{Bucket, Kind, Profile, Reach, State, spacing};
 
 /// How far the lane's clock may have stepped back, in real time: from 30 s ahead to 30 s behind.
-const CLOCK_STEP: Duration = Duration::from_secs(60);
+const CLOCK_STEP: Duration = Duration::from_mins(1);
 
 /// One attempt of the ledger whose call was made, or may have been.
 #[derive(Debug, Clone, PartialEq, Eq)]

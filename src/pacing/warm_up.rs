@@ -84,7 +84,7 @@ impl WarmUp {
             None => (u32::MAX, None),
             Some(Ramp::Flat(cap)) => (cap, None),
             Some(Ramp::Rising(from, to)) => {
-                let days = u64::try_from((stage.until - begin).as_micros() / A_DAY.as_micros()).unwrap_or(0);
+                let days = u64::try_from(stage.until.saturating_sub(begin).as_micros() / A_DAY.as_micros()).unwrap_or(0);
                 let rise = u64::from(to.saturating_sub(from)) * day / days.max(1);
                 let next = registered + begin + A_DAY * u32::try_from(day + 1).unwrap_or(u32::MAX);
                 (from.saturating_add(u32::try_from(rise).unwrap_or(u32::MAX)), Some(next))
