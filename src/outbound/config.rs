@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::BreakerConfig;
+
 /// Settings of [`crate::Http`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpConfig {
@@ -12,6 +14,9 @@ pub struct HttpConfig {
     pub idle_timeout: Duration,
     /// How many requests to one host may be under way at once; more wait for their turn.
     pub max_per_host: usize,
+    /// When calls to a provider's host are stopped for a while; none: never. Users' URLs have no breaker: one link that
+    /// leads nowhere says nothing about the next.
+    pub breaker: Option<BreakerConfig>,
     /// Lets users' URLs reach private addresses too. For tests and development only.
     pub allow_private: bool,
 }
@@ -22,6 +27,7 @@ impl Default for HttpConfig {
             connect_timeout: Duration::from_secs(5),
             idle_timeout: Duration::from_secs(20),
             max_per_host: 256,
+            breaker: Some(BreakerConfig::default()),
             allow_private: false,
         }
     }

@@ -2,7 +2,9 @@
 
 use std::error::Error as StdError;
 use std::io;
+use std::time::Duration;
 
+use crate::breaker::Verdict;
 use crate::guard::NotPublic;
 
 /// A request that did not end in a whole answer.
@@ -17,6 +19,12 @@ pub enum Error {
     /// As many requests as allowed are under way to this host, for the whole timeout. Nothing was sent.
     #[error("too many requests to this host are under way")]
     Busy,
+    /// The host failed so often in a row that it is left alone for a while. Nothing was sent.
+    #[error("the provider is down: it is left alone for {} ms", .retry_in.as_millis())]
+    HostDown {
+        /// How long, from now.
+        retry_in: Duration,
+    },
     /// No connection came about. Nothing was sent.
     #[error("could not connect: {0}")]
     Connect(Failure),
@@ -79,7 +87,9 @@ impl Error {
     /// What is known about the request.
     pub const fn outcome(self) -> Outcome {
         match self {
-            Self::Invalid(_) | Self::NotPublic | Self::Busy | Self::Connect(_) => Outcome::NotSent,
+            Self::Invalid(_) | Self::NotPublic | Self::Busy | Self::HostDown { .. } | Self::Connect(_) => {
+                Outcome::NotSent
+            }
             Self::NoAnswer(_) => Outcome::Unknown,
             Self::BrokenAnswer { .. } | Self::TooLarge { .. } => Outcome::Answered,
         }
@@ -91,6 +101,7 @@ impl Error {
             Self::Invalid(_) => "invalid_request",
             Self::NotPublic => "address_not_public",
             Self::Busy => "busy",
+            Self::HostDown { .. } => "host_down",
             Self::TooLarge { .. } => "answer_too_large",
             Self::Connect(failure) | Self::NoAnswer(failure) | Self::BrokenAnswer { failure, .. } => {
                 match failure {
@@ -102,6 +113,16 @@ impl Error {
                     Failure::Network => "network",
                 }
             }
+        }
+    }
+
+    /// What it says about the host; none when it says nothing.
+    pub(crate) const fn verdict(self) -> Option<Verdict> {
+        match self {
+            Self::Connect(_) => Some(Verdict::Unreachable),
+            Self::NoAnswer(_) | Self::BrokenAnswer { .. } => Some(Verdict::Failing),
+            Self::TooLarge { .. } => Some(Verdict::Well),
+            Self::Invalid(_) | Self::NotPublic | Self::Busy | Self::HostDown { .. } => None,
         }
     }
 

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crate::{Error, Failure, Http, HttpConfig, Method, Outcome};
+use crate::{BreakerConfig, Error, Failure, Http, HttpConfig, Method, Outcome, Shut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -228,4 +228,47 @@ async fn what_is_no_request_is_not_sent() {
         .await
         .unwrap_err();
     assert_eq!(error.outcome(), Outcome::NotSent);
+}
+
+#[tokio::test]
+async fn a_host_that_is_down_is_left_alone_and_others_are_not() {
+    static CALLS: AtomicUsize = AtomicUsize::new(0);
+    let failing = server(|stream, _| async move {
+        let status = if CALLS.fetch_add(1, Ordering::Relaxed) < 3 { "503 Sorry" } else { "200 OK" };
+        write(stream, &format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n")).await;
+    })
+    .await;
+    let well = server(|stream, _| async move {
+        write(stream, "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+    })
+    .await;
+    let pause = Duration::from_millis(200);
+    let breaker = BreakerConfig { failing: 3, first: pause, longest: pause, ..BreakerConfig::default() };
+    let http = Http::new(&HttpConfig { breaker: Some(breaker), ..HttpConfig::default() }).unwrap();
+    for _ in 0..3 {
+        assert_eq!(http.provider().get(&failing, LONG).answer(10).await.unwrap().status, 503);
+    }
+    let gate = http.gate(10);
+    let error = http.provider().get(&failing, LONG).send().await.unwrap_err();
+    let Error::HostDown { retry_in } = error else { panic!("{error:?}") };
+    assert!(retry_in <= pause && error.outcome() == Outcome::NotSent, "{error:?}");
+    assert!(matches!(gate.enter(&failing), Err(Shut::Down(_))));
+    assert_eq!(CALLS.load(Ordering::Relaxed), 3);
+    assert_eq!(http.provider().get(&well, LONG).send().await.unwrap().status(), 200);
+    assert!(gate.enter(&well).is_ok());
+    tokio::time::sleep(pause).await;
+    assert!(gate.enter(&failing).is_ok());
+    assert_eq!(http.provider().get(&failing, LONG).answer(10).await.unwrap().status, 200);
+    assert_eq!(http.provider().get(&failing, LONG).answer(10).await.unwrap().status, 200);
+}
+
+#[tokio::test]
+async fn users_urls_have_no_breaker() {
+    let gone = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let url = format!("http://{gone}/hook");
+    let http = Http::new(&HttpConfig { allow_private: true, ..HttpConfig::default() }).unwrap();
+    for _ in 0..10 {
+        let error = http.public().get(&url, LONG).send().await.unwrap_err();
+        assert_eq!(error, Error::Connect(Failure::Refused));
+    }
 }

@@ -4,10 +4,12 @@
 //! machines that only we can reach. Errors say what is known about the request ([`Error::outcome`]), because the
 //! queue must know whether a call may be repeated. URLs never appear in errors or `Debug`: some hold tokens.
 
+mod breaker;
 mod config;
 mod error;
 #[cfg(test)]
 mod fates;
+mod gate;
 mod guard;
 mod hosts;
 mod request;
@@ -18,14 +20,21 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use breaker::BreakerConfig;
 pub use config::HttpConfig;
 pub use error::{Error, Failure, Outcome};
+pub use gate::{Gate, Place, Shut};
 pub use guard::check_public;
 pub use request::Request;
-pub use reqwest::Method;
+pub use reqwest::{Method, Upgraded};
 pub use response::{Answer, Response};
 
 use hosts::Hosts;
+
+/// A connection with calls under way is asked this often whether it lives.
+const PING: Duration = Duration::from_secs(10);
+/// It answers within this time, or it is dead.
+const PONG: Duration = Duration::from_secs(5);
 
 /// The pooled client. Cheap to clone; one for a process.
 #[derive(Clone)]
@@ -40,16 +49,22 @@ impl Http {
     /// # Errors
     /// [`Error::Invalid`] when the TLS set-up is refused, which no configuration of ours leads to.
     pub fn new(config: &HttpConfig) -> Result<Self, Error> {
-        let hosts = Arc::new(Hosts::new(config.max_per_host));
+        let hosts = |breaker| Arc::new(Hosts::new(config.max_per_host, breaker));
         Ok(Self {
-            provider: Client::new(config, false, Arc::clone(&hosts))?,
-            public: Client::new(config, !config.allow_private, hosts)?,
+            provider: Client::new(config, false, hosts(config.breaker))?,
+            public: Client::new(config, !config.allow_private, hosts(None))?,
         })
     }
 
     /// For base URLs from the operator's configuration: any address is allowed.
     pub fn provider(&self) -> &Client {
         &self.provider
+    }
+
+    /// Shares `slots` calls of one kind of work among the providers' hosts, and refuses those to hosts that are down. For
+    /// whoever would rather wait than make a call that cannot go well.
+    pub fn gate(&self, slots: usize) -> Gate {
+        Gate::new(Arc::clone(&self.provider.hosts), slots)
     }
 
     /// For URLs that users give (media links, webhooks): public addresses only, checked again after DNS.
@@ -84,6 +99,10 @@ impl Client {
             .connect_timeout(config.connect_timeout)
             .pool_idle_timeout(config.idle_timeout)
             .pool_max_idle_per_host(config.max_per_host)
+            // One connection carries many calls: that it is dead must show before they all time out on it.
+            .http2_keep_alive_interval(PING)
+            .http2_keep_alive_timeout(PONG)
+            .tcp_keepalive(PING)
             .tcp_nodelay(true);
         if guarded {
             builder = builder.dns_resolver(guard::PublicResolver);

@@ -6,6 +6,8 @@ use bytes::{Bytes, BytesMut};
 use serde::de::DeserializeOwned;
 use tokio::sync::OwnedSemaphorePermit;
 
+use crate::breaker::Verdict;
+use crate::hosts::Watch;
 use crate::{Error, Failure};
 
 /// An answer whose head has arrived. It keeps its place among the host's requests, if it has one, until it is read or
@@ -13,6 +15,7 @@ use crate::{Error, Failure};
 pub struct Response {
     inner: reqwest::Response,
     _place: Option<OwnedSemaphorePermit>,
+    watch: Watch,
 }
 
 /// An answer that was read to its end.
@@ -26,8 +29,15 @@ pub struct Answer {
 }
 
 impl Response {
-    pub(crate) const fn new(inner: reqwest::Response, place: Option<OwnedSemaphorePermit>) -> Self {
-        Self { inner, _place: place }
+    pub(crate) fn new(
+        inner: reqwest::Response,
+        place: Option<OwnedSemaphorePermit>,
+        mut watch: Watch,
+    ) -> Self {
+        if inner.status().is_server_error() {
+            watch.end(Verdict::Failing);
+        }
+        Self { inner, _place: place, watch }
     }
 
     /// The HTTP status.
@@ -53,7 +63,18 @@ impl Response {
     /// The next piece of the body; none at its end. For bodies that are too large for memory.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
         let status = self.status();
-        self.inner.chunk().await.map_err(|error| Error::BrokenAnswer { status, failure: Failure::of(&error) })
+        match self.inner.chunk().await {
+            Ok(chunk) => {
+                if chunk.is_none() {
+                    self.watch.end(Verdict::Well);
+                }
+                Ok(chunk)
+            }
+            Err(error) => {
+                self.watch.end(Verdict::Failing);
+                Err(Error::BrokenAnswer { status, failure: Failure::of(&error) })
+            }
+        }
     }
 
     /// The whole body, of at most `max_bytes`: a longer one is refused as soon as it shows.
@@ -96,6 +117,13 @@ impl Answer {
     /// The body as JSON; none if it is not.
     pub fn json<T: DeserializeOwned>(&self) -> Option<T> {
         serde_json::from_slice(&self.body).ok()
+    }
+}
+
+impl Drop for Response {
+    /// Whoever has read enough has had an answer.
+    fn drop(&mut self) {
+        self.watch.end(Verdict::Well);
     }
 }
 
