@@ -1,6 +1,6 @@
 //! What every handler is given: the parts of Rookery that it may use, and how long things may take.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -69,8 +69,8 @@ pub struct App {
     pub timing: Timing,
     /// The grants that handlers of this process hold; any other in a lane's state belongs to a worker that is gone.
     pub(crate) grants: Arc<Mutex<HashSet<Token>>>,
-    /// The accounts whose last calls failed here: what their rows said when they were loaded may be older.
-    failing: Arc<Mutex<HashSet<AccountId>>>,
+    /// How many calls of an account failed in a row here: what its row said when it was loaded may be older.
+    failing: Arc<Mutex<HashMap<AccountId, u32>>>,
     /// The accounts that a fetch of this process probes.
     pub(crate) probed: Arc<Mutex<HashSet<AccountId>>>,
     /// Whoever has it counts a failure.
@@ -193,20 +193,22 @@ impl App {
         self.grants().contains(&token)
     }
 
-    /// Whether calls of an account failed lately, as far as its row or this process knows.
-    pub(crate) fn was_failing(&self, account: &Account) -> bool {
-        account.failures_in_a_row > 0 || self.failing().contains(&account.id)
+    /// How many calls of an account failed in a row, as far as its row or this process knows.
+    pub(crate) fn failures_of(&self, account: &Account) -> u32 {
+        let here = self.failing().get(&account.id).copied().unwrap_or(0);
+        here.max(account.failures_in_a_row)
     }
 
-    pub(crate) fn set_failing(&self, account: AccountId, failing: bool) {
-        if failing {
-            self.failing().insert(account);
+    /// Remembers how many calls of an account failed in a row by now.
+    pub(crate) fn remember_failures(&self, account: AccountId, failures: u32) {
+        if failures > 0 {
+            self.failing().insert(account, failures);
         } else {
             self.failing().remove(&account);
         }
     }
 
-    fn failing(&self) -> std::sync::MutexGuard<'_, HashSet<AccountId>> {
+    fn failing(&self) -> std::sync::MutexGuard<'_, HashMap<AccountId, u32>> {
         self.failing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -121,12 +121,13 @@ async fn recover(app: &App, account: &Account, rule: Option<&Failures>) {
             tracing::info!(account.id = %account.id, "the provider takes messages of the account again");
         }
     }
-    if !app.was_failing(account) {
+    let failures = app.failures_of(account);
+    if failures == 0 {
         return;
     }
     insist(|| app.store.clear_failures(account.id)).await;
-    app.set_failing(account.id, false);
-    if is_open(account, rule) {
+    app.remember_failures(account.id, 0);
+    if rule.is_some_and(|rule| rule.is_open(failures)) {
         let (workspace, id, system) = (account.workspace_id, account.id, Actor::system());
         insist(|| app.store.lift_holds(workspace, id, |hold| hold.rule == BREAKER, &system)).await;
         tracing::info!(account.id = %account.id, "the breaker is closed: calls go well again");
@@ -155,7 +156,7 @@ async fn fail(
         return Standing { failures: now.failures_in_a_row, down_until };
     }
     let failures = insist(|| app.store.count_failure(account.id, at)).await.unwrap_or(0);
-    app.set_failing(account.id, true);
+    app.remember_failures(account.id, failures);
     let in_a_row = rule.map_or(u32::MAX, |rule| rule.in_a_row);
     // The first hold is as long as a first pause, whatever the breaker's threshold.
     let until = at + pause(rule, failures.saturating_sub(in_a_row), jitter);

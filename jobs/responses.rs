@@ -74,3 +74,24 @@ pub(crate) async fn rest_campaigns(app: &App, account: &Account, wait: &Wait, no
         feedback::alert(app, account, RESPONSE_RATE, json!({"until": until, "detail": detail})).await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use model::Purpose;
+
+    use super::*;
+    use crate::fixture::{NOW, view};
+
+    #[test]
+    fn an_answer_is_good_for_a_minute_of_the_accounts_time_and_until_somebody_lets_campaigns_go_on() {
+        let mut account = view(Purpose::Campaign).account;
+        account.pace_scale = 10.0;
+        let (responses, response) = (Responses::default(), Response { recipients: 20, wrote: 3 });
+        assert_eq!(responses.known(&account, NOW), None);
+        responses.remember(&account, NOW, response);
+        assert_eq!(responses.known(&account, NOW + Duration::from_millis(5_999)), Some(response));
+        assert_eq!(responses.known(&account, NOW + Duration::from_secs(6)), None);
+        account.campaigns_resumed_at = Some(NOW);
+        assert_eq!(responses.known(&account, NOW), None);
+    }
+}

@@ -242,7 +242,8 @@ async fn a_reply_overtakes_a_campaign_on_its_own_account(installation: &Installa
 
 async fn what_fails_says_why_and_what_may_be_mended_is_tried_again(installation: &Installation) {
     let api = installation.api();
-    let account = installation.connect("shop", 50.0, json!({})).await;
+    // Slow enough to see the wait for a retry: a second.
+    let account = installation.connect("shop", 5.0, json!({})).await;
     let never = api.post("/v1/messages", &text(&account, "fail-permanent", "x", "transactional")).await;
     let twice = api.post("/v1/messages", &text(&account, "fail-once", "x", "transactional")).await;
     let never = becomes(api, never["id"].as_str().unwrap(), &["failed"]).await;
