@@ -7,6 +7,7 @@ mod config;
 mod limits;
 mod sandbox;
 pub mod telegram;
+mod unanswered;
 
 // Of these networks only the limits are here.
 mod discord {

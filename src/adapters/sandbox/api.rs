@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use channel::{ChannelError, ErrorClass};
-use outbound::{Answer, Error, Http, Method, Outcome, Request};
+use outbound::{Answer, Error, Http, Method, Request};
 use serde_json::{Value, json};
 
 use super::{LARGEST_FILE, POLL};
 use crate::AdaptersConfig;
+use crate::unanswered::unanswered;
 
 /// Answers are small, files and polls aside.
 const LARGEST_ANSWER: u64 = 64 * 1024;
@@ -102,23 +103,18 @@ pub(super) fn segment(id: &str) -> Result<&str, ChannelError> {
 }
 
 fn value(answer: Result<Answer, Error>) -> Result<Value, ChannelError> {
-    let answer = answer.map_err(unanswered)?;
+    let answer = answer.map_err(|error| match error {
+        Error::Invalid(_) | Error::TooLarge { status: 200..=299, .. } => {
+            ChannelError::permanent(error.code(), error.to_string())
+        }
+        error => unanswered(error),
+    })?;
     if answer.is_success() {
         return answer
             .json()
             .ok_or_else(|| ChannelError::ambiguous("invalid_answer", "the answer is not JSON"));
     }
     Err(refused(answer.status, &answer.json().unwrap_or_else(|| json!({}))))
-}
-
-fn unanswered(error: Error) -> ChannelError {
-    let class = match (error.outcome(), error) {
-        (_, Error::Invalid(_)) => ErrorClass::Permanent,
-        (Outcome::NotSent, _) => ErrorClass::Retry,
-        (_, Error::TooLarge { status: 200..=299, .. }) => ErrorClass::Permanent,
-        (Outcome::Unknown | Outcome::Answered, _) => ErrorClass::Ambiguous,
-    };
-    ChannelError::new(class, error.code(), error.to_string())
 }
 
 fn refused(status: u16, body: &Value) -> ChannelError {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use channel::{ChannelError, ErrorClass};
-use outbound::{Answer, Http, Outcome};
+use outbound::{Answer, Http};
 use reqwest::multipart::{Form, Part};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 
 use super::error::{Parameters, refusal};
 use crate::AdaptersConfig;
+use crate::unanswered::{unanswered, unanswered_repeatable};
 
 /// Telegram's own address.
 const BASE_URL: &str = "https://api.telegram.org";
@@ -145,7 +146,7 @@ impl Api {
                 ),
             }),
             Err(outbound::Error::TooLarge { limit, .. }) => Err(too_large(limit)),
-            Err(error) => Err(ChannelError::retry(error.code(), error.to_string())),
+            Err(error) => Err(unanswered_repeatable(error)),
         }
     }
 }
@@ -181,14 +182,6 @@ fn form(params: Map<String, Value>, upload: Upload) -> Result<Form, ChannelError
         .mime_str(&upload.mime)
         .map_err(|_| ChannelError::permanent("mime", format!("`{}` is not a MIME type", upload.mime)))?;
     Ok(form.part(upload.field, part))
-}
-
-fn unanswered(error: outbound::Error) -> ChannelError {
-    let class = match error.outcome() {
-        Outcome::NotSent => ErrorClass::Retry,
-        Outcome::Unknown | Outcome::Answered => ErrorClass::Ambiguous,
-    };
-    ChannelError::new(class, error.code(), error.to_string())
 }
 
 fn result<T: DeserializeOwned>(answer: &Answer) -> Result<T, ChannelError> {
