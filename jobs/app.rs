@@ -8,6 +8,7 @@ use channel::Channels;
 use events::Hints;
 use media::MediaStore;
 use model::{Account, AccountId, Clock, Ids, Timestamp, WorkerId, WorkspaceId};
+use outbound::Gate;
 use pacing::Token;
 use queue::{Claimed, LEASE, Lanes, Push, RedisEngine};
 use store::{PendingSend, Store, StoreError};
@@ -79,6 +80,17 @@ pub struct App {
     pub(crate) responses: Responses,
     /// Room for files in memory.
     pub(crate) memory: Memory,
+    /// Who may call which provider now.
+    pub gates: Gates,
+}
+
+/// Shares of a process's slots, by the queue that they are slots of. Those of [`Gates::default`] let everything through.
+#[derive(Debug, Clone, Default)]
+pub struct Gates {
+    /// Of queue `send`.
+    pub send: Gate,
+    /// Of queue `media`.
+    pub media: Gate,
 }
 
 impl App {
@@ -117,6 +129,7 @@ impl App {
             failures: Arc::default(),
             responses: Responses::default(),
             memory: Memory::default(),
+            gates: Gates::default(),
         }
     }
 

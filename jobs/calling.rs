@@ -41,6 +41,15 @@ pub(crate) async fn send(
             return Ok(claimed.park(wait.because(error.to_string())).await?);
         }
     };
+    // Before leave is asked for: who cannot call anyway takes none and burns no attempt.
+    let entered = channel.provider_url().map(|url| app.gates.send.enter(url)).transpose();
+    let _place = match entered {
+        Ok(place) => place,
+        Err(shut) => {
+            let until = claimed.now() + shut.retry_in();
+            return Ok(claimed.park(Wait::new(shut.as_str(), Scope::Lane, until)).await?);
+        }
+    };
     let grant = match granting::admit(app, &claimed, &view, &profile, width).await? {
         Admitted::Go(grant) => grant,
         Admitted::Park(wait) => {

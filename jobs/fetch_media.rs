@@ -52,6 +52,13 @@ pub(crate) async fn run(app: &App, claimed: Claimed, id: MediaId) -> Result<(), 
         let (until, rule) = (hold.until, hold.rule.clone());
         return Ok(claimed.park(Wait::new(rule, Scope::Lane, until)).await?);
     }
+    let entered = channel.provider_url().map(|url| app.gates.media.enter(url)).transpose();
+    let _place = match entered {
+        Ok(place) => place,
+        Err(shut) => {
+            return Ok(claimed.park(Wait::new(shut.as_str(), Scope::Lane, now + shut.retry_in())).await?);
+        }
+    };
     if fetch.tries >= TRIES {
         return give_up(app, claimed, &fetch, "worker_lost: its workers were lost while they fetched it")
             .await;

@@ -35,7 +35,7 @@ mod stop_words;
 use model::Job;
 use queue::{Claimed, Lost, Settle};
 
-pub use app::{App, Timing};
+pub use app::{App, Gates, Timing};
 pub use crew::{Crew, CrewConfig};
 pub use leader::Leader;
 pub use recovery::{RecoveryError, load_lanes};

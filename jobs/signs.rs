@@ -43,6 +43,8 @@ async fn show(app: &App, sign: Job, id: ConversationId) -> Result<(), SignError>
         return Ok(());
     }
     let Some(channel) = app.channels.get(&account.channel) else { return Ok(()) };
+    let entered = channel.provider_url().map(|url| app.gates.send.enter(url)).transpose();
+    let Ok(_place) = entered else { return Ok(()) };
     let login = Login { account: view.account.clone(), credentials: view.credentials.into() };
     match sign {
         Job::MarkRead(_) => {

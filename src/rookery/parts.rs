@@ -6,7 +6,7 @@ use ::sandbox::Sandbox;
 use adapters::AdaptersConfig;
 use channel::Channels;
 use events::Hints;
-use jobs::{App, Timing};
+use jobs::{App, Gates, Timing};
 use media::{MediaPlace, MediaStore};
 use model::{Clock, Ids, SystemClock};
 use outbound::{Http, HttpConfig};
@@ -91,8 +91,10 @@ impl Parts {
             );
         }
         let media = MediaStore::open(config.media.clone(), &http)?;
+        let gates = Gates { send: http.gate(config.concurrency), media: http.gate(config.concurrency) };
         let channels = channels(&config, http, &ids);
-        let app = App::new(store, lanes, redis, channels, media, hints, clock, ids, Timing::default());
+        let mut app = App::new(store, lanes, redis, channels, media, hints, clock, ids, Timing::default());
+        app.gates = gates;
         Ok(Self { app, folder, sandbox })
     }
 }
