@@ -74,7 +74,7 @@ fn at(profile: &Profile, at: Timestamp) -> (MaySend, u32, Option<Timestamp>) {
                 if let Some(registered) = facts.registered_at {
                     let warmth = stages.at(registered, at);
                     may_send = may_send.min(warmth.may_send);
-                    cap = cap.min(if warmth.may_send == MaySend::None { 0 } else { warmth.cap });
+                    cap = cap.min(warmth.strangers());
                     change(warmth.until);
                 }
             }

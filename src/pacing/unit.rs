@@ -77,7 +77,8 @@ fn time(number: f64, micros: u64) -> Result<Duration, String> {
 pub(crate) fn words(time: Duration) -> String {
     let units = [(86_400, "days"), (3_600, "h"), (60, "min")];
     let whole = |(secs, name)| {
-        let even = time.subsec_nanos() == 0 && time.as_secs() >= 2 * secs && time.as_secs().is_multiple_of(secs);
+        let even =
+            time.subsec_nanos() == 0 && time.as_secs() >= 2 * secs && time.as_secs().is_multiple_of(secs);
         even.then(|| format!("{} {name}", time.as_secs() / secs))
     };
     units.into_iter().find_map(whole).unwrap_or_else(|| format!("{} s", time.as_secs_f64()))

@@ -67,6 +67,13 @@ pub(crate) struct Warmth {
     pub(crate) until: Option<Timestamp>,
 }
 
+impl Warmth {
+    /// New contacts a day, as far as anybody may send.
+    pub(crate) const fn strangers(&self) -> u32 {
+        if matches!(self.may_send, MaySend::None) { 0 } else { self.cap }
+    }
+}
+
 const A_DAY: Duration = Duration::from_hours(24);
 
 impl WarmUp {
@@ -84,7 +91,8 @@ impl WarmUp {
             None => (u32::MAX, None),
             Some(Ramp::Flat(cap)) => (cap, None),
             Some(Ramp::Rising(from, to)) => {
-                let days = u64::try_from(stage.until.saturating_sub(begin).as_micros() / A_DAY.as_micros()).unwrap_or(0);
+                let days = u64::try_from(stage.until.saturating_sub(begin).as_micros() / A_DAY.as_micros())
+                    .unwrap_or(0);
                 let rise = u64::from(to.saturating_sub(from)) * day / days.max(1);
                 let next = registered + begin + A_DAY * u32::try_from(day + 1).unwrap_or(u32::MAX);
                 (from.saturating_add(u32::try_from(rise).unwrap_or(u32::MAX)), Some(next))
@@ -179,7 +187,7 @@ impl Numbers for WarmUp {
             days.take_while(|at| *at <= longest).any(|at| {
                 let at = Timestamp::ZERO + at;
                 let (ours, theirs) = (self.at(Timestamp::ZERO, at), base.at(Timestamp::ZERO, at));
-                ours.may_send > theirs.may_send || ours.cap > theirs.cap
+                ours.may_send > theirs.may_send || ours.strangers() > theirs.strangers()
             })
         })
     }
