@@ -1,0 +1,518 @@
+//! A lane with workers, holds, crashes and a clock that steps, small enough to run days in milliseconds.
+
+use std::collections::{BTreeMap, HashSet};
+use std::time::Duration;
+
+use model::{Class, Origin, Pace, Purpose, Scope, Timestamp, Wait};
+use pacing::{Ask, Decision, Grant, PastSend, Profile, State, Token, admit};
+use rand::rngs::StdRng;
+use rand::{Rng, RngExt, SeedableRng};
+use uuid::Uuid;
+
+use crate::calendar::SECOND;
+use crate::ledger::Ledger;
+use crate::plan::Plan;
+use crate::queue::Queue;
+use crate::trace::{At, Call, News, Refused, Trace};
+
+/// How long a dead worker's claim lives on.
+const LEASE: i64 = 6 * SECOND;
+
+/// A lane that is built wrong, to see that the judge finds out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    None,
+    /// What is rebuilt knows of no attempt.
+    Forgets,
+    /// Sends are dated at their start though nobody knows when they arrive.
+    DatedAtStart,
+    /// A dead worker's grant is taken back.
+    GivesBack,
+    /// Nobody knows what the contact asked for, when it wrote, where it lives, or that it is new.
+    NoOptOut,
+    NoSilence,
+    NoZone,
+    NobodyNew,
+    /// Nobody counts who answered.
+    NoAnswers,
+    /// Every message has a text of its own.
+    NoTexts,
+    /// Nobody is on probation.
+    NoProbation,
+}
+
+/// What a run's clocks showed when its lane was claimed. The worker goes on from there by itself.
+#[derive(Debug, Clone, Copy)]
+struct Clocks {
+    /// Lane time minus true time.
+    lane: i64,
+    /// All that the lane's clock ever stepped ahead.
+    ahead: i64,
+}
+
+struct Flight {
+    job: usize,
+    token: Token,
+    start: i64,
+    answer: i64,
+    clocks: Clocks,
+    call: Call,
+    is_new: bool,
+}
+
+#[derive(Debug, Default)]
+struct Holds {
+    lane: Option<Timestamp>,
+    classes: [Option<Timestamp>; 3],
+    /// Of each class, those of its jobs that were parked at a pace go on together.
+    paces: [Option<Timestamp>; 3],
+    paced: HashSet<usize>,
+    chats: BTreeMap<usize, Timestamp>,
+    jobs: BTreeMap<usize, Timestamp>,
+}
+
+pub struct World<'a> {
+    plan: &'a Plan,
+    pub profile: Profile,
+    fault: Fault,
+    pub trace: Trace,
+    /// The largest state that was stored, in bytes.
+    pub largest: usize,
+    /// How many admits were asked for.
+    pub asked: usize,
+    /// Promises that pacing did not keep.
+    pub broken: Vec<String>,
+    /// Whether each wait is held against what happens then.
+    pub strict: bool,
+    now: i64,
+    rng: StdRng,
+    clocks: Clocks,
+    state: Option<State>,
+    /// The state is gone; it is made again when no call is under way.
+    lost: bool,
+    /// Who holds the lane, or held it last.
+    owner: u32,
+    /// The worker that holds the lane dies then.
+    doom: Option<i64>,
+    ledger: Ledger,
+    probing: bool,
+    /// Real times of arrival, by job.
+    arrivals: Vec<i64>,
+    waiting: [Queue; 3],
+    flights: Vec<Flight>,
+    holds: Holds,
+    told: usize,
+}
+
+impl<'a> World<'a> {
+    pub fn new(plan: &'a Plan, profile: Profile, fault: Fault) -> Self {
+        let arrivals: Vec<i64> = plan.jobs.iter().map(|job| plan.real(job.at)).collect();
+        let mut waiting = [const { Queue::new() }; 3];
+        let mut order: Vec<usize> = (0..arrivals.len()).collect();
+        order.sort_by_key(|job| arrivals[*job]);
+        for job in order {
+            waiting[plan.jobs[job].purpose.class().rank()].push(plan.jobs[job].chat, job, &arrivals);
+        }
+        let trace =
+            Trace { account: plan.account.clone(), calls: Vec::new(), news: Vec::new(), refused: Vec::new() };
+        Self {
+            plan,
+            profile,
+            fault,
+            trace,
+            largest: 0,
+            asked: 0,
+            broken: Vec::new(),
+            strict: false,
+            now: plan.real(plan.begin),
+            rng: StdRng::seed_from_u64(plan.seed ^ 0x5eed),
+            clocks: Clocks { lane: 0, ahead: 0 },
+            state: None,
+            lost: false,
+            owner: 0,
+            doom: None,
+            ledger: Ledger::of(plan),
+            probing: false,
+            arrivals,
+            waiting,
+            flights: Vec::new(),
+            holds: Holds::default(),
+            told: 0,
+        }
+    }
+
+    /// Works the jobs off, until none is left or the virtual time is `end`.
+    pub fn run(&mut self, end: i64) {
+        let end = self.plan.real(end);
+        while self.now < end {
+            self.hear();
+            self.end_flights();
+            while self.flights.len() < self.plan.width as usize && self.claim() {}
+            let Some(next) = self.next() else { break };
+            assert!(next > self.now, "time stands still at {next}");
+            self.now = next;
+        }
+    }
+
+    pub fn left(&self) -> usize {
+        self.waiting.iter().map(Queue::len).sum::<usize>() + self.flights.len()
+    }
+
+    fn lane_time(&self) -> Timestamp {
+        Timestamp::from_micros(self.now + self.clocks.lane)
+    }
+
+    fn at(&self, at: i64, clocks: Clocks) -> At {
+        At { steady: self.plan.virtually(at + clocks.ahead), lane: self.plan.virtually(at + clocks.lane) }
+    }
+
+    fn chance(&mut self, thousandths: u32) -> bool {
+        thousandths > 0 && self.rng.random_range(0..1_000) < thousandths
+    }
+
+    fn hear(&mut self) {
+        while let Some(&(at, news)) = self.plan.news.get(self.told)
+            && self.plan.real(at) <= self.now
+        {
+            self.told += 1;
+            let at = self.at(self.now, self.clocks);
+            self.trace.news.push((at, news));
+            match news {
+                News::Inbound(chat) => self.ledger.inbound(chat, self.lane_time()),
+                News::OptOut(chat) => self.ledger.contacts[chat].opted_out = true,
+                News::Resumed => {
+                    self.ledger.resumed = self.lane_time();
+                    // It lifts what holds campaigns.
+                    self.holds.classes[Class::Bulk.rank()] = None;
+                }
+                News::Probing(on) => self.probing = on,
+            }
+        }
+    }
+
+    /// The state as the next holder of the lane finds it.
+    fn load(&mut self) -> State {
+        if let Some(state) = self.state.take() {
+            return state;
+        }
+        let now = self.lane_time();
+        let horizon = now - self.profile.horizon();
+        let recent =
+            self.ledger.attempts.iter().filter(|send| send.ended_at.is_none_or(|end| end >= horizon));
+        let recent = recent.filter(|_| self.fault != Fault::Forgets);
+        State::rebuild(&self.profile, self.plan.width, recent.cloned(), now)
+    }
+
+    /// A free lane goes to whoever claims it first; the state reaches another worker as bytes.
+    fn hand_over(&mut self) {
+        if !self.flights.is_empty() {
+            return;
+        }
+        let owner = self.rng.random_range(0..self.plan.workers);
+        if owner != self.owner
+            && let Some(state) = self.state.take()
+        {
+            let bytes = state.to_bytes();
+            self.largest = self.largest.max(bytes.len());
+            let again = State::from_bytes(&self.profile, &bytes);
+            if again.as_ref().ok() != Some(&state) {
+                self.broken.push(format!("bytes of {state:?} are {again:?}"));
+            }
+            self.state = Some(state);
+        }
+        self.owner = owner;
+    }
+
+    fn end_flights(&mut self) {
+        let reaped = self.doom.is_some_and(|death| death + LEASE <= self.now);
+        let death = self.doom.unwrap_or(i64::MAX);
+        let over = |flight: &Flight| reaped || flight.answer <= self.now && flight.answer <= death;
+        let (over, under_way) = std::mem::take(&mut self.flights).into_iter().partition::<Vec<_>, _>(over);
+        self.flights = under_way;
+        for flight in over {
+            let died = (flight.answer > death).then_some(death);
+            self.end(flight, died);
+        }
+        // With one worker alone its memory is the lane.
+        let gone = reaped && self.plan.workers == 1;
+        if reaped {
+            self.doom = None;
+        }
+        if gone || self.chance(self.plan.trouble.losses) {
+            self.state = None;
+            self.lost = true;
+            self.holds = Holds::default();
+        }
+        // Recovery waits out the calls under way.
+        self.lost &= !self.flights.is_empty();
+        if self.chance(self.plan.trouble.back) {
+            self.clocks.lane -= self.rng.random_range(0..30 * SECOND);
+        }
+        if self.chance(self.plan.trouble.ahead) {
+            let step = self.rng.random_range(0..30 * SECOND);
+            self.clocks = Clocks { lane: self.clocks.lane + step, ahead: self.clocks.ahead + step };
+        }
+    }
+
+    /// Ends a call: answered, or dated at the end of the lease of the worker that died.
+    fn end(&mut self, flight: Flight, died: Option<i64>) {
+        let Flight { job, token, clocks, mut call, .. } = flight;
+        let lane = |at: i64| Timestamp::from_micros(at + clocks.lane);
+        let mut state = (!self.lost).then(|| self.load());
+        let ended;
+        if let Some(death) = died {
+            // What was written goes out, also without its writer.
+            let last = if self.rng.random() { death } else { flight.answer.min(death + LEASE) };
+            call.made = flight.start <= death;
+            call.answer = self.at(last.max(flight.start), clocks);
+            ended = self.lane_time();
+            call.ended = self.at(self.now, self.clocks).lane;
+            if let Some(state) = &mut state {
+                if self.fault == Fault::GivesBack {
+                    state.withdraw(token);
+                } else if !state.expire_grant(&self.profile, token, ended) {
+                    self.broken.push(format!("an open grant is unknown: {call:?}"));
+                }
+            }
+            let class = self.plan.jobs[job].purpose.class().rank();
+            self.waiting[class].back(call.chat, job, &self.arrivals);
+        } else {
+            ended = lane(flight.answer);
+            let dated = if self.fault == Fault::DatedAtStart { lane(flight.start) } else { ended };
+            if let Some(state) = &mut state
+                && !state.settle(&self.profile, token, lane(flight.start), dated)
+            {
+                self.broken.push(format!("an open grant is unknown: {call:?}"));
+            }
+        }
+        // Who dies before the call may have committed its attempt, or not.
+        if call.made || self.rng.random() {
+            let job = &self.plan.jobs[job];
+            let attempt = PastSend {
+                chat: self.ledger.contacts[job.chat].name.clone(),
+                is_group: call.is_group,
+                started_at: lane(flight.start),
+                ended_at: Some(ended),
+                purpose: job.purpose,
+                text: self.text(job.text, job.purpose, job.id),
+                is_new: flight.is_new,
+                was_accepted: died.is_none(),
+            };
+            self.ledger.record(job.chat, attempt, call.made);
+            self.trace.calls.push(call);
+        }
+        if let Some(state) = state {
+            self.state = Some(state);
+        }
+    }
+
+    fn text(&self, text: u64, purpose: Purpose, id: u128) -> Option<u64> {
+        let own = u64::try_from(id & u128::from(u64::MAX)).unwrap_or(0);
+        let text = if self.fault == Fault::NoTexts { own } else { text };
+        (purpose == Purpose::Campaign).then_some(text)
+    }
+
+    /// The job that the lane would hand out.
+    fn head(&self) -> Option<usize> {
+        let now = self.lane_time();
+        let over = |until: Option<&Timestamp>| until.is_none_or(|until| *until <= now);
+        if !over(self.holds.lane.as_ref()) || self.lost || self.doom.is_some_and(|death| death <= self.now) {
+            return None;
+        }
+        let busy = |chat| self.flights.iter().any(|flight| flight.call.chat == chat);
+        for (class, queue) in self.waiting.iter().enumerate() {
+            if !over(self.holds.classes[class].as_ref()) {
+                continue;
+            }
+            let pace = over(self.holds.paces[class].as_ref());
+            for (chat, job) in queue.heads(self.now) {
+                // The classes of a key come in order, too.
+                let above =
+                    self.waiting[..class].iter().any(|queue| queue.has(chat, self.now, &self.arrivals));
+                if !above
+                    && (pace || !self.holds.paced.contains(&job))
+                    && over(self.holds.chats.get(&chat))
+                    && over(self.holds.jobs.get(&job))
+                    && !busy(chat)
+                {
+                    return Some(job);
+                }
+            }
+        }
+        None
+    }
+
+    /// Hands one job to a worker. False when there is none.
+    fn claim(&mut self) -> bool {
+        let Some(number) = self.head() else {
+            return false;
+        };
+        let plan = self.plan;
+        let job = &plan.jobs[number];
+        let class = job.purpose.class().rank();
+        let now = self.lane_time();
+        self.hand_over();
+        let state = self.load();
+        let mut contact = self.ledger.chat(job.chat);
+        let fault = self.fault;
+        contact.opted_out &= fault != Fault::NoOptOut;
+        contact.is_new &= fault != Fault::NobodyNew;
+        contact.zone = contact.zone.filter(|_| fault != Fault::NoZone);
+        if fault == Fault::NoSilence {
+            (contact.last_inbound_at, contact.first_sent_at) = (None, None);
+        }
+        let asked = self.profile.response_rate(now).filter(|_| fault != Fault::NoAnswers);
+        let name = self.ledger.contacts[job.chat].name.clone();
+        let ask = Ask {
+            id: Uuid::from_u128(job.id),
+            chat: &name,
+            is_group: plan.account.contacts[job.chat].is_group,
+            purpose: job.purpose,
+            origin: job.origin,
+            class: job.purpose.class(),
+            chars: job.chars,
+            text: self.text(job.text, job.purpose, job.id),
+            width: plan.width,
+            contact,
+            response: asked.map(|asked| self.ledger.response(asked)),
+            probing: self.probing && fault != Fault::NoProbation,
+        };
+        self.asked += 1;
+        match admit(&self.profile, &state, &ask, now, &mut || self.rng.next_u64()) {
+            Decision::Refuse { rule, .. } => {
+                let at = self.at(self.now, self.clocks);
+                self.trace.refused.push(Refused { at, chat: job.chat, rule: rule.to_owned() });
+                self.waiting[class].remove(job.chat, &self.arrivals);
+                self.state = Some(state);
+            }
+            Decision::Wait(wait) => {
+                if self.strict {
+                    self.check(&state, &ask, &wait, now);
+                }
+                self.hold(number, &wait, now);
+                self.state = Some(state);
+            }
+            Decision::Go(grant) => {
+                if self.chance(plan.trouble.withdrawals) {
+                    let mut state = grant.state;
+                    if !state.withdraw(grant.token) {
+                        self.broken.push("a grant cannot be taken back".to_owned());
+                    }
+                    self.state = Some(state);
+                    self.now += 1;
+                    return true;
+                }
+                self.waiting[class].remove(job.chat, &self.arrivals);
+                self.fly(number, &ask, &grant);
+                self.state = Some(grant.state);
+            }
+        }
+        true
+    }
+
+    /// With nothing under way nothing can change, so the time is exact: not before, and no later.
+    fn check(&mut self, state: &State, ask: &Ask<'_>, wait: &Wait, now: Timestamp) {
+        let until = wait.until.expect("pacing knows when");
+        if wait.detail.is_none() {
+            self.broken.push(format!("{wait:?} says nothing"));
+        }
+        let decide = |ask: &Ask<'_>, now| admit(&self.profile, state, ask, now, &mut || 0);
+        // What nobody answers is asked for anew after its pause.
+        let answered = decide(&Ask { response: None, ..ask.clone() }, now);
+        if !state.open_grants().is_empty() || answered != Decision::Wait(wait.clone()) {
+            return;
+        }
+        let then = |now| decide(ask, now);
+        // It may have become something to refuse meanwhile; and no answer any more, which another gap lies before.
+        if let Decision::Wait(next) = then(until)
+            && !(wait.rule == "gap" && next.rule == "gap")
+        {
+            self.broken.push(format!("not free at its time: {wait:?} at {now}, then {next:?}; {ask:?}"));
+        }
+        if let Decision::Go(_) = then(until - Duration::from_micros(1)) {
+            self.broken.push(format!("free before its time: {wait:?} at {now}; {ask:?}"));
+        }
+    }
+
+    fn hold(&mut self, number: usize, wait: &Wait, now: Timestamp) {
+        let until = wait.until.expect("pacing knows when");
+        assert!(until > now, "a wait that is over: {wait:?}");
+        let job = &self.plan.jobs[number];
+        // Those that are over need no place.
+        if self.holds.chats.len() + self.holds.jobs.len() > 100 {
+            self.holds.chats.retain(|_, until| *until > now);
+            self.holds.jobs.retain(|_, until| *until > now);
+        }
+        let class = job.purpose.class().rank();
+        if wait.scope == Scope::Pace {
+            self.holds.paced.insert(number);
+        } else {
+            self.holds.paced.remove(&number);
+        }
+        let slot = match wait.scope {
+            Scope::Lane => self.holds.lane.get_or_insert(until),
+            Scope::Class => self.holds.classes[class].get_or_insert(until),
+            Scope::Pace => self.holds.paces[class].get_or_insert(until),
+            Scope::Recipient => self.holds.chats.entry(job.chat).or_insert(until),
+            Scope::Job => self.holds.jobs.entry(number).or_insert(until),
+        };
+        *slot = (*slot).max(until);
+    }
+
+    fn fly(&mut self, number: usize, ask: &Ask<'_>, grant: &Grant) {
+        let clocks = self.clocks;
+        let job = &self.plan.jobs[number];
+        let due = grant.call_at.as_micros() - clocks.lane;
+        // A call is a little late: timers are.
+        let start = due + self.rng.random_range(0..SECOND / 50);
+        let answer = start + self.rng.random_range(self.plan.calls.0..=self.plan.calls.1);
+        if self.chance(self.plan.trouble.deaths) {
+            let death = self.rng.random_range(self.now..=answer);
+            self.doom = Some(self.doom.map_or(death, |doom| doom.min(death)));
+        }
+        let typed = i64::try_from(grant.typing.as_micros()).unwrap_or(i64::MAX);
+        let call = Call {
+            granted: self.at(self.now, clocks),
+            due: self.at(due, clocks),
+            start: self.at(start, clocks),
+            answer: self.at(answer, clocks),
+            ended: self.at(answer, clocks).lane,
+            made: true,
+            chat: job.chat,
+            is_group: ask.is_group,
+            conversation: job.purpose == Purpose::Conversation,
+            campaign: job.purpose == Purpose::Campaign,
+            person: job.origin == Origin::Agent,
+            reply: grant.pace == Pace::Reply,
+            chars: i64::from(job.chars),
+            typed: typed * self.plan.scale,
+            text: job.text,
+            probing: self.probing,
+        };
+        self.flights.push(Flight {
+            job: number,
+            token: grant.token,
+            start,
+            answer,
+            clocks,
+            call,
+            is_new: grant.is_new,
+        });
+    }
+
+    /// The next true time at which something can happen.
+    fn next(&self) -> Option<i64> {
+        let left = self.waiting.iter().any(|queue| queue.len() > 0);
+        let classes = self.holds.classes.iter().chain(&self.holds.paces).flatten();
+        let holds = self.holds.lane.iter().chain(classes);
+        let holds = holds.chain(self.holds.chats.values()).chain(self.holds.jobs.values());
+        let holds = holds.map(|until| until.as_micros() - self.clocks.lane).filter(|_| left);
+        let death = self.doom.unwrap_or(i64::MAX);
+        let flights = self.flights.iter().map(|flight| flight.answer).filter(|answer| *answer <= death);
+        let reaped = self.doom.map(|death| death + LEASE);
+        let arrivals = self.waiting.iter().filter_map(|queue| queue.next(self.now));
+        let news = self.plan.news.get(self.told).map(|(at, _)| self.plan.real(*at)).filter(|_| left);
+        let all = holds.chain(flights).chain(reaped).chain(arrivals).chain(news);
+        all.filter(|at| *at > self.now).min()
+    }
+}
