@@ -6,7 +6,8 @@
 //! new contacts of the day are used up and all the rest waits for tomorrow.
 //!
 //! Real processes: one on `SQLite` and memory, and a fleet on Postgres and Redis where there are such servers
-//! (`tests/run -- cargo bench …`). The release build is measured if there is one.
+//! (`tests/run -- cargo bench …`). The release build is measured if there is one (`cargo build --release -p rookery`), else
+//! the debug build; it says which, and how old it is.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -47,7 +48,9 @@ async fn main() {
     let place = args.iter().position(|arg| arg == "--campaign");
     let campaign = place.and_then(|place| args.get(place + 1)?.parse().ok()).unwrap_or(CAMPAIGN);
     let (binary, build) = binary();
-    eprintln!("pace: {build} build, {}", binary.display());
+    let made = std::fs::metadata(&binary).and_then(|file| file.modified()).ok();
+    let age = made.and_then(|made| made.elapsed().ok()).map_or(0, |age| age.as_secs() / 60);
+    eprintln!("pace: {build} build of {age} minutes ago, {}", binary.display());
     let binary = binary.to_str().expect("a path in Unicode");
     let mut rows = measure("embedded", Installation::embedded(binary).await, campaign).await;
     if let Some(fleet) = Installation::fleet(binary).await {

@@ -15,7 +15,7 @@ mod rules;
 
 use std::time::{Duration, Instant};
 
-use model::Ids;
+use model::{Clock, Ids, SystemClock};
 use serde_json::json;
 use tests::harness::{Api, Installation};
 use tests::servers::{self, Redis};
@@ -23,6 +23,7 @@ use tests::servers::{self, Redis};
 use chaos::Chaos;
 use plan::{AccountPlan, Plan};
 use record::Record;
+use rules::Life;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_rookery");
 const WORKERS: usize = 3;
@@ -53,7 +54,7 @@ async fn workers_that_die_at_random_break_no_limit() {
             run(seed + round, Size { factor: 10, unrest: secs(240), patience: secs(1_200) }).await;
         }
     } else {
-        run(seed, Size { factor: 1, unrest: secs(30), patience: secs(150) }).await;
+        run(seed, Size { factor: 1, unrest: secs(25), patience: secs(300) }).await;
     }
 }
 
@@ -80,14 +81,28 @@ async fn run(seed: u64, size: Size) {
 
 /// Connects an account, tells the sandbox its limits, and lets those write who wrote before.
 async fn connect(installation: &Installation, account: &mut AccountPlan) {
-    let more = json!({"timezone": account.zone.name, "redelivery": account.redelivery});
+    let registered = account.warms_up.then(|| SystemClock.now());
+    let mut more = json!({
+        "timezone": account.zone.name, "redelivery": account.redelivery, "registered_at": registered,
+    });
+    if account.numbers != rules::TABLE {
+        more["pacing"] = account.numbers.pacing();
+    }
     let id = installation.connect(&account.name, account.scale_f64(), more).await;
     let shown = installation.api().get(&format!("/v1/accounts/{id}")).await;
     let created: model::Timestamp = serde_json::from_value(shown["created_at"].clone()).unwrap();
-    let created = u64::try_from(created.as_micros()).unwrap();
     account.id = id;
+    let micros = |at: model::Timestamp| u64::try_from(at.as_micros()).unwrap();
+    let life = Life {
+        numbers: account.numbers,
+        scale: account.scale,
+        created: micros(created),
+        registered: registered.map(micros),
+        zone: account.zone,
+        slowest: account.slowest,
+    };
     let settings = json!({
-        "limits": rules::limits(account.scale, created, account.zone, account.slowest),
+        "limits": life.limits(),
         "reply": account.answers,
         "reply_window_ms": rules::DAY_MS / account.scale,
     });

@@ -3,7 +3,7 @@
 use model::Ids;
 use serde_json::{Value, json};
 
-use crate::rules::{ZONES, Zone};
+use crate::rules::{Numbers, STRICT, TABLE, ZONES, Zone};
 
 /// All of it.
 #[derive(Debug)]
@@ -22,6 +22,9 @@ pub struct AccountPlan {
     pub scale: u64,
     pub zone: Zone,
     pub redelivery: &'static str,
+    pub numbers: Numbers,
+    /// Whether its number was registered just when it was connected.
+    pub warms_up: bool,
     /// Whether its contacts answer whatever they get.
     pub answers: bool,
     /// Whether all its sends have the gap of bulk.
@@ -125,12 +128,15 @@ fn account(ids: &Ids, kind: Kind, n: usize, messages: usize, scales: &[u64]) -> 
         scale: scales[n % scales.len()],
         zone: ZONES[pick(ids, ZONES.len())],
         redelivery: if n % 5 == 4 { "at_most_once" } else { "at_least_once" },
+        numbers: if n % 8 == 7 && kind != Kind::Moods { STRICT } else { TABLE },
+        warms_up: kind == Kind::Days && n % 8 == 3,
         answers: kind == Kind::Days,
         slowest: n.is_multiple_of(2) && kind != Kind::Days,
         wrote: Vec::new(),
         messages: Vec::new(),
     };
-    if !account.slowest {
+    // Nobody known may be written to during the first days of a warm-up, either: the sandbox counts the strangers alone.
+    if !account.slowest && !account.warms_up {
         account.wrote = (0..5).map(|n| format!("old-{n}")).collect();
     }
     let mut moods = if kind == Kind::Moods { MOODS.to_vec() } else { Vec::new() };
@@ -155,7 +161,7 @@ fn recipient(ids: &Ids, kind: Kind, account: &AccountPlan, n: usize) -> (String,
         // Always somebody new.
         Kind::Days => format!("new-{n}"),
         // Below the first day's cap, which would last for hours here.
-        Kind::Minutes | Kind::Batches | Kind::Moods => format!("customer-{}", pick(ids, 15)),
+        Kind::Minutes | Kind::Batches | Kind::Moods => format!("customer-{}", pick(ids, 10)),
     };
     (to, any_purpose(ids))
 }
