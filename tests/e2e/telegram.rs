@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tests::harness::{Api, Installation, until};
 use tests::servers::{self, Postgres};
-use tests::simulators::telegram::{BotHandle, Options, Person, Telegram};
+use tests::simulators::telegram::{BotHandle, Fault, Options, Person, Telegram};
 
 use super::{BINARY, becomes, text};
 
@@ -57,6 +57,36 @@ async fn a_webhook_that_somebody_else_set_is_taken_away_where_updates_are_asked_
         status["owner"]["error"].is_null().then_some(())
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_that_is_down_fails_nothing_however_many_calls_it_met() {
+    let Some(stage) = Stage::embedded("webhook").await else { return };
+    let (api, account) = (stage.api(), &stage.account);
+    let quick = json!({
+        "pacing": {"failures": {"in_a_row": 5, "first_s": 0.2, "longest_s": 1}}, "i_accept_the_risk": true,
+    });
+    let changed = api.call("PATCH", &format!("/v1/accounts/{account}"), &quick).await;
+    assert_eq!(changed.status, 200, "{changed:?}");
+    // Many calls at once meet it, and then some of those that try whether it is there again; too few for the breaker of
+    // the host, which all accounts share.
+    for _ in 0..16 {
+        stage.bot.meets("sendMessage", Fault::Gateway(502));
+    }
+    let mut messages = Vec::new();
+    for n in 0..12 {
+        let person = stage.bot.person(&format!("Customer {n}"));
+        let message = text(account, &person.chat.to_string(), "Hello.", "transactional");
+        messages.push(api.post("/v1/messages", &message).await);
+    }
+    let is_alert = |event: &Value| event["kind"] == "account.alert" && event["data"]["reason"] == "breaker";
+    let alert = api.event(is_alert).await;
+    assert_eq!(alert["data"]["failures"], 5, "{alert}");
+    for message in &messages {
+        becomes(api, message["id"].as_str().unwrap(), &["sent"]).await;
+    }
+    let account = api.get(&format!("/v1/accounts/{account}")).await;
+    assert_eq!((&account["failures_in_a_row"], &account["holds"]), (&json!(0), &json!([])), "{account}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
