@@ -11,104 +11,23 @@ mod hold;
 mod lane;
 mod preview;
 mod responses;
+mod words;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::{Class, Origin, Pace, Purpose, Scope, Timestamp, Wait};
-use uuid::Uuid;
+use model::{Pace, Purpose, Scope, Timestamp};
 
 use hold::Hold;
 use lane::Lane;
 pub use preview::{More, Preview, Segment};
 use responses::Responses;
+pub use words::{HoldOn, Overhead, Planned, Step};
 
 use crate::admit::held_by;
 use crate::typing::Seed;
-use crate::{Ask, Chat, Decision, Profile, Response, State, Token, admit};
-
-/// A message to be played.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Planned {
-    /// Names it in the steps; typing is drawn from it.
-    pub id: Uuid,
-    /// Its chat.
-    pub chat: String,
-    /// Whether that is a group.
-    pub is_group: bool,
-    /// What it is for.
-    pub purpose: Purpose,
-    /// Who sends it.
-    pub origin: Origin,
-    /// Its class in the lane.
-    pub class: Class,
-    /// The length of its text, in characters.
-    pub chars: u32,
-    /// A hash of its final words; of campaigns.
-    pub text: Option<u64>,
-    /// What is known of the contact when the message joins, besides what was played by then.
-    pub contact: Chat,
-    /// When it joins the lane. What is due when the play begins joins in the order in which it was added.
-    pub at: Timestamp,
-    /// It waits until then by itself: a retry, a wait that it was told before.
-    pub after: Option<Timestamp>,
-}
-
-/// What a hold from outside is put on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum HoldOn {
-    /// Everything of the account.
-    Lane,
-    /// One class of it.
-    Class(Class),
-    /// Campaigns, whatever their class.
-    Campaigns,
-    /// One chat.
-    Chat(String),
-}
-
-/// Something that happens in the play.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Step {
-    /// A message is sent: its call begins.
-    Sent {
-        /// The message.
-        id: Uuid,
-        /// When the call begins.
-        at: Timestamp,
-        /// Its chat.
-        chat: String,
-        /// What it is for.
-        purpose: Purpose,
-        /// Which gap lay before it.
-        pace: Pace,
-        /// Whether its chat was a new contact.
-        is_new: bool,
-        /// Typing was shown for so long before.
-        typed: Duration,
-    },
-    /// A message is told to wait. Those that wait behind it, or in its group, are not told.
-    Waits {
-        /// The message.
-        id: Uuid,
-        /// When it was told.
-        at: Timestamp,
-        /// Why, and until when.
-        wait: Wait,
-    },
-    /// A message never goes.
-    Refused {
-        /// The message.
-        id: Uuid,
-        /// When it was told.
-        at: Timestamp,
-        /// What forbids it.
-        rule: &'static str,
-        /// For a person.
-        reason: String,
-    },
-}
+use crate::{Ask, Decision, Profile, Response, State, Token, admit};
 
 /// One account's lane in simulated time.
 #[derive(Debug)]
@@ -149,15 +68,6 @@ struct Open {
     key: usize,
     started: Timestamp,
     answered: Timestamp,
-}
-
-/// What a send takes besides its pace and its call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Overhead {
-    /// From when it may go until it is granted.
-    pub wake: Duration,
-    /// From the call's answer until the lane may go on.
-    pub settle: Duration,
 }
 
 /// A message on its way.
@@ -322,9 +232,7 @@ impl Play {
             return true;
         }
         let is_free = self.flights.len() + self.open < self.width;
-        if is_free
-            && let Some(key) = self.lane.choose(self.now)
-        {
+        if is_free && let Some(key) = self.lane.choose(self.now) {
             self.ask(key);
             return true;
         }

@@ -236,7 +236,6 @@ fn a_year_of_one_account_is_played_in_seconds() {
         trace.lines().filter(|line| line.contains(r#""sent":true"#) || line.contains(r#""until":null"#));
     assert_eq!(sent.count(), 200_000);
     println!("a year of 200,000 messages, {} lines of trace, in {took:?}", trace.lines().count());
-    // Without optimization reading and printing JSON takes longer than playing.
-    let most = Duration::from_secs(if cfg!(debug_assertions) { 60 } else { 10 });
-    assert!(took < most, "it took {took:?}");
+    // Without optimization it says nothing about what people run.
+    assert!(cfg!(debug_assertions) || took < Duration::from_secs(10), "it took {took:?}");
 }

@@ -131,6 +131,12 @@ impl Lane {
         self.place(key, now);
     }
 
+    /// A message of a key that is not played is under way.
+    pub fn begin(&mut self, key: usize, now: Timestamp) {
+        self.keys[key].claimed = true;
+        self.place(key, now);
+    }
+
     /// The message of a key that was under way is settled.
     pub fn settle(&mut self, key: usize, now: Timestamp) {
         self.turns += 1;

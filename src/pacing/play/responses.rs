@@ -1,10 +1,13 @@
 //! How many of those whom campaigns reached wrote since: kept up send by send, exact at every instant.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use model::Timestamp;
 
 use crate::{Response, ResponseRate};
+
+/// All, in thousandths.
+const WHOLE: u64 = 1_000;
 
 /// The campaign sends of the last days.
 #[derive(Debug, Default)]
@@ -15,12 +18,40 @@ pub(super) struct Responses {
     /// Of each chat that counts, its latest counted send, and whether it was answered.
     chats: HashMap<usize, (Timestamp, bool)>,
     wrote: u32,
+    /// The share of those reached in the play that will answer, in thousandths; how many were reached, and who will.
+    expected: u64,
+    reached: u64,
+    answering: HashSet<usize>,
 }
 
 impl Responses {
     /// A campaign's message went to a chat. Times do not fall from one call to the next.
     pub fn sent(&mut self, chat: usize, at: Timestamp) {
         self.young.push_back((at, chat));
+    }
+
+    /// One that is sent in the play: the chat may be one of those that will answer.
+    pub fn reach(&mut self, chat: usize, at: Timestamp) {
+        // Spread evenly among them.
+        let before = self.reached * self.expected / WHOLE;
+        self.reached += 1;
+        if self.reached * self.expected / WHOLE > before {
+            self.answering.insert(chat);
+        } else {
+            self.answering.remove(&chat);
+        }
+        self.sent(chat, at);
+    }
+
+    /// This share of those who are reached from now on will answer.
+    pub fn expect(&mut self, share: f64) {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "kept within 0 and 1,000"
+        )]
+        let thousandths = (share * 1e3).round().clamp(0.0, 1e3) as u64;
+        self.expected = thousandths;
     }
 
     /// A chat wrote.
@@ -39,7 +70,7 @@ impl Responses {
         while let Some((at, chat)) = self.young.front().copied().filter(|(at, _)| *at <= days.until) {
             self.young.pop_front();
             self.counted.push_back((at, chat));
-            let wrote = wrote_at(chat).is_some_and(|wrote| wrote > at);
+            let wrote = self.answering.contains(&chat) || wrote_at(chat).is_some_and(|wrote| wrote > at);
             let before = self.chats.insert(chat, (at, wrote));
             self.wrote -= u32::from(before.is_some_and(|(_, wrote)| wrote));
             self.wrote += u32::from(wrote);
@@ -118,6 +149,7 @@ mod tests {
                         let days = ResponseRate {
                             since: Timestamp::from_micros(now.as_micros() - 168 * HOUR),
                             until: Timestamp::from_micros(now.as_micros() - 24 * HOUR),
+                            recipients: 20,
                             pause: std::time::Duration::ZERO,
                         };
                         prop_assert_eq!(responses.over(days, |chat| wrote.get(&chat).copied()), counted(&events, days));

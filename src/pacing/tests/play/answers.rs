@@ -24,7 +24,7 @@ fn two_campaigns(wrote: u64) -> Play {
 fn shortest(steps: &[Step]) -> i64 {
     let times: Vec<_> =
         sent(steps).into_iter().filter(|(id, _)| *id >= 100).map(|(_, at)| at.as_micros()).collect();
-    times.windows(2).map(|pair| pair[1] - pair[0]).min().unwrap()
+    times.windows(2).map(|pair| pair[1] - pair[0]).min().expect("there are several")
 }
 
 #[test]
