@@ -72,7 +72,7 @@ impl Db {
                     .max_connections(1)
                     // A commit that fails (a full disk) may leave the connection in a transaction that nobody can end.
                     .after_release(|connection, _| Box::pin(async { Ok(!connection.is_in_transaction()) }))
-                    .acquire_timeout(Duration::from_secs(30))
+                    .acquire_timeout(Duration::from_secs(10))
                     .connect_with(options.clone())
                     .await?;
                 let read =
@@ -118,12 +118,23 @@ impl Db {
     }
 }
 
+/// A statement that takes longer hangs with its server or its disk. Whoever waits for it must hear so: what hangs may
+/// never end, and it has a connection and a slot.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A statement's answer, or that it took too long.
+pub(crate) async fn timely<T>(
+    statement: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, sqlx::Error> {
+    tokio::time::timeout(PATIENCE, statement).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+}
+
 /// Runs an expression on a pool that reads.
 macro_rules! read {
     ($db:expr, $conn:ident => $body:expr) => {
         match &$db {
-            crate::db::Db::Postgres($conn) => $body,
-            crate::db::Db::Sqlite { read: $conn, .. } => $body,
+            crate::db::Db::Postgres($conn) => crate::db::timely(async { $body }).await,
+            crate::db::Db::Sqlite { read: $conn, .. } => crate::db::timely(async { $body }).await,
         }
     };
 }
@@ -132,8 +143,8 @@ macro_rules! read {
 macro_rules! write {
     ($db:expr, $conn:ident => $body:expr) => {
         match &$db {
-            crate::db::Db::Postgres($conn) => $body,
-            crate::db::Db::Sqlite { write: $conn, .. } => $body,
+            crate::db::Db::Postgres($conn) => crate::db::timely(async { $body }).await,
+            crate::db::Db::Sqlite { write: $conn, .. } => crate::db::timely(async { $body }).await,
         }
     };
 }

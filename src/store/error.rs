@@ -81,6 +81,12 @@ impl StoreError {
         Self::Invalid { field, message: message.to_owned() }
     }
 
+    /// Whether the database as a whole is away or cannot write: then no row is to blame, and another one would fare no
+    /// better.
+    pub fn is_outage(&self) -> bool {
+        matches!(self, Self::Unavailable(error) if is_outage(error))
+    }
+
     /// Whether a unique index refused the row.
     pub(crate) fn is_unique(&self) -> bool {
         matches!(self, Self::Unavailable(error) if Self::is_duplicate(error))
@@ -89,5 +95,59 @@ impl StoreError {
     /// Whether a unique index refused the row.
     pub(crate) fn is_duplicate(error: &sqlx::Error) -> bool {
         error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation)
+    }
+}
+
+fn is_outage(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::Protocol(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed
+        | sqlx::Error::BeginFailed
+        // Where one transaction carries many callers' rows, its failure is told on in words.
+        | sqlx::Error::AnyDriverError(_) => true,
+        sqlx::Error::Database(error) => {
+            let code = error.code();
+            let code = code.as_deref().unwrap_or_default();
+            // Codes of Postgres have five places, and SQLite's are numbers below.
+            if code.len() == 5 { says_postgres(code) } else { code.parse().is_ok_and(says_sqlite) }
+        }
+        _ => false,
+    }
+}
+
+/// Busy, locked, no memory, read-only, an I/O error, a full disk, no file, a broken lock protocol; the lowest byte says it.
+fn says_sqlite(code: u32) -> bool {
+    matches!(code & 0xff, 5 | 6 | 7 | 8 | 10 | 13 | 14 | 15)
+}
+
+/// Connections, resources (a full disk among them), an operator or a start in between, I/O; a server that only reads.
+fn says_postgres(code: &str) -> bool {
+    ["08", "53", "57", "58"].iter().any(|class| code.starts_with(class)) || matches!(code, "25006" | "25P03")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_and_a_server_that_starts_are_outages_and_a_wrong_row_is_none() {
+        for sqlite in [5, 13, 778, 266, 1032] {
+            assert!(says_sqlite(sqlite), "{sqlite}");
+        }
+        for sqlite in [1, 19, 20, 787, 2067] {
+            assert!(!says_sqlite(sqlite), "{sqlite}");
+        }
+        for postgres in ["57P03", "53100", "08006", "58030", "25006"] {
+            assert!(says_postgres(postgres), "{postgres}");
+        }
+        for postgres in ["23505", "22021", "40P01", "42P01"] {
+            assert!(!says_postgres(postgres), "{postgres}");
+        }
+        assert!(is_outage(&sqlx::Error::PoolTimedOut));
+        assert!(!is_outage(&sqlx::Error::RowNotFound));
     }
 }

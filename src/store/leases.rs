@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use model::{Timestamp, WorkerId};
 use sqlx::types::chrono::{DateTime, Utc};
+use uuid::Uuid;
 
 use crate::db::{Db, statements, write};
 use crate::{Store, StoreError};
@@ -11,6 +12,9 @@ use crate::{Store, StoreError};
 statements! {
     /// The row stays: its generation must rise with the next owner.
     RELEASE = "UPDATE leases SET expires_at = $3 WHERE name = $1 AND owner = $2";
+    /// Its owner is nobody, so nobody waits for it.
+    WRITE_CHECK = "INSERT INTO leases (name, owner, generation, expires_at) VALUES ('write check', $1, 1, $2)
+        ON CONFLICT (name) DO UPDATE SET expires_at = excluded.expires_at";
     RAISE_EPOCH = "INSERT INTO queue_epoch (id, epoch) VALUES (1, 1)
         ON CONFLICT (id) DO UPDATE SET epoch = queue_epoch.epoch + 1 RETURNING epoch";
     HOLDER = "INSERT INTO leases (name, owner, generation, expires_at) VALUES ($1, $2, 1, $4)
@@ -57,6 +61,14 @@ impl Store {
     pub async fn release_lease(&self, name: &str, owner: WorkerId) -> Result<(), StoreError> {
         write!(self.db, conn => sqlx::query(RELEASE)
             .bind(name).bind(owner.0).bind(Timestamp::ZERO.to_datetime()).execute(conn).await.map(drop))?;
+        Ok(())
+    }
+
+    /// Whether the database takes writes, found out by one: a disk that is full is read from without any trouble.
+    pub async fn check_writable(&self) -> Result<(), StoreError> {
+        let now = self.now().to_datetime();
+        write!(self.db, conn => sqlx::query(WRITE_CHECK)
+            .bind(Uuid::nil()).bind(now).execute(conn).await.map(drop))?;
         Ok(())
     }
 

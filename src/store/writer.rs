@@ -20,6 +20,9 @@ use crate::ledger::{self, Fit};
 const MOST: usize = 64;
 const GATHER: Duration = Duration::from_millis(2);
 
+/// A transaction that takes longer hangs with its server: its rows are tried again in another one.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
 
 pub(crate) enum Write {
@@ -122,7 +125,7 @@ impl Batch {
     async fn commit(self, db: &Db, ids: &Ids) {
         let (attempts, open_answers): (Vec<_>, Vec<_>) = self.opens.into_iter().unzip();
         let (ended, end_answers): (Vec<_>, Vec<_>) = self.ends.into_iter().unzip();
-        match ledger::commit(db, ids, &attempts, &ended, Fit::AsTold).await {
+        match commit(db, ids, &attempts, &ended, Fit::AsTold).await {
             Ok(opened) => {
                 for (attempt, answer) in attempts.iter().zip(open_answers) {
                     drop(answer.send(Ok(opened.contains(&attempt.subject.id()))));
@@ -163,10 +166,22 @@ impl Batch {
 /// for its own time-out, and all who stand in line with it.
 fn outage(error: &StoreError) -> Option<String> {
     match error {
-        StoreError::Unavailable(sqlx::Error::Database(_)) => None,
-        StoreError::Unavailable(error) => Some(error.to_string()),
+        StoreError::Unavailable(cause) if error.is_outage() => Some(cause.to_string()),
         _ => None,
     }
+}
+
+/// The transaction, but not for longer than anybody should wait. What became of it is not known then: writing it again
+/// changes nothing.
+async fn commit(
+    db: &Db,
+    ids: &Ids,
+    attempts: &[NewAttempt],
+    ended: &[Ended],
+    fit: Fit,
+) -> Result<Vec<Uuid>, StoreError> {
+    let done = tokio::time::timeout(PATIENCE, ledger::commit(db, ids, attempts, ended, fit)).await;
+    done.unwrap_or_else(|_| Err(unavailable("the database took too long to commit")))
 }
 
 pub(crate) fn unavailable(words: &str) -> StoreError {
@@ -175,7 +190,7 @@ pub(crate) fn unavailable(words: &str) -> StoreError {
 
 /// One attempt by itself. Its number may be taken: then another worker was faster.
 async fn open_alone(db: &Db, ids: &Ids, attempt: NewAttempt) -> Result<Vec<Uuid>, StoreError> {
-    match ledger::commit(db, ids, std::slice::from_ref(&attempt), &[], Fit::AsTold).await {
+    match commit(db, ids, std::slice::from_ref(&attempt), &[], Fit::AsTold).await {
         Err(error) if error.is_unique() => Err(StoreError::Conflict(format!(
             "attempt {} of {} was opened by another worker",
             attempt.n, attempt.subject
@@ -189,7 +204,7 @@ async fn open_alone(db: &Db, ids: &Ids, attempt: NewAttempt) -> Result<Vec<Uuid>
 async fn end_alone(db: &Db, ids: &Ids, ended: &Ended) -> Result<(), StoreError> {
     let mut done = Ok(Vec::new());
     for fit in [Fit::AsTold, Fit::EchoGivesWay, Fit::IdInAttemptOnly] {
-        done = ledger::commit(db, ids, &[], std::slice::from_ref(ended), fit).await;
+        done = commit(db, ids, &[], std::slice::from_ref(ended), fit).await;
         if !done.as_ref().is_err_and(StoreError::is_unique) {
             break;
         }
