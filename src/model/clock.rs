@@ -83,7 +83,7 @@ impl<'de> Deserialize<'de> for Timestamp {
 
 /// Whether `name` is a timezone's name in the IANA database, for example `Europe/Berlin`.
 pub fn is_timezone(name: &str) -> bool {
-    name.parse::<chrono_tz::Tz>().is_ok()
+    name.parse::<crate::Zone>().is_ok()
 }
 
 /// Where "now" comes from.

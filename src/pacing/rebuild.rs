@@ -12,7 +12,7 @@ use crate::state::{Dates, OpenGrant, Token, batch_pause, text_rest};
 use crate::text::Row;
 use crate::{Bucket, Kind, Profile, Reach, State, spacing};
 
-/// How far the lane's clock may have stepped back, in real time: from 30 s ahead to 30 s behind.
+/// How far a clock may have stepped back: from 30 s ahead to 30 s behind.
 const CLOCK_STEP: Duration = Duration::from_mins(1);
 
 /// One attempt of the ledger whose call was made, or may have been.
@@ -102,13 +102,13 @@ impl State {
             _ => None,
         });
         let Some(most) = most else { return };
-        let (rest, step) = (text_rest(profile, self.wide), profile.tempo().running(CLOCK_STEP));
+        let rest = text_rest(profile, self.wide);
         let mut rows: BTreeMap<u64, Vec<Timestamp>> = BTreeMap::new();
         for (dates, send) in sends {
             let Some(text) = send.text else { continue };
             if dates.is_certain {
                 rows.retain(|other, row| {
-                    row.retain(|at| *other == text || *at + step > dates.from);
+                    row.retain(|at| *other == text || *at + CLOCK_STEP > dates.from);
                     !row.is_empty()
                 });
             }

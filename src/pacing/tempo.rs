@@ -55,13 +55,6 @@ impl Tempo {
         Duration::from_micros(u64::try_from(lasting).unwrap_or(u64::MAX))
     }
 
-    /// How much of the account's time passes in a time of the lane, rounded up.
-    pub(crate) fn running(self, time: Duration) -> Duration {
-        let micros = i128::try_from(time.as_micros()).unwrap_or(i128::MAX / ONE);
-        let running = div_ceil(micros.saturating_mul(i128::from(self.millionths)), ONE);
-        Duration::from_micros(u64::try_from(running).unwrap_or(u64::MAX))
-    }
-
     fn convert(self, at: Timestamp, by: impl Fn(i128) -> i128) -> Timestamp {
         if i128::from(self.millionths) == ONE {
             return at;
