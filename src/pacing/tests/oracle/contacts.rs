@@ -47,7 +47,7 @@ pub fn daily(table: &Table, first_connected: Option<i64>, registered: Option<i64
     let steps = table.new_contacts.iter().filter(|(from, _)| *from <= age);
     let by_age = steps.map(|(_, count)| *count).next_back();
     let warm = stage(table, registered, at).map(|(stage, since)| {
-        let days = (stage.until - stage.from) / DAY;
+        let days = ((stage.until - stage.from) / DAY).max(1);
         let day = (since - stage.from) / DAY;
         stage.new.0 + (stage.new.1 - stage.new.0) * day / days
     });

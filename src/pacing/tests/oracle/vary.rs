@@ -5,7 +5,7 @@ use rand::rngs::StdRng;
 use serde_json::{Map, Value, json};
 
 use crate::calendar::{DAY, HOUR, MINUTE, SECOND};
-use crate::table::{Answers, Cap, Table, Typing, Whom};
+use crate::table::{Answers, Cap, Stage, Table, Typing, Who, Whom};
 
 /// Changes some rules of the table, and says which.
 pub fn vary(rng: &mut StdRng, table: &mut Table) -> Value {
@@ -64,9 +64,25 @@ const RULES: &[(&str, Change)] = &[
             "min_s": seconds(within.0), "max_s": seconds(within.1),
         })
     }),
-    ("warm_up", |_, table| {
-        table.warm_up.clear();
-        json!("off")
+    ("warm_up", |rng, table| {
+        if rng.random_ratio(1, 2) {
+            table.warm_up.clear();
+            return json!("off");
+        }
+        let ends = [rng.random_range(1..30), rng.random_range(30..100), 100 + 24 * rng.random_range(1..9)];
+        let (flat, first, more) = (rng.random_range(1..20), rng.random_range(1..20), rng.random_range(0..60));
+        let stage =
+            |from: i64, until: i64, who, new| Stage { from: from * HOUR, until: until * HOUR, who, new };
+        table.warm_up = vec![
+            stage(0, ends[0], Who::Nobody, (0, 0)),
+            stage(ends[0], ends[1], Who::Persons, (flat, flat)),
+            stage(ends[1], ends[2], Who::All, (first, first + more)),
+        ];
+        json!({ "stages": [
+            { "until_h": ends[0], "may_send": "none" },
+            { "until_h": ends[1], "may_send": "persons", "new_contacts": flat },
+            { "until_h": ends[2], "may_send": "all", "new_contacts": [first, first + more] },
+        ] })
     }),
     ("stale_contact", |rng, table| {
         let days = rng.random_range(1..40);

@@ -1,22 +1,24 @@
 //! A lane with workers, holds, crashes and a clock that steps, small enough to run days in milliseconds.
 
-use std::collections::{BTreeMap, HashSet};
+mod flights;
+mod holds;
+
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use model::{Class, Origin, Pace, Purpose, Scope, Timestamp, Wait};
-use pacing::{Ask, Decision, Grant, PastSend, Profile, State, Token, admit};
+use model::{Class, Purpose, Timestamp, Wait};
+use pacing::{Ask, Decision, Profile, State, admit};
 use rand::rngs::StdRng;
 use rand::{Rng, RngExt, SeedableRng};
 use uuid::Uuid;
 
-use crate::calendar::SECOND;
+use self::flights::Flight;
+use self::holds::{Holds, Place};
+use crate::calendar::DAY;
 use crate::ledger::Ledger;
 use crate::plan::Plan;
 use crate::queue::Queue;
-use crate::trace::{At, Call, News, Refused, Trace};
-
-/// How long a dead worker's claim lives on.
-const LEASE: i64 = 6 * SECOND;
+use crate::trace::{At, News, Refused, Trace};
 
 /// A lane that is built wrong, to see that the judge finds out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,27 +52,6 @@ struct Clocks {
     ahead: i64,
 }
 
-struct Flight {
-    job: usize,
-    token: Token,
-    start: i64,
-    answer: i64,
-    clocks: Clocks,
-    call: Call,
-    is_new: bool,
-}
-
-#[derive(Debug, Default)]
-struct Holds {
-    lane: Option<Timestamp>,
-    classes: [Option<Timestamp>; 3],
-    /// Of each class, those of its jobs that were parked at a pace go on together.
-    paces: [Option<Timestamp>; 3],
-    paced: HashSet<usize>,
-    chats: BTreeMap<usize, Timestamp>,
-    jobs: BTreeMap<usize, Timestamp>,
-}
-
 pub struct World<'a> {
     plan: &'a Plan,
     pub profile: Profile,
@@ -78,8 +59,8 @@ pub struct World<'a> {
     pub trace: Trace,
     /// The largest state that was stored, in bytes.
     pub largest: usize,
-    /// How many admits were asked for.
-    pub asked: usize,
+    /// How often each rule held a message.
+    pub waits: BTreeMap<String, usize>,
     /// Promises that pacing did not keep.
     pub broken: Vec<String>,
     /// Whether each wait is held against what happens then.
@@ -121,7 +102,7 @@ impl<'a> World<'a> {
             fault,
             trace,
             largest: 0,
-            asked: 0,
+            waits: BTreeMap::new(),
             broken: Vec::new(),
             strict: false,
             now: plan.real(plan.begin),
@@ -183,7 +164,7 @@ impl<'a> World<'a> {
                 News::Resumed => {
                     self.ledger.resumed = self.lane_time();
                     // It lifts what holds campaigns.
-                    self.holds.classes[Class::Bulk.rank()] = None;
+                    self.holds.lift(Class::Bulk.rank());
                 }
                 News::Probing(on) => self.probing = on,
             }
@@ -208,6 +189,16 @@ impl<'a> World<'a> {
         if !self.flights.is_empty() {
             return;
         }
+        let now = self.lane_time();
+        if let Some(state) = &mut self.state
+            && self.rng.random_ratio(1, 8)
+        {
+            state.prune(&self.profile, now);
+            // What binds nobody any more may be thrown away, where no clock steps back to it.
+            if self.plan.trouble.back == 0 && state.binds_until(&self.profile) <= now {
+                self.state = Some(State::new(&self.profile));
+            }
+        }
         let owner = self.rng.random_range(0..self.plan.workers);
         if owner != self.owner
             && let Some(state) = self.state.take()
@@ -223,89 +214,6 @@ impl<'a> World<'a> {
         self.owner = owner;
     }
 
-    fn end_flights(&mut self) {
-        let reaped = self.doom.is_some_and(|death| death + LEASE <= self.now);
-        let death = self.doom.unwrap_or(i64::MAX);
-        let over = |flight: &Flight| reaped || flight.answer <= self.now && flight.answer <= death;
-        let (over, under_way) = std::mem::take(&mut self.flights).into_iter().partition::<Vec<_>, _>(over);
-        self.flights = under_way;
-        for flight in over {
-            let died = (flight.answer > death).then_some(death);
-            self.end(flight, died);
-        }
-        // With one worker alone its memory is the lane.
-        let gone = reaped && self.plan.workers == 1;
-        if reaped {
-            self.doom = None;
-        }
-        if gone || self.chance(self.plan.trouble.losses) {
-            self.state = None;
-            self.lost = true;
-            self.holds = Holds::default();
-        }
-        // Recovery waits out the calls under way.
-        self.lost &= !self.flights.is_empty();
-        if self.chance(self.plan.trouble.back) {
-            self.clocks.lane -= self.rng.random_range(0..30 * SECOND);
-        }
-        if self.chance(self.plan.trouble.ahead) {
-            let step = self.rng.random_range(0..30 * SECOND);
-            self.clocks = Clocks { lane: self.clocks.lane + step, ahead: self.clocks.ahead + step };
-        }
-    }
-
-    /// Ends a call: answered, or dated at the end of the lease of the worker that died.
-    fn end(&mut self, flight: Flight, died: Option<i64>) {
-        let Flight { job, token, clocks, mut call, .. } = flight;
-        let lane = |at: i64| Timestamp::from_micros(at + clocks.lane);
-        let mut state = (!self.lost).then(|| self.load());
-        let ended;
-        if let Some(death) = died {
-            // What was written goes out, also without its writer.
-            let last = if self.rng.random() { death } else { flight.answer.min(death + LEASE) };
-            call.made = flight.start <= death;
-            call.answer = self.at(last.max(flight.start), clocks);
-            ended = self.lane_time();
-            call.ended = self.at(self.now, self.clocks).lane;
-            if let Some(state) = &mut state {
-                if self.fault == Fault::GivesBack {
-                    state.withdraw(token);
-                } else if !state.expire_grant(&self.profile, token, ended) {
-                    self.broken.push(format!("an open grant is unknown: {call:?}"));
-                }
-            }
-            let class = self.plan.jobs[job].purpose.class().rank();
-            self.waiting[class].back(call.chat, job, &self.arrivals);
-        } else {
-            ended = lane(flight.answer);
-            let dated = if self.fault == Fault::DatedAtStart { lane(flight.start) } else { ended };
-            if let Some(state) = &mut state
-                && !state.settle(&self.profile, token, lane(flight.start), dated)
-            {
-                self.broken.push(format!("an open grant is unknown: {call:?}"));
-            }
-        }
-        // Who dies before the call may have committed its attempt, or not.
-        if call.made || self.rng.random() {
-            let job = &self.plan.jobs[job];
-            let attempt = PastSend {
-                chat: self.ledger.contacts[job.chat].name.clone(),
-                is_group: call.is_group,
-                started_at: lane(flight.start),
-                ended_at: Some(ended),
-                purpose: job.purpose,
-                text: self.text(job.text, job.purpose, job.id),
-                is_new: flight.is_new,
-                was_accepted: died.is_none(),
-            };
-            self.ledger.record(job.chat, attempt, call.made);
-            self.trace.calls.push(call);
-        }
-        if let Some(state) = state {
-            self.state = Some(state);
-        }
-    }
-
     fn text(&self, text: u64, purpose: Purpose, id: u128) -> Option<u64> {
         let own = u64::try_from(id & u128::from(u64::MAX)).unwrap_or(0);
         let text = if self.fault == Fault::NoTexts { own } else { text };
@@ -315,26 +223,19 @@ impl<'a> World<'a> {
     /// The job that the lane would hand out.
     fn head(&self) -> Option<usize> {
         let now = self.lane_time();
-        let over = |until: Option<&Timestamp>| until.is_none_or(|until| *until <= now);
-        if !over(self.holds.lane.as_ref()) || self.lost || self.doom.is_some_and(|death| death <= self.now) {
+        if self.holds.lane_is_held(now) || self.lost || self.doom.is_some_and(|death| death <= self.now) {
             return None;
         }
         let busy = |chat| self.flights.iter().any(|flight| flight.call.chat == chat);
         for (class, queue) in self.waiting.iter().enumerate() {
-            if !over(self.holds.classes[class].as_ref()) {
+            if self.holds.class_is_held(class, now) {
                 continue;
             }
-            let pace = over(self.holds.paces[class].as_ref());
             for (chat, job) in queue.heads(self.now) {
                 // The classes of a key come in order, too.
                 let above =
                     self.waiting[..class].iter().any(|queue| queue.has(chat, self.now, &self.arrivals));
-                if !above
-                    && (pace || !self.holds.paced.contains(&job))
-                    && over(self.holds.chats.get(&chat))
-                    && over(self.holds.jobs.get(&job))
-                    && !busy(chat)
-                {
+                if !above && !self.holds.is_held(Place { job, chat, class }, now) && !busy(chat) {
                     return Some(job);
                 }
             }
@@ -377,7 +278,6 @@ impl<'a> World<'a> {
             response: asked.map(|asked| self.ledger.response(asked)),
             probing: self.probing && fault != Fault::NoProbation,
         };
-        self.asked += 1;
         match admit(&self.profile, &state, &ask, now, &mut || self.rng.next_u64()) {
             Decision::Refuse { rule, .. } => {
                 let at = self.at(self.now, self.clocks);
@@ -389,7 +289,8 @@ impl<'a> World<'a> {
                 if self.strict {
                     self.check(&state, &ask, &wait, now);
                 }
-                self.hold(number, &wait, now);
+                self.holds.park(Place { job: number, chat: job.chat, class }, &wait, now);
+                *self.waits.entry(wait.rule).or_insert(0) += 1;
                 self.state = Some(state);
             }
             Decision::Go(grant) => {
@@ -423,9 +324,15 @@ impl<'a> World<'a> {
             return;
         }
         let then = |now| decide(ask, now);
-        // It may have become something to refuse meanwhile; and no answer any more, which another gap lies before.
+        // Who wrote a day ago gets no answer any more: another gap lies before it.
+        let age = |at: Timestamp| {
+            let virtually = |at: Timestamp| self.plan.virtually(at.as_micros());
+            ask.contact.last_inbound_at.map(|wrote| virtually(at) - virtually(wrote))
+        };
+        let ages = (age(now) <= Some(DAY)) != (age(until) <= Some(DAY));
+        // It may have become something to refuse meanwhile.
         if let Decision::Wait(next) = then(until)
-            && !(wait.rule == "gap" && next.rule == "gap")
+            && !(ages && next.rule == "gap")
         {
             self.broken.push(format!("not free at its time: {wait:?} at {now}, then {next:?}; {ask:?}"));
         }
@@ -434,85 +341,14 @@ impl<'a> World<'a> {
         }
     }
 
-    fn hold(&mut self, number: usize, wait: &Wait, now: Timestamp) {
-        let until = wait.until.expect("pacing knows when");
-        assert!(until > now, "a wait that is over: {wait:?}");
-        let job = &self.plan.jobs[number];
-        // Those that are over need no place.
-        if self.holds.chats.len() + self.holds.jobs.len() > 100 {
-            self.holds.chats.retain(|_, until| *until > now);
-            self.holds.jobs.retain(|_, until| *until > now);
-        }
-        let class = job.purpose.class().rank();
-        if wait.scope == Scope::Pace {
-            self.holds.paced.insert(number);
-        } else {
-            self.holds.paced.remove(&number);
-        }
-        let slot = match wait.scope {
-            Scope::Lane => self.holds.lane.get_or_insert(until),
-            Scope::Class => self.holds.classes[class].get_or_insert(until),
-            Scope::Pace => self.holds.paces[class].get_or_insert(until),
-            Scope::Recipient => self.holds.chats.entry(job.chat).or_insert(until),
-            Scope::Job => self.holds.jobs.entry(number).or_insert(until),
-        };
-        *slot = (*slot).max(until);
-    }
-
-    fn fly(&mut self, number: usize, ask: &Ask<'_>, grant: &Grant) {
-        let clocks = self.clocks;
-        let job = &self.plan.jobs[number];
-        let due = grant.call_at.as_micros() - clocks.lane;
-        // A call is a little late: timers are.
-        let start = due + self.rng.random_range(0..SECOND / 50);
-        let answer = start + self.rng.random_range(self.plan.calls.0..=self.plan.calls.1);
-        if self.chance(self.plan.trouble.deaths) {
-            let death = self.rng.random_range(self.now..=answer);
-            self.doom = Some(self.doom.map_or(death, |doom| doom.min(death)));
-        }
-        let typed = i64::try_from(grant.typing.as_micros()).unwrap_or(i64::MAX);
-        let call = Call {
-            granted: self.at(self.now, clocks),
-            due: self.at(due, clocks),
-            start: self.at(start, clocks),
-            answer: self.at(answer, clocks),
-            ended: self.at(answer, clocks).lane,
-            made: true,
-            chat: job.chat,
-            is_group: ask.is_group,
-            conversation: job.purpose == Purpose::Conversation,
-            campaign: job.purpose == Purpose::Campaign,
-            person: job.origin == Origin::Agent,
-            reply: grant.pace == Pace::Reply,
-            chars: i64::from(job.chars),
-            typed: typed * self.plan.scale,
-            text: job.text,
-            probing: self.probing,
-        };
-        self.flights.push(Flight {
-            job: number,
-            token: grant.token,
-            start,
-            answer,
-            clocks,
-            call,
-            is_new: grant.is_new,
-        });
-    }
-
     /// The next true time at which something can happen.
     fn next(&self) -> Option<i64> {
         let left = self.waiting.iter().any(|queue| queue.len() > 0);
-        let classes = self.holds.classes.iter().chain(&self.holds.paces).flatten();
-        let holds = self.holds.lane.iter().chain(classes);
-        let holds = holds.chain(self.holds.chats.values()).chain(self.holds.jobs.values());
-        let holds = holds.map(|until| until.as_micros() - self.clocks.lane).filter(|_| left);
-        let death = self.doom.unwrap_or(i64::MAX);
-        let flights = self.flights.iter().map(|flight| flight.answer).filter(|answer| *answer <= death);
-        let reaped = self.doom.map(|death| death + LEASE);
+        let holds = self.holds.next(self.lane_time()).filter(|_| left);
+        let holds = holds.map(|until| until.as_micros() - self.clocks.lane);
         let arrivals = self.waiting.iter().filter_map(|queue| queue.next(self.now));
         let news = self.plan.news.get(self.told).map(|(at, _)| self.plan.real(*at)).filter(|_| left);
-        let all = holds.chain(flights).chain(reaped).chain(arrivals).chain(news);
+        let all = holds.into_iter().chain(self.next_end()).chain(arrivals).chain(news);
         all.filter(|at| *at > self.now).min()
     }
 }
