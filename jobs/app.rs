@@ -14,6 +14,7 @@ use queue::{Claimed, LEASE, Lanes, Push, RedisEngine};
 use store::{PendingSend, Store, StoreError};
 
 use crate::attachment::Memory;
+use crate::live::Live;
 use crate::responses::Responses;
 
 /// How many workers a job may take down with it before it is dead.
@@ -74,6 +75,8 @@ pub struct App {
     failing: Arc<Mutex<HashMap<AccountId, u32>>>,
     /// The accounts that a fetch of this process probes.
     pub(crate) probed: Arc<Mutex<HashSet<AccountId>>>,
+    /// The sessions that are open here.
+    pub(crate) live: Live,
     /// Whoever has it counts a failure.
     pub(crate) failures: Arc<tokio::sync::Mutex<()>>,
     /// What came of campaigns.
@@ -126,6 +129,7 @@ impl App {
             grants: Arc::default(),
             failing: Arc::default(),
             probed: Arc::default(),
+            live: Live::default(),
             failures: Arc::default(),
             responses: Responses::default(),
             memory: Memory::default(),
@@ -174,6 +178,7 @@ impl App {
             Timestamp::ZERO,
             self.channels.width(&send.channel),
         )
+        .routed(send.route)
     }
 
     /// Counts that a worker was lost while it had this job; false when it was one too many and the job is dead now.

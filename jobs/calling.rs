@@ -80,6 +80,10 @@ pub(crate) async fn send(
     };
     app.sleep_until(&claimed, grant.call_at).await;
 
+    // A session that is about to close, or to be opened: the message goes when it is there.
+    let Some(pass) = app.live.enter(&view.account) else {
+        return give_back(app, claimed, &profile, view.account.id, &grant, Settle::Release).await;
+    };
     if !claimed.confirmed_within(app.timing.confirmed) {
         return give_back(app, claimed, &profile, view.account.id, &grant, Settle::Release).await;
     }
@@ -106,6 +110,7 @@ pub(crate) async fn send(
             "the worker's lease was not confirmed in time, so no call was made",
         ))
     };
+    drop(pass);
     let made = Made { attempt_id, started_at, ended_at: claimed.latest() };
     observe(&view, &answer, &made, claimed.claim().ready_at);
     // On the heap: what follows a call is rare beside the waiting for it.

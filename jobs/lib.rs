@@ -18,6 +18,7 @@ mod holds;
 mod ingest_events;
 mod lane_pace;
 mod leader;
+mod live;
 mod outcome;
 mod outgoing;
 mod owners;
@@ -29,6 +30,7 @@ mod relay_events;
 mod release_message;
 mod responses;
 mod send_message;
+mod sessions;
 mod signs;
 mod stop_words;
 

@@ -46,6 +46,9 @@ pub(crate) async fn run(app: &App, claimed: Claimed, subject: Subject) -> Result
         claimed.park(wait).await?;
         return lift_if_crossed(app, &view, class, ticket, now).await;
     }
+    if !app.live.reaches(&view.account) {
+        return app.pass_on(claimed, &view.account, channel.capabilities().width).await;
+    }
     if let Some(open) = view.open {
         let over = app.call_is_over(open.worker, open.started_at, call_time(app, &view));
         if over > claimed.now() {

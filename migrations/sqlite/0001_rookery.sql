@@ -379,7 +379,9 @@ CREATE TABLE owners (
     -- Where to go on asking: everything before it is committed.
     cursor TEXT,
     -- Why events do not come at the moment.
-    error TEXT
+    error TEXT,
+    -- What a person has to do with their phone so that a session begins: kind, code, expires_at.
+    step TEXT
 ) STRICT;
 CREATE INDEX owners_of_worker ON owners (worker);
 

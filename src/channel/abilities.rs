@@ -4,7 +4,6 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use model::{Content, ContentKind, Media};
 use serde_json::Value;
-use tokio::sync::mpsc;
 
 use crate::{ChannelError, Login, WebhookEvent};
 
@@ -94,38 +93,4 @@ pub struct Polled {
 pub trait Poller: Send + Sync {
     /// Waits for events after `cursor` for as long as the provider lets us (and 60 s at most).
     async fn poll(&self, login: &Login, cursor: Option<&str>) -> Result<Polled, ChannelError>;
-}
-
-/// Keeps a session open: the account is a device of its own (WhatsApp Web).
-#[async_trait]
-pub trait SessionChannel: Send + Sync {
-    /// Opens the session and runs it until it ends. Its owner calls it, one at a time in the whole fleet, and
-    /// drops the future to close the session: sockets must close with it. Everything that happens goes into
-    /// `events`, and an event is acknowledged to the network only after `send` on that channel returned.
-    async fn run(&self, login: &Login, events: mpsc::Sender<SessionEvent>) -> Result<(), ChannelError>;
-}
-
-/// What a session tells its owner.
-#[derive(Debug, Clone, PartialEq)]
-pub enum SessionEvent {
-    /// Show this to a person to scan; it replaces the one before.
-    Qr(String),
-    /// Show this code to a person to type in.
-    Code(String),
-    /// The session is up.
-    Connected {
-        /// Who we are, at the network.
-        external_id: String,
-    },
-    /// The session must be kept: opaque, secret, replaces the one before.
-    Credentials(Value),
-    /// The network told something.
-    Event(WebhookEvent),
-    /// Two addresses turned out to be one contact.
-    SameContact {
-        /// One of them.
-        address: String,
-        /// The other.
-        other: String,
-    },
 }

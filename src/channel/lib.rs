@@ -20,6 +20,7 @@ mod channels;
 pub mod conformance;
 mod connect;
 mod error;
+mod sessions;
 pub mod signature;
 mod webhook;
 
@@ -27,14 +28,12 @@ use async_trait::async_trait;
 use model::{Account, Content, Inbound, MessageId};
 use serde_json::Value;
 
-pub use abilities::{
-    Acknowledger, Deleter, Editor, MediaFetcher, Polled, Poller, Reactor, Reader, SessionChannel,
-    SessionEvent, Typist,
-};
+pub use abilities::{Acknowledger, Deleter, Editor, MediaFetcher, Polled, Poller, Reactor, Reader, Typist};
 pub use capabilities::{Capabilities, Limit, LimitScope, MediaLimit, Pacing, TextUnit};
 pub use channels::Channels;
 pub use connect::{ConnectField, ConnectStep, Connected, Credentials};
 pub use error::{ChannelError, ErrorClass};
+pub use sessions::{Pairing, Session, SessionEnd, SessionEvent, Sessions};
 pub use webhook::{WebhookError, WebhookEvent, WebhookRequest, WebhookResponse};
 
 /// An account as an adapter sees it: the row and the decrypted credentials. Lives for one call.
@@ -163,8 +162,8 @@ pub trait Channel: Send + Sync + std::fmt::Debug {
         None
     }
 
-    /// Keeps a session open (WhatsApp Web). The account then has one owner in the fleet.
-    fn session(&self) -> Option<&dyn SessionChannel> {
+    /// Keeps sessions open (WhatsApp Web). The account then has one owner in the fleet.
+    fn sessions(&self) -> Option<&dyn Sessions> {
         None
     }
 }

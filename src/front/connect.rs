@@ -90,7 +90,7 @@ pub(crate) fn intake(
     id: AccountId,
     asked: Option<Intake>,
 ) -> Result<Intake, Problem> {
-    let (polls, keeps_sessions) = (channel.poller().is_some(), channel.session().is_some());
+    let (polls, keeps_sessions) = (channel.poller().is_some(), channel.sessions().is_some());
     let has_address = front.config.webhook_url(channel.name(), id).is_some();
     let refused = |code, message: &str| Err(Problem::field("intake", code, message));
     match asked {

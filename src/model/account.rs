@@ -43,6 +43,27 @@ impl Intake {
 }
 
 words! {
+    /// How a device is linked to an account.
+    PairingKind: "pairing" {
+        /// The phone scans a picture.
+        Qr = "qr",
+        /// A code is typed into the phone.
+        Code = "code",
+    }
+}
+
+/// What a person has to do with their phone so that a session may begin.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PairingStep {
+    /// What.
+    pub kind: PairingKind,
+    /// The content of the picture, or the code to type.
+    pub code: String,
+    /// Until when it can be used; another one may follow.
+    pub expires_at: Timestamp,
+}
+
+words! {
     /// Whether messages leave.
     Sending: "sending" {
         /// They do.

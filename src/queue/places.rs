@@ -1,7 +1,8 @@
 //! Which lane, key and order each job has: the one place that front, sweep and recovery agree on.
 
 use model::{
-    AccountId, Class, ConversationId, Job, MediaId, MessageId, Queue, Subject, Timestamp, WorkspaceId,
+    AccountId, Class, ConversationId, Job, MediaId, MessageId, Queue, Subject, Timestamp, WorkerId,
+    WorkspaceId,
 };
 
 use crate::{JobId, LaneId, Push};
@@ -38,6 +39,12 @@ impl Push {
             width,
             route: None,
         }
+    }
+
+    /// The same, for one worker alone if there is one: it then is the only one that may claim from the lane.
+    #[must_use]
+    pub fn routed(self, route: Option<WorkerId>) -> Self {
+        Self { route, ..self }
     }
 
     /// A message whose time comes at `at`: then it takes its number.

@@ -45,6 +45,9 @@ pub(crate) struct Settings {
     /// The app that it belongs to.
     #[serde(default)]
     pub(crate) app: Option<String>,
+    /// The secret of its device, if one was paired with it.
+    #[serde(default)]
+    pub(crate) device: Option<String>,
 }
 
 const fn reply_window_ms() -> u64 {
@@ -105,6 +108,7 @@ impl Account {
                 webhook: None,
                 reply_window_ms: reply_window_ms(),
                 app: None,
+                device: None,
             },
             counts: Counts::default(),
             limits: Watches::default(),

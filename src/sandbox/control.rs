@@ -16,6 +16,7 @@ use crate::http::body;
 use crate::limits::Limit;
 use crate::report::{Call, Report};
 use crate::send::message_id;
+use crate::session_control;
 use crate::watch::Watches;
 use crate::wire::Refusal;
 use crate::world::World;
@@ -28,6 +29,7 @@ pub(crate) fn routes() -> Router<Arc<World>> {
         .route("/control/record", get(record))
         .route("/control/report", get(report))
         .route("/control/reset", post(reset))
+        .merge(session_control::routes())
 }
 
 /// What to set for an account; what is left out stays as it is.

@@ -27,7 +27,7 @@ use crate::judge::End;
 use crate::send::send;
 use crate::wire::{self, Refusal};
 use crate::world::{Stored, World};
-use crate::{control, updates};
+use crate::{control, session_socket, updates};
 
 /// The largest upload, in bytes.
 const LARGEST_FILE: usize = 64 * 1024 * 1024;
@@ -42,6 +42,7 @@ pub(crate) fn router(world: Arc<World>) -> Router {
         .route("/v1/typing", post(typing))
         .route("/v1/read", post(read))
         .route("/v1/updates", get(updates::poll))
+        .route("/v1/session", get(session_socket::connect))
         .route("/v1/files", post(upload))
         .route("/v1/files/{id}", get(download))
         .merge(control::routes())
@@ -90,7 +91,7 @@ async fn connection(world: Arc<World>, router: Router, stream: TcpStream) {
         }
     });
     let mut connection =
-        std::pin::pin!(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+        std::pin::pin!(http1::Builder::new().serve_connection(TokioIo::new(stream), service).with_upgrades());
     tokio::select! {
         _ = connection.as_mut() => {}
         () = world.stopped.cancelled() => {
@@ -140,7 +141,14 @@ impl FromRequestParts<Arc<World>> for Token {
             .and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "))
             .unwrap_or("")
             .to_owned();
-        world.lock().account(&token, &world.config)?;
+        let mut state = world.lock();
+        // A device moves its files by HTTP, and does all else over its session.
+        if parts.uri.path().starts_with("/v1/files")
+            && let Some(token) = state.desk.token(&token)
+        {
+            return Ok(Self(token.clone()));
+        }
+        state.account(&token, &world.config)?;
         Ok(Self(token))
     }
 }

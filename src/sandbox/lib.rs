@@ -13,6 +13,10 @@
 //! **Webhooks** carry `{"events": [{id, type, at_us, chat, …}]}` and `X-Sandbox-Signature: sha256=<hex>`, the HMAC-SHA256
 //! of the raw body; they are in order, and repeated with the same ids until they are answered with 2xx.
 //!
+//! **Sessions** (`GET /v1/session`, `Upgrade: sandbox-session`): an account as a device of its own, paired by a code that is
+//! scanned or typed; calls and events are JSON lines there, and one connection a device is there at any time: another one
+//! throws it out, and is counted. A connection that is silent for three seconds is gone.
+//!
 //! **Recipients misbehave** by how their address begins: `fail-permanent`, `campaign-capped`, `blocked`, `banned[-ms]`;
 //! `fail-once`, `server-error-N`, `ambiguous` (taken) and `ambiguous-lost` (not taken) at each message's first call;
 //! `rate-limited[-ms]`, `account-limited[-ms]`, `tier-limited[-ms]` (no new conversations; replies go on) and
@@ -23,7 +27,8 @@
 //! arrive within 100 ms of such an answer may have been under way.
 //!
 //! **Control**: `PUT /control/accounts/{token}` ([`AccountSettings`]), `PUT /control/apps/{name} {limits}`,
-//! `POST /control/inbound` ([`InboundEvent`]), `GET /control/record?account=&after=&limit=` (a list of [`Call`]),
+//! `POST /control/inbound` ([`InboundEvent`]), `POST /control/sessions/pair {token, phone?, code}`,
+//! `POST /control/sessions/end {token, what, ms?}` ([`What`]), `GET /control/record?account=&after=&limit=` (a list of [`Call`]),
 //! `GET /control/report` ([`Report`]), `POST /control/reset`. A text that ends in ` #stream:n` is number n of its stream:
 //! within (account, chat, stream), accepted numbers must rise.
 
@@ -41,6 +46,9 @@ mod memory;
 mod report;
 mod saved;
 mod send;
+mod session;
+mod session_control;
+mod session_socket;
 #[cfg(test)]
 mod tests;
 mod told;
@@ -66,6 +74,7 @@ pub use control::{AccountSettings, InboundEvent, WebhookSettings};
 pub use deliver::signature;
 pub use limits::{Batch, Bucket, Limit, NewContacts, Scope, Step};
 pub use report::{Call, Counts, Example, Forgotten, Report};
+pub use session::What;
 
 use world::{Stored, World};
 
@@ -95,6 +104,8 @@ pub struct SandboxConfig {
     pub event_cap: usize,
     /// Bytes of uploaded files that are kept.
     pub file_cap: usize,
+    /// How long a code to be scanned can be used, ms.
+    pub code_ms: u64,
 }
 
 impl Default for SandboxConfig {
@@ -111,6 +122,7 @@ impl Default for SandboxConfig {
             record_cap: 100_000,
             event_cap: 200_000,
             file_cap: 256 * 1024 * 1024,
+            code_ms: 20_000,
         }
     }
 }

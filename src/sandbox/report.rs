@@ -11,7 +11,7 @@ use crate::wire::Content;
 pub struct Call {
     /// Its number, rising by one a call.
     pub n: u64,
-    /// `send`, `edit`, `delete`, `react`, `typing`, `read`, `verify`, `webhook`, `upload` or `download`.
+    /// `send`, `edit`, `delete`, `react`, `typing`, `read`, `verify`, `webhook`, `upload`, `download` or `session`.
     pub what: String,
     /// The account's id.
     pub account: String,
@@ -37,7 +37,8 @@ pub struct Call {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
     /// `accepted`, `deduplicated`, `unanswered` (accepted, connection closed), `lost` (not accepted, connection
-    /// closed), or the code of the refusal.
+    /// closed), or the code of the refusal. Of a session `online`, or how it ended: `closed`, `unheard` (it froze),
+    /// `cut`, `replaced`, `logged_out`, `banned`, `stopped`.
     pub outcome: String,
     /// When it arrived, in µs since the sandbox started.
     pub arrived_us: u64,
@@ -85,6 +86,10 @@ pub struct Counts {
     pub webhook_failures: u64,
     /// Events given up: no webhook took them, or nobody polled.
     pub events_lost: u64,
+    /// Times that its device came online.
+    pub sessions: u64,
+    /// Times that it did so while a connection of that device was still there.
+    pub session_overlaps: u64,
 }
 
 /// Something that should not have happened.
@@ -116,6 +121,8 @@ pub struct Report {
     pub order_inversion_examples: Vec<Example>,
     /// The first few duplicates.
     pub duplicate_examples: Vec<Example>,
+    /// The first few sessions that had two connections.
+    pub session_overlap_examples: Vec<Example>,
     /// Entries that were dropped from memory. Calls of the record first; if streams or client ids are among them,
     /// `order_inversions` and `duplicates` may be too low.
     pub forgotten: Forgotten,

@@ -20,6 +20,7 @@ use crate::event::{Event, Timeline};
 use crate::memory::Keys;
 use crate::report::{Call, Counts, Example, Forgotten, Report};
 use crate::saved::{self, Saved};
+use crate::session::Desk;
 use crate::watch::Watches;
 use crate::wire::Refusal;
 
@@ -54,6 +55,8 @@ pub(crate) struct State {
     pub(crate) violations: Vec<Example>,
     pub(crate) inversions: Vec<Example>,
     pub(crate) duplicates: Vec<Example>,
+    pub(crate) overlaps: Vec<Example>,
+    pub(crate) desk: Desk,
     pub(crate) files: HashMap<String, Stored>,
     pub(crate) file_order: VecDeque<String>,
     pub(crate) file_bytes: usize,
@@ -81,6 +84,9 @@ impl World {
         let Some(path) = &self.config.state else { return Ok(()) };
         let mut state = self.lock();
         for saved in saved::load(path)? {
+            if let Some(device) = &saved.settings.device {
+                state.desk.knows(device, &saved.token);
+            }
             let account = state.register(&saved.token, &self.config);
             account.name = saved.name;
             account.settings = saved.settings;
@@ -111,6 +117,7 @@ impl World {
         state.violations.clear();
         state.inversions.clear();
         state.duplicates.clear();
+        state.overlaps.clear();
         for account in state.accounts.values_mut() {
             account.forget(&self.config);
         }
@@ -123,6 +130,7 @@ impl World {
             limit_violation_examples: state.violations.clone(),
             order_inversion_examples: state.inversions.clone(),
             duplicate_examples: state.duplicates.clone(),
+            session_overlap_examples: state.overlaps.clone(),
             forgotten: Forgotten { calls: state.forgotten_calls, ..Forgotten::default() },
             ..Report::default()
         };
@@ -166,6 +174,8 @@ impl State {
             violations: Vec::new(),
             inversions: Vec::new(),
             duplicates: Vec::new(),
+            overlaps: Vec::new(),
+            desk: Desk::default(),
             files: HashMap::new(),
             file_order: VecDeque::new(),
             file_bytes: 0,
@@ -267,5 +277,7 @@ impl Counts {
         self.webhook_events += other.webhook_events;
         self.webhook_failures += other.webhook_failures;
         self.events_lost += other.events_lost;
+        self.sessions += other.sessions;
+        self.session_overlaps += other.session_overlaps;
     }
 }

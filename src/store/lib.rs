@@ -42,7 +42,9 @@ mod reading;
 mod receipts;
 mod responses;
 mod secrets;
+mod send_times;
 mod sending;
+mod sessions;
 mod stops;
 mod templates;
 mod texts;
@@ -80,7 +82,9 @@ pub use patch::Patch;
 pub use pending::{PendingSend, ScheduledSend};
 pub use responses::{CampaignRecipient, ResponseRate};
 pub use secrets::{Sealer, SealerError};
+pub use send_times::SendTimes;
 pub use sending::{ContactFacts, OpenAttempt, PastAttempt, SendView, SignView};
+pub use sessions::SessionChange;
 pub use stops::AccountsInState;
 pub use templates::{Addressee, NewTemplate, TemplateChange};
 pub use texts::text_hash;
@@ -172,7 +176,9 @@ pub fn statements() -> Vec<(&'static str, &'static str)> {
         reading::STATEMENTS,
         receipts::STATEMENTS,
         responses::STATEMENTS,
+        send_times::STATEMENTS,
         sending::STATEMENTS,
+        sessions::STATEMENTS,
         stops::STATEMENTS,
         templates::STATEMENTS,
         texts::STATEMENTS,

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use model::{AccountId, Timestamp, WorkerId, WorkspaceId};
+use model::{AccountId, PairingStep, Timestamp, WorkerId, WorkspaceId};
 use sqlx::types::Json;
 use sqlx::types::chrono::{DateTime, Utc};
 use sqlx::{FromRow, QueryBuilder};
@@ -14,12 +14,14 @@ use crate::db::{read, statements, transaction, write};
 use crate::inbound::INSERT_INBOUND;
 use crate::{NewInboundEvent, Store, StoreError, nul};
 
-/// The accounts that need an owner: their provider does not deliver, and they are connected. One whose sending is paused
-/// goes on listening: what customers write meanwhile must not be lost.
+/// The accounts that need an owner: their provider does not deliver, and they are connected; of sessions also those that
+/// are being opened, or wait for somebody to do what was told. One whose sending is paused goes on listening: what customers
+/// write meanwhile must not be lost.
 macro_rules! wanted {
     () => {
-        "a.deleted_at IS NULL AND a.connection = 'connected'
-        AND a.intake IN ('poll', 'session')"
+        "a.deleted_at IS NULL AND a.intake IN ('poll', 'session') AND (a.connection = 'connected'
+            OR a.intake = 'session' AND (a.connection = 'connecting' OR a.connection = 'qr_required'
+                AND EXISTS (SELECT 1 FROM owners s WHERE s.account_id = a.id AND s.step IS NOT NULL)))"
     };
 }
 
@@ -46,7 +48,7 @@ statements! {
     ADVANCE = "UPDATE owners SET cursor = $4, error = NULL
         WHERE account_id = $1 AND worker = $2 AND generation = $3";
     NOTE = "UPDATE owners SET error = $4 WHERE account_id = $1 AND worker = $2 AND generation = $3";
-    OWNER_OF = "SELECT o.worker, o.generation, o.since, o.error FROM owners o JOIN accounts a ON a.id = o.account_id
+    OWNER_OF = "SELECT o.worker, o.generation, o.since, o.error, o.step FROM owners o JOIN accounts a ON a.id = o.account_id
         WHERE a.workspace_id = $1 AND a.id = $2 AND o.worker IS NOT NULL AND o.expires_at >= $3";
 }
 
@@ -86,6 +88,8 @@ pub struct Owner {
     pub since: Timestamp,
     /// Why events do not come at the moment.
     pub error: Option<String>,
+    /// What a person has to do so that its session begins.
+    pub step: Option<PairingStep>,
 }
 
 #[derive(FromRow)]
@@ -108,6 +112,7 @@ struct OwnerRow {
     generation: i64,
     since: DateTime<Utc>,
     error: Option<String>,
+    step: Option<Json<PairingStep>>,
 }
 
 fn owned(rows: Vec<OwnedRow>, worker: WorkerId) -> Vec<Owned> {
@@ -256,6 +261,7 @@ impl Store {
             generation: row.generation,
             since: row.since.into(),
             error: row.error,
+            step: row.step.map(|step| step.0),
         }))
     }
 }

@@ -1,6 +1,8 @@
 //! What is still to be done, from rows alone: what recovery and the sweep push again.
 
-use model::{AccountId, Class, ConversationId, EventKind, MessageId, Subject, Timestamp, WorkspaceId};
+use model::{
+    AccountId, Class, ConversationId, EventKind, MessageId, Subject, Timestamp, WorkerId, WorkspaceId,
+};
 use serde_json::json;
 use sqlx::FromRow;
 use sqlx::types::Json;
@@ -18,7 +20,8 @@ macro_rules! unfinished {
             "SELECT '",
             $subject,
             "' AS subject, m.id, m.account_id, a.channel, m.conversation_id, m.class, m.seq,
-            COALESCE(m.next_attempt_at, m.queued_at) AS ready_at
+            COALESCE(m.next_attempt_at, m.queued_at) AS ready_at,
+            CASE WHEN a.intake = 'session' THEN (SELECT o.worker FROM owners o WHERE o.account_id = a.id) END AS route
             FROM ",
             $table,
             " m JOIN accounts a ON a.id = m.account_id
@@ -47,6 +50,7 @@ macro_rules! both {
 }
 
 statements! {
+    OF_ACCOUNT = both!("m.account_id = $1", "$2");
     OF_CLASS = both!("m.class = $1 AND m.id > $2", "$3");
     HEADS = both!("m.class = $1 AND m.id > $2 AND COALESCE(m.next_attempt_at, m.queued_at) <= $3
         AND NOT EXISTS (SELECT 1 FROM messages e WHERE e.conversation_id = m.conversation_id AND e.class = m.class
@@ -86,6 +90,8 @@ pub struct PendingSend {
     pub seq: i64,
     /// It is not tried before then.
     pub ready_at: Timestamp,
+    /// The only worker that can do it: the owner of the account's session.
+    pub route: Option<WorkerId>,
 }
 
 /// A message whose time is near.
@@ -111,6 +117,7 @@ struct Row {
     class: String,
     seq: Option<i64>,
     ready_at: Option<DateTime<Utc>>,
+    route: Option<Uuid>,
 }
 
 #[derive(FromRow)]
@@ -146,6 +153,7 @@ impl TryFrom<Row> for PendingSend {
             class: row.class.parse()?,
             seq: row.seq.unwrap_or(0),
             ready_at: row.ready_at.map_or(Timestamp::ZERO, Timestamp::from),
+            route: row.route.map(WorkerId),
         })
     }
 }
@@ -191,6 +199,13 @@ impl Store {
         };
         let row: Option<Row> =
             read!(self.db, conn => sqlx::query_as(sql).bind(subject.id()).fetch_optional(conn).await)?;
+        row.map(PendingSend::try_from).transpose()
+    }
+
+    /// One of an account's unfinished sends, if there is any.
+    pub async fn any_pending(&self, account: AccountId) -> Result<Option<PendingSend>, StoreError> {
+        let row: Option<Row> = read!(self.db, conn => sqlx::query_as(OF_ACCOUNT)
+            .bind(account.0).bind(1_i64).fetch_optional(conn).await)?;
         row.map(PendingSend::try_from).transpose()
     }
 

@@ -4,17 +4,16 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use channel::{ChannelError, Deleter, Editor, Login, MediaFetcher, Polled, Poller, Reactor, Reader, Typist};
 use model::{Content, Media};
-use outbound::Method;
 use serde_json::json;
 
 use super::api::{segment, text};
-use super::{Sandbox, content, event};
+use super::{Sandbox, What, bearer, content, event};
 
 #[async_trait]
 impl Typist for Sandbox {
     async fn typing(&self, login: &Login, chat: &str, on: bool) -> Result<(), ChannelError> {
         let body = json!({"chat": chat, "on": on});
-        self.api.post(login.credentials.get("token"), "/v1/typing", &body).await?;
+        self.ask(login, What::Typing, None, &body).await?;
         Ok(())
     }
 }
@@ -23,7 +22,7 @@ impl Typist for Sandbox {
 impl Reader for Sandbox {
     async fn mark_read(&self, login: &Login, chat: &str, provider_id: &str) -> Result<(), ChannelError> {
         let body = json!({"chat": chat, "message_id": provider_id});
-        self.api.post(login.credentials.get("token"), "/v1/read", &body).await?;
+        self.ask(login, What::Read, None, &body).await?;
         Ok(())
     }
 }
@@ -37,10 +36,10 @@ impl Editor for Sandbox {
         provider_id: &str,
         content: &Content,
     ) -> Result<(), ChannelError> {
-        let path = format!("/v1/messages/{}", segment(provider_id)?);
+        let id = segment(provider_id)?;
         let file = content.media().and_then(|media| media.provider_ref.clone());
         let body = json!({"chat": chat, "content": content::outgoing(content, file)?});
-        self.api.call(login.credentials.get("token"), Method::PATCH, &path, &body).await?;
+        self.ask(login, What::Edit, Some(id), &body).await?;
         Ok(())
     }
 }
@@ -48,10 +47,8 @@ impl Editor for Sandbox {
 #[async_trait]
 impl Deleter for Sandbox {
     async fn delete(&self, login: &Login, chat: &str, provider_id: &str) -> Result<(), ChannelError> {
-        let path = format!("/v1/messages/{}", segment(provider_id)?);
         let body = json!({ "chat": chat });
-        let token = login.credentials.get("token");
-        match self.api.call(token, Method::DELETE, &path, &body).await {
+        match self.ask(login, What::Delete, Some(segment(provider_id)?), &body).await {
             Err(error) if error.code == "message_not_found" => Ok(()),
             other => other.map(|_| ()),
         }
@@ -67,9 +64,8 @@ impl Reactor for Sandbox {
         provider_id: &str,
         emoji: Option<&str>,
     ) -> Result<(), ChannelError> {
-        let path = format!("/v1/messages/{}/reaction", segment(provider_id)?);
         let body = json!({"chat": chat, "emoji": emoji});
-        self.api.call(login.credentials.get("token"), Method::PUT, &path, &body).await?;
+        self.ask(login, What::React, Some(segment(provider_id)?), &body).await?;
         Ok(())
     }
 }
@@ -78,7 +74,7 @@ impl Reactor for Sandbox {
 impl MediaFetcher for Sandbox {
     async fn fetch(&self, login: &Login, media: &Media, max_bytes: u64) -> Result<Bytes, ChannelError> {
         let id = segment(media.provider_ref.as_deref().unwrap_or_default())?;
-        self.api.download(login.credentials.get("token"), id, max_bytes).await
+        self.api.download(bearer(login), id, max_bytes).await
     }
 }
 

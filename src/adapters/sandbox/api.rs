@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use channel::{ChannelError, ErrorClass};
-use outbound::{Answer, Error, Http, Method, Request};
+use outbound::{Answer, Error, Http, Method, Request, Upgraded};
 use serde_json::{Value, json};
 
 use super::{LARGEST_FILE, POLL};
@@ -75,6 +75,17 @@ impl Api {
         }
     }
 
+    /// A connection for a session, on which nothing was said yet.
+    pub(super) async fn session(&self) -> Result<Upgraded, ChannelError> {
+        let request = self.http.provider().get(&format!("{}/v1/session", self.base), self.timeout);
+        request.upgrade("sandbox-session").await.map_err(unanswered)
+    }
+
+    /// How long a call may take.
+    pub(super) const fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
     pub(super) async fn updates(&self, token: &str, cursor: Option<&str>) -> Result<Value, ChannelError> {
         let wait = POLL.as_millis().to_string();
         let mut query = vec![("wait_ms", wait.as_str())];
@@ -117,7 +128,7 @@ fn value(answer: Result<Answer, Error>) -> Result<Value, ChannelError> {
     Err(refused(answer.status, &answer.json().unwrap_or_else(|| json!({}))))
 }
 
-fn refused(status: u16, body: &Value) -> ChannelError {
+pub(super) fn refused(status: u16, body: &Value) -> ChannelError {
     let error = &body["error"];
     let lasting = error["retry_after_ms"].as_u64().map(Duration::from_millis);
     let pause = lasting.unwrap_or(Duration::from_secs(1));

@@ -7,6 +7,8 @@ mod actions;
 mod api;
 mod content;
 mod event;
+mod session;
+mod session_line;
 
 #[cfg(test)]
 mod simulated;
@@ -20,9 +22,10 @@ use channel::signature::{hmac_sha256_hex, secrets_match};
 use channel::{
     Accepted, Capabilities, Channel, ChannelError, ConnectField, ConnectStep, Connected, Credentials,
     Deleter, Editor, Limit, Login, MediaFetcher, MediaLimit, Outgoing, Pacing, ParseError, Poller, Reactor,
-    Reader, TextUnit, Typist, WebhookError, WebhookRequest, WebhookResponse,
+    Reader, Sessions, TextUnit, Typist, WebhookError, WebhookRequest, WebhookResponse,
 };
 use model::{Account, ContentKind, Inbound};
+use outbound::Method;
 use serde_json::{Value, json};
 
 use crate::AdaptersConfig;
@@ -43,12 +46,76 @@ pub(crate) const LIMITS: &[Limit] = &[];
 pub(crate) struct Sandbox {
     api: Api,
     capabilities: Capabilities,
+    open: session::Open,
 }
 
 impl Sandbox {
     pub(crate) fn new(config: &AdaptersConfig) -> Self {
-        Self { api: Api::new(config, config.base_url("sandbox", USUAL_URL)), capabilities: capabilities() }
+        Self {
+            api: Api::new(config, config.base_url("sandbox", USUAL_URL)),
+            capabilities: capabilities(),
+            open: session::Open::default(),
+        }
     }
+
+    /// Calls the sandbox for an account: over its session if it is a device, else by HTTP.
+    async fn ask(
+        &self,
+        login: &Login,
+        what: What,
+        id: Option<&str>,
+        body: &Value,
+    ) -> Result<Value, ChannelError> {
+        if session::is_device(&login.account.settings) {
+            let patience = self.api.timeout();
+            return self.open.call(&login.account, what.name(), id, body, patience).await;
+        }
+        let (method, path) = what.http(id.unwrap_or_default());
+        self.api.call(login.credentials.get("token"), method, &path, body).await
+    }
+}
+
+/// What an account does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum What {
+    Send,
+    Edit,
+    Delete,
+    React,
+    Typing,
+    Read,
+}
+
+impl What {
+    /// Its name in a session.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Send => "send",
+            Self::Edit => "edit",
+            Self::Delete => "delete",
+            Self::React => "react",
+            Self::Typing => "typing",
+            Self::Read => "read",
+        }
+    }
+
+    /// Its place in the HTTP API; `id` names the message.
+    fn http(self, id: &str) -> (Method, String) {
+        match self {
+            Self::Send => (Method::POST, "/v1/messages".to_owned()),
+            Self::Edit => (Method::PATCH, format!("/v1/messages/{id}")),
+            Self::Delete => (Method::DELETE, format!("/v1/messages/{id}")),
+            Self::React => (Method::PUT, format!("/v1/messages/{id}/reaction")),
+            Self::Typing => (Method::POST, "/v1/typing".to_owned()),
+            Self::Read => (Method::POST, "/v1/read".to_owned()),
+        }
+    }
+}
+
+/// What files are moved with.
+fn bearer(login: &Login) -> &str {
+    let is_device = session::is_device(&login.account.settings);
+    login.credentials.get(if is_device { session::SECRET } else { "token" })
 }
 
 fn capabilities() -> Capabilities {
@@ -99,15 +166,23 @@ impl Channel for Sandbox {
     }
 
     fn connect_steps(&self) -> Vec<ConnectStep> {
-        vec![ConnectStep::Fields {
-            fields: vec![ConnectField {
-                name: "token",
-                label: "Token",
-                help: "Anything that begins with sandbox-auto-, or a token registered with the sandbox's control API",
-                secret: true,
-                required: true,
-            }],
-        }]
+        let field = |name, label, help, secret| ConnectField { name, label, help, secret, required: false };
+        vec![
+            ConnectStep::Fields {
+                fields: vec![
+                    field(
+                        "token",
+                        "Token",
+                        "Anything that begins with sandbox-auto-, or a token registered with the sandbox's control API",
+                        true,
+                    ),
+                    field("mode", "Mode", "`session` for a device that is paired; then there is no token", false),
+                    field("phone", "Phone", "In mode `session`: the number that a code is typed into", false),
+                ],
+            },
+            ConnectStep::ScanQr { label: "In mode `session`: scan the code with the sandbox's control API" },
+            ConnectStep::EnterCode { label: "In mode `session`, with a phone: type the code into it" },
+        ]
     }
 
     async fn connect(
@@ -132,11 +207,10 @@ impl Channel for Sandbox {
     }
 
     async fn send(&self, login: &Login, message: &Outgoing) -> Result<Accepted, ChannelError> {
-        let token = login.credentials.get("token");
         let file = match (message.content.media(), &message.file) {
             (Some(media), Some(bytes)) => {
                 let mime = media.mime.as_deref().unwrap_or("application/octet-stream");
-                Some(self.api.upload(token, mime, bytes.clone()).await?)
+                Some(self.api.upload(bearer(login), mime, bytes.clone()).await?)
             }
             (Some(media), None) => media.provider_ref.clone(),
             (None, _) => None,
@@ -148,7 +222,7 @@ impl Channel for Sandbox {
             "reply_to": message.reply_to,
             "content": content::outgoing(&message.content, file)?,
         });
-        let answer = self.api.post(token, "/v1/messages", &body).await?;
+        let answer = self.ask(login, What::Send, None, &body).await?;
         Ok(Accepted { provider_id: api::text(&answer, "id")?, moved_to: None })
     }
 
@@ -198,6 +272,10 @@ impl Channel for Sandbox {
     }
 
     fn poller(&self) -> Option<&dyn Poller> {
+        Some(self)
+    }
+
+    fn sessions(&self) -> Option<&dyn Sessions> {
         Some(self)
     }
 }
