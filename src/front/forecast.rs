@@ -4,10 +4,14 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use channel::{Capabilities, Pacing};
-use model::{Account, Class, ConversationKind, HoldReach, MessageId, Pace, Timestamp, Wait, Zone};
-use pacing::{Chat, HoldOn, PastSend, Planned, Play, Profile, Response, State, Step};
-use queue::LaneId;
+use model::{
+    Account, Class, ConversationId, ConversationKind, HoldReach, Job, MessageId, Pace, Scope, Timestamp,
+    Wait, Zone,
+};
+use pacing::{Chat, HoldOn, Overhead, PastSend, Planned, Play, Profile, Response, State, Step};
+use queue::{JobId, LaneId, LaneState, LaneView};
 use store::{LaneAhead, QueuedMessage};
+use uuid::Uuid;
 
 use crate::Front;
 use crate::problem::{Kind, Problem};
@@ -17,8 +21,12 @@ use crate::{rules, waiting};
 const PLAYED: u32 = 5_000;
 /// Questions to the rules that one play may cost; each takes microseconds.
 const ASKS: u64 = 20_000;
-/// What a call to the provider takes where none was made yet.
+/// What a call to the provider takes where none was made yet; and where pacing is scaled, which is at a sandbox nearby.
 const FIRST_CALL: Duration = Duration::from_millis(300);
+const FIRST_CALL_NEARBY: Duration = Duration::from_millis(10);
+/// From when a message may go until it is granted, and from the answer to one until the next is, where nobody knows yet.
+const FIRST_WAKE: Duration = Duration::from_millis(3);
+const FIRST_TURN: Duration = Duration::from_millis(12);
 
 /// How an account is paced now.
 #[derive(Debug)]
@@ -30,6 +38,8 @@ pub(crate) struct LanePace {
     /// Lane time.
     pub(crate) now: Timestamp,
     width: u32,
+    /// What the queue holds the whole lane by.
+    held: Vec<Wait>,
 }
 
 /// What a play says of one message.
@@ -63,16 +73,26 @@ impl Front {
         })?;
         let capabilities: &Capabilities = channel.capabilities();
         let profile = rules::profile(capabilities, account)?;
-        let (now, bytes) = match self.lanes.peek(LaneId::send(account.id)).await {
-            Ok(view) => (view.now, view.state.bytes),
-            Err(error) => {
-                tracing::warn!(%error, "the queue cannot say how an account's lane is");
-                (self.clock.now(), None)
+        let view = self.lanes.peek(LaneId::send(account.id)).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "the queue cannot say how an account's lane is");
+            LaneView {
+                now: self.clock.now(),
+                state: LaneState::default(),
+                claimed: Vec::new(),
+                held: Vec::new(),
             }
-        };
-        let kept = bytes.and_then(|bytes| State::from_bytes(&profile, &bytes).ok());
+        });
+        let now = view.now;
+        let kept = view.state.bytes.and_then(|bytes| State::from_bytes(&profile, &bytes).ok());
         let state = match kept {
-            Some(state) => state,
+            Some(mut state) => {
+                // Of a worker that is gone: the next one will date it.
+                let lost = state.open_grants().iter().filter(|grant| !is_claimed(&view.claimed, grant.id));
+                for token in lost.map(|grant| grant.token).collect::<Vec<_>>() {
+                    state.expire_grant(&profile, token, now);
+                }
+                state
+            }
             None => self.rebuilt(&profile, capabilities.width, account, now).await?,
         };
         let response = match profile.response_rate(now) {
@@ -85,7 +105,9 @@ impl Front {
                 Some(Response { recipients: rate.recipients, wrote: rate.wrote })
             }
         };
-        Ok(LanePace { pacing: capabilities.pacing, profile, state, response, now, width: capabilities.width })
+        let held = view.held.into_iter().filter(|wait| wait.scope == Scope::Lane).collect();
+        let (pacing, width) = (capabilities.pacing, capabilities.width);
+        Ok(LanePace { pacing, profile, state, response, now, width, held })
     }
 
     async fn rebuilt(
@@ -116,10 +138,15 @@ impl Front {
         pace: &LanePace,
         ahead: &LaneAhead,
     ) -> Result<Play, Problem> {
-        let call = self.store.call_time(account.id).await?.unwrap_or(FIRST_CALL);
+        let times = self.store.send_times(account.id).await?;
+        let is_nearby = account.pace_scale > 1.0;
+        let call = times.call.unwrap_or(if is_nearby { FIRST_CALL_NEARBY } else { FIRST_CALL });
         let mut play = Play::new(pace.profile.clone(), pace.state.clone(), pace.width, call, 0, pace.now);
-        if let Some(response) = pace.response {
-            play.keep_response(response);
+        let wake = times.wake.unwrap_or(FIRST_WAKE);
+        play.take(Overhead { wake, settle: times.turn.unwrap_or(FIRST_TURN).saturating_sub(wake) });
+        self.remember_campaigns(account, pace, &mut play).await?;
+        for (hold, until) in pace.held.iter().filter_map(|hold| Some((hold, hold.until?))) {
+            play.hold(&HoldOn::Lane, until, &hold.rule);
         }
         let bulk = account.held(HoldReach::Bulk, pace.now);
         for (hold, on) in [
@@ -137,7 +164,7 @@ impl Front {
             play.hold(&HoldOn::Lane, until, "stopped");
         }
         let granted: HashSet<_> = pace.state.open_grants().iter().map(|grant| grant.id).collect();
-        for message in ahead.messages.iter().filter(|message| !message.is_sending) {
+        for message in in_turn(ahead) {
             if granted.contains(&message.id.0) {
                 continue;
             }
@@ -154,6 +181,32 @@ impl Front {
             play.add(planned);
         }
         Ok(play)
+    }
+
+    /// Tells a play who got campaigns lately, and lets as many answer those to come as answered so far: of those who had time
+    /// to, or of all as long as these are too few.
+    async fn remember_campaigns(
+        &self,
+        account: &Account,
+        pace: &LanePace,
+        play: &mut Play,
+    ) -> Result<(), Problem> {
+        let (Some(response), Some(days)) = (pace.response, pace.profile.response_rate(pace.now)) else {
+            return Ok(());
+        };
+        let resumed_at = account.campaigns_resumed_at;
+        let reached = self.store.response_facts(account.id, days.since, pace.now, resumed_at).await?;
+        for chat in &reached {
+            play.reached(&chat.conversation_id.to_string(), chat.last_sent_at, chat.last_inbound_at);
+        }
+        let wrote = reached.iter().filter(|chat| chat.last_inbound_at > Some(chat.last_sent_at)).count();
+        let (wrote, of) = if response.recipients >= days.recipients {
+            (f64::from(response.wrote), f64::from(response.recipients))
+        } else {
+            (count(wrote), count(reached.len()))
+        };
+        play.expect_answers(if of > 0.0 { wrote / of } else { 0.0 });
+        Ok(())
     }
 
     /// Plays an account's lane until it is known when these messages leave.
@@ -233,6 +286,37 @@ impl Forecast {
         self.played = Some((sent, from, last));
         self
     }
+}
+
+/// Whether a worker has the job of a message or an action.
+fn is_claimed(claimed: &[JobId], id: Uuid) -> bool {
+    [Job::SendMessage(id.into()), Job::PerformAction(id.into())]
+        .into_iter()
+        .any(|job| claimed.contains(&job.into()))
+}
+
+/// What waits in the order of the lane's turns: a chat has its turn since it was served last, or since its first message came.
+fn in_turn(ahead: &LaneAhead) -> Vec<&QueuedMessage> {
+    let mut turns: HashMap<ConversationId, Timestamp> = HashMap::new();
+    let mut waiting: Vec<_> = ahead.messages.iter().filter(|message| !message.is_sending).collect();
+    for message in &waiting {
+        let queued = message.queued_at.unwrap_or_default();
+        let turn = turns.entry(message.conversation_id).or_insert(queued);
+        *turn = queued.min(*turn);
+    }
+    for (chat, served) in &ahead.served {
+        if let Some(turn) = turns.get_mut(chat) {
+            *turn = (*turn).max(*served);
+        }
+    }
+    // A key's messages keep their order.
+    waiting.sort_by_key(|message| (turns[&message.conversation_id], message.queued_at, message.id));
+    waiting
+}
+
+#[expect(clippy::cast_precision_loss, reason = "for a share")]
+fn count(count: usize) -> f64 {
+    count as f64
 }
 
 fn planned(message: &QueuedMessage, chat: String, now: Timestamp) -> Planned {

@@ -109,6 +109,9 @@ pub(crate) struct PreviewPace {
     /// Whether the contacts that are not new wrote within the last 24 hours: then a conversation goes at reply pace.
     #[serde(default)]
     replies: bool,
+    /// Of those whom campaigns reach, the share that will answer within a day, 0 to 1: campaigns that nobody answers slow
+    /// down, and then rest. If not given, as many as answered so far; nobody where no campaign was sent yet.
+    answers: Option<f64>,
 }
 
 /// Foresees when so many messages would be out if they were queued at `start`, behind what waits already: when the last
@@ -137,7 +140,10 @@ async fn preview_pace(
         .into_response());
     }
     let ahead = front.store.lane_ahead(account.id, WAITING_MAX).await?;
-    let play = front.play(&account, &pace, &ahead).await?;
+    let mut play = front.play(&account, &pace, &ahead).await?;
+    if let Some(share) = body.answers {
+        play.expect_answers(share);
+    }
     let more = More {
         messages: body.messages,
         new_contacts: body.new_contacts.unwrap_or(0),
@@ -170,6 +176,9 @@ impl PreviewPace {
         }
         if self.chars.is_some_and(|chars| chars > CHARS_MAX) {
             problem = problem.and("chars", "out_of_range", format!("at most {CHARS_MAX}"));
+        }
+        if self.answers.is_some_and(|share| !(0.0..=1.0).contains(&share)) {
+            problem = problem.and("answers", "out_of_range", "must lie within 0 and 1");
         }
         if self.origin.is_some_and(|origin| !matches!(origin, Origin::Agent | Origin::Api)) {
             problem = problem.and("origin", "invalid", "`agent` or `api`");

@@ -135,8 +135,9 @@ impl Play {
         let open: Vec<_> = play.state.open_grants().to_vec();
         for grant in open {
             let started = grant.call_at(&play.profile);
-            // Of one that takes longer than usual nothing is known but that: it may be at its half.
-            let answered = (started + call).max(now + now.since(started));
+            // One that is late by some time may well be so by twice that.
+            let usual = started + call;
+            let answered = usual.max(now + now.since(usual));
             let key = play.lane.key(&grant.chat);
             play.lane.begin(key, now);
             play.lane.keys[key].contact.is_new = false;

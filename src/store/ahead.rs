@@ -1,6 +1,6 @@
 //! What stands in an account's lane, as far as rows tell: what a preview plays forward, and how much goes before one message.
 
-use std::time::Duration;
+use std::collections::HashMap;
 
 use model::{
     AccountId, Class, ConversationId, ConversationKind, Message, MessageId, Origin, Purpose, Status,
@@ -40,8 +40,10 @@ statements! {
     MESSAGES_AHEAD = ahead!("messages", " AND (m.queued_at, m.id) < ($3, $4)");
     ACTIONS = ahead!("actions", "");
     ACTIONS_AHEAD = ahead!("actions", " AND (m.queued_at, m.id) < ($3, $4)");
-    CALLS = "SELECT started_at, ended_at FROM attempts WHERE account_id = $1 AND outcome = 'accepted'
-        ORDER BY started_at DESC LIMIT 20";
+    SERVED = "SELECT t.conversation_id, max(t.ended_at) AS served_at FROM
+        (SELECT conversation_id, ended_at FROM attempts WHERE account_id = $1 AND started_at >= $2 AND outcome <> 'retry'
+            ORDER BY started_at DESC LIMIT 1000) AS t
+        WHERE t.ended_at IS NOT NULL GROUP BY t.conversation_id";
 }
 
 /// A message that waits in its account's lane or is being sent.
@@ -97,6 +99,9 @@ pub struct LaneAhead {
     pub messages: Vec<QueuedMessage>,
     /// How many there are in all.
     pub total: u64,
+    /// When chats were served last, as far as it was since the first of these messages became ready: chats of one class
+    /// take turns.
+    pub served: HashMap<ConversationId, Timestamp>,
 }
 
 #[derive(FromRow)]
@@ -147,26 +152,16 @@ impl TryFrom<Row> for QueuedMessage {
     }
 }
 
-/// A call that went well.
+/// When the lane last served a chat.
 #[derive(FromRow)]
-struct Call {
-    started_at: DateTime<Utc>,
-    ended_at: Option<DateTime<Utc>>,
+struct Served {
+    conversation_id: Uuid,
+    served_at: DateTime<Utc>,
 }
 
 impl Store {
-    /// How long a call of the account takes: the middle one of its last 20 that went well; none if there were none.
-    pub async fn call_time(&self, account: AccountId) -> Result<Option<Duration>, StoreError> {
-        let calls: Vec<Call> =
-            read!(self.db, conn => sqlx::query_as(CALLS).bind(account.0).fetch_all(conn).await)?;
-        let taken = calls.into_iter().filter_map(|call| (call.ended_at? - call.started_at).to_std().ok());
-        let mut taken: Vec<_> = taken.collect();
-        taken.sort_unstable();
-        Ok(taken.get(taken.len() / 2).copied())
-    }
-
     /// The first messages of an account's lane, `most` at most, in the order in which they go as far as rows tell, and how
-    /// many there are. Chats of one class take turns, which rows do not tell.
+    /// many there are.
     pub async fn lane_ahead(&self, account: AccountId, most: u32) -> Result<LaneAhead, StoreError> {
         let mut lane = LaneAhead::default();
         for class in Class::ALL {
@@ -182,6 +177,12 @@ impl Store {
             for row in rows {
                 lane.messages.push(row.try_into()?);
             }
+        }
+        if let Some(first) = lane.messages.iter().filter_map(|message| message.queued_at).min() {
+            let rows: Vec<Served> = read!(self.db, conn => sqlx::query_as(SERVED)
+                .bind(account.0).bind(first.to_datetime()).fetch_all(conn).await)?;
+            lane.served =
+                rows.into_iter().map(|row| (row.conversation_id.into(), row.served_at.into())).collect();
         }
         Ok(lane)
     }

@@ -43,6 +43,7 @@ mod receipts;
 mod responses;
 mod secrets;
 mod send_times;
+mod send_times;
 mod sending;
 mod sessions;
 mod stops;
@@ -80,6 +81,7 @@ pub use owners::{Owned, Owner, Taken};
 pub use page::{Cursor, Page, PageRequest};
 pub use patch::Patch;
 pub use pending::{PendingSend, ScheduledSend};
+pub use send_times::SendTimes;
 pub use responses::{CampaignRecipient, ResponseRate};
 pub use secrets::{Sealer, SealerError};
 pub use send_times::SendTimes;
@@ -172,6 +174,7 @@ pub fn statements() -> Vec<(&'static str, &'static str)> {
         messages::STATEMENTS,
         owners::STATEMENTS,
         pauses::STATEMENTS,
+        send_times::STATEMENTS,
         pending::STATEMENTS,
         reading::STATEMENTS,
         receipts::STATEMENTS,
