@@ -151,8 +151,11 @@ async fn fail(
     let Some(Some((now, _))) = insist(|| app.store.login(account.id)).await else {
         return Standing::default();
     };
-    if is_open(&now, rule) && !probing {
-        let down_until = now.held(HoldReach::Account, at).map(|hold| hold.until).or(Some(at));
+    let stopped_until = now.sending_until.filter(|until| now.sending == Sending::Stopped && *until > at);
+    if stopped_until.is_some() || is_open(&now, rule) && !probing {
+        // It was under way when the account was stopped or the breaker opened: that it fails, too, says nothing new.
+        let held_until = now.held(HoldReach::Account, at).map(|hold| hold.until);
+        let down_until = stopped_until.max(held_until).or(Some(at));
         return Standing { failures: now.failures_in_a_row, down_until };
     }
     let failures = insist(|| app.store.count_failure(account.id, at)).await.unwrap_or(0);
