@@ -202,9 +202,11 @@ fn a_trace_is_in_time_order_and_the_same_for_the_same_seed() {
 
 #[test]
 fn a_scaled_account_does_the_same_in_less_time() {
-    let workload: String = (0..400)
-        .map(|id| format!("{}\n", GOOD.replace("m1", &format!("m{id}")).replace("c1", &format!("c{id}"))))
-        .collect();
+    let mut workload = String::new();
+    for id in 0..400 {
+        let line = GOOD.replace("m1", &format!("m{id}")).replace("c1", &format!("c{id}"));
+        writeln!(workload, "{line}").unwrap();
+    }
     let lasts = |args: &[&str]| {
         let at =
             lines(&trace(args, &workload.replace(r#","text_id":"t1""#, ""))).pop().unwrap()["at"].clone();
