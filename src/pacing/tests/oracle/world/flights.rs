@@ -46,11 +46,13 @@ impl World<'_> {
         }
         // Recovery waits out the calls under way.
         self.lost &= !self.flights.is_empty();
+        // Steps are as long as they are for an account whose time is not scaled.
+        let most = 30 * SECOND / self.plan.scale;
         if self.chance(self.plan.trouble.back) {
-            self.clocks.lane -= self.rng.random_range(0..30 * SECOND);
+            self.clocks.lane -= self.rng.random_range(0..most);
         }
         if self.chance(self.plan.trouble.ahead) {
-            let step = self.rng.random_range(0..30 * SECOND);
+            let step = self.rng.random_range(0..most);
             self.clocks = Clocks { lane: self.clocks.lane + step, ahead: self.clocks.ahead + step };
         }
     }
