@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use crate::config::{Config, Role};
+use crate::config::{Config, Role, Work};
 use crate::{Failure, demo, doctor, keys, pace, sandbox, serve, telemetry};
 
 /// A worker fleet for chat messages.
@@ -24,12 +24,18 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 #[expect(clippy::doc_markdown, reason = "these comments are the help text, which shows no markup")]
 enum Command {
-    /// Run everything in one process (the default): API, workers and scheduler.
-    Serve,
+    /// Run what DEPLOYMENT_ROLE says: everything in one process unless said (the default command).
+    Serve {
+        #[command(flatten)]
+        work: Work,
+    },
     /// Run the HTTP front alone. Needs DATABASE_URL and REDIS_URL.
     Web,
     /// Run workers alone. Needs DATABASE_URL and REDIS_URL.
-    Worker,
+    Worker {
+        #[command(flatten)]
+        work: Work,
+    },
     /// Run the scheduler alone. Needs DATABASE_URL and REDIS_URL.
     Scheduler,
     /// Bring the database's tables up to date.
@@ -78,26 +84,17 @@ enum KeysCommand {
 impl Cli {
     pub(crate) async fn run(self) -> Result<(), Failure> {
         match self.command {
-            None | Some(Command::Serve) => {
-                let config = Config::from_env()?;
-                telemetry::start(&config.log);
-                let role = config.role;
-                serve::run(config, role).await
-            }
-            Some(Command::Web) => Self::role(Role::Web).await,
-            Some(Command::Worker) => Self::role(Role::Worker).await,
-            Some(Command::Scheduler) => Self::role(Role::Scheduler).await,
-            Some(Command::Migrate) => {
-                let config = Config::from_env()?;
-                telemetry::start(&config.log);
-                keys::migrate(&config).await
-            }
+            None => serve(None, Work::default()).await,
+            Some(Command::Serve { work }) => serve(None, work).await,
+            Some(Command::Web) => serve(Some(Role::Web), Work::default()).await,
+            Some(Command::Worker { work }) => serve(Some(Role::Worker), work).await,
+            Some(Command::Scheduler) => serve(Some(Role::Scheduler), Work::default()).await,
+            Some(Command::Migrate) => keys::migrate(&configured(Work::default())?).await,
             Some(Command::Keys { command: KeysCommand::Create { name, scopes } }) => {
                 keys::create(&Config::from_env()?, name, scopes).await
             }
             Some(Command::Sandbox { addr, state, reply }) => {
-                let config = Config::from_env()?;
-                telemetry::start(&config.log);
+                configured(Work::default())?;
                 sandbox::run(addr, state, reply).await
             }
             Some(Command::Demo(options)) => demo::run(options).await,
@@ -105,10 +102,21 @@ impl Cli {
             Some(Command::Doctor) => doctor::run().await,
         }
     }
+}
 
-    async fn role(role: Role) -> Result<(), Failure> {
-        let config = Config::from_env()?;
-        telemetry::start(&config.log);
-        serve::run(config, role).await
+/// Runs a role: the one asked for, else the one that the environment says.
+async fn serve(role: Option<Role>, work: Work) -> Result<(), Failure> {
+    let config = configured(work)?;
+    let role = role.unwrap_or(config.role);
+    serve::run(config, role).await
+}
+
+/// Reads the configuration, starts to log, and tells what is in doubt.
+fn configured(work: Work) -> Result<Config, Failure> {
+    let config = Config::from_env()?.with(work);
+    telemetry::start(&config.log);
+    for doubt in &config.doubts {
+        tracing::warn!("{doubt}");
     }
+    Ok(config)
 }

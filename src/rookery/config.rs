@@ -1,12 +1,16 @@
 //! Configuration from the environment. Every value is checked before anything starts, and a wrong one is named.
 
+mod names;
+mod reader;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
-use std::str::FromStr;
 
 use media::MediaPlace;
-use model::Queue;
+use model::{AccountId, Queue};
+use outbound::BreakerConfig;
+use reader::Reader;
 
 /// Which parts of Rookery a process runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,6 +84,15 @@ pub(crate) struct Config {
     pub(crate) queues: Vec<Queue>,
     /// `ROOKERY_CONCURRENCY`: jobs of a queue that run at once.
     pub(crate) concurrency: usize,
+    /// `ROOKERY_ACCOUNTS`: the accounts that this worker alone serves; it serves no others then. None: those that are
+    /// pinned nowhere.
+    pub(crate) accounts: Vec<AccountId>,
+    /// `ROOKERY_PROVIDER_CONNECTIONS`: requests to one provider host under way at once.
+    pub(crate) provider_connections: usize,
+    /// `ROOKERY_BREAKER_…`: when a provider's host is left alone, and for how long.
+    pub(crate) breaker: BreakerConfig,
+    /// `ROOKERY_MAX_REQUESTS`: requests under way at once in the front.
+    pub(crate) max_requests: usize,
     /// `ROOKERY_<CHANNEL>_URL`: providers elsewhere than usual, by channel.
     pub(crate) base_urls: BTreeMap<String, String>,
     /// `ENABLE_<CHANNEL>=false`: channels that are off.
@@ -97,6 +110,8 @@ pub(crate) struct Config {
     pub(crate) allow_private: bool,
     /// `ROOKERY_LOG` and `ROOKERY_LOG_FORMAT`.
     pub(crate) log: LogConfig,
+    /// What is set and means nothing here, in words: not wrong, but perhaps not what was meant.
+    pub(crate) doubts: Vec<String>,
 }
 
 /// The values that are wrong, all of them.
@@ -105,6 +120,18 @@ pub(crate) struct Config {
 pub(crate) struct ConfigError(Vec<String>);
 
 impl Config {
+    /// The same, for a worker that was told on the command line what to do.
+    pub(crate) fn with(mut self, work: Work) -> Self {
+        if !work.queues.is_empty() {
+            self.queues = work.queues;
+        }
+        if !work.accounts.is_empty() {
+            self.accounts = work.accounts;
+        }
+        self.concurrency = work.concurrency.unwrap_or(self.concurrency);
+        self
+    }
+
     /// From the environment of the process.
     pub(crate) fn from_env() -> Result<Self, ConfigError> {
         Self::from_vars(std::env::vars())
@@ -113,7 +140,7 @@ impl Config {
     /// From these variables.
     pub(crate) fn from_vars(vars: impl IntoIterator<Item = (String, String)>) -> Result<Self, ConfigError> {
         let vars = vars.into_iter().filter(|(_, value)| !value.trim().is_empty()).collect();
-        let mut read = Reader { vars, wrong: Vec::new() };
+        let mut read = Reader::new(vars);
         let engines = read.engines();
         let config = Self {
             role: read.role(),
@@ -131,9 +158,13 @@ impl Config {
             data: read.vars.get("ROOKERY_DATA").map_or_else(|| PathBuf::from("data"), PathBuf::from),
             encryption_key: read.vars.get("ROOKERY_ENCRYPTION_KEY").cloned(),
             public_url: read.url("ROOKERY_PUBLIC_URL"),
-            cors_origins: read.list("CORS_ORIGIN"),
+            cors_origins: read.origins(),
             queues: read.queues(),
             concurrency: read.within("ROOKERY_CONCURRENCY", 200, 1, 10_000),
+            accounts: read.accounts(),
+            provider_connections: read.within("ROOKERY_PROVIDER_CONNECTIONS", 256, 1, 10_000),
+            breaker: read.breaker(),
+            max_requests: read.within("ROOKERY_MAX_REQUESTS", 1_024, 1, 1_000_000),
             base_urls: read.base_urls(),
             disabled: read.disabled(),
             media: read.media(),
@@ -141,10 +172,8 @@ impl Config {
             rate_per_key: read.rate("ROOKERY_RATE_PER_KEY"),
             rate_per_address: read.rate("ROOKERY_RATE_PER_ADDRESS"),
             allow_private: read.flag("ROOKERY_ALLOW_PRIVATE_ADDRESSES", false),
-            log: LogConfig {
-                filter: read.vars.get("ROOKERY_LOG").cloned().unwrap_or_else(|| "info".to_owned()),
-                json: read.log_format(),
-            },
+            log: LogConfig { filter: read.log_filter(), json: read.log_format() },
+            doubts: names::doubts(read.vars.keys()),
         };
         if let Some(key) = &config.encryption_key
             && let Err(error) = store::Sealer::parse(key)
@@ -162,173 +191,22 @@ impl Config {
     }
 }
 
+/// What a worker can be told on the command line instead of by its environment.
+#[derive(Debug, Default, clap::Args)]
+pub(crate) struct Work {
+    /// The queues to work on, comma separated: send, ingest, automate, notify, media, sync, upkeep; all unless said.
+    #[arg(long, value_delimiter = ',')]
+    queues: Vec<Queue>,
+    /// How many jobs of a queue may run at once.
+    #[arg(long, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=10_000))]
+    concurrency: Option<usize>,
+    /// Serve these accounts and no others, comma separated ids; no other worker serves them.
+    #[arg(long, value_delimiter = ',')]
+    accounts: Vec<AccountId>,
+}
+
 /// The largest file, in megabytes.
 const LARGEST_MB: u64 = media::LARGEST / (1024 * 1024);
-
-struct Reader {
-    vars: BTreeMap<String, String>,
-    wrong: Vec<String>,
-}
-
-impl Reader {
-    fn parsed<T: FromStr>(&mut self, name: &str, what: &str, otherwise: T) -> T {
-        match self.vars.get(name).map(|value| value.trim().parse()) {
-            None => otherwise,
-            Some(Ok(value)) => value,
-            Some(Err(_)) => {
-                self.wrong.push(format!("{name} must be {what}"));
-                otherwise
-            }
-        }
-    }
-
-    fn within<T: FromStr + PartialOrd + Copy + std::fmt::Display>(
-        &mut self,
-        name: &str,
-        otherwise: T,
-        least: T,
-        most: T,
-    ) -> T {
-        let what = format!("a whole number from {least} to {most}");
-        let value = self.parsed(name, &what, otherwise);
-        if value < least || value > most {
-            self.wrong.push(format!("{name} must be {what}"));
-            return otherwise;
-        }
-        value
-    }
-
-    /// Requests a second, if there is a limit.
-    fn rate(&mut self, name: &str) -> Option<u32> {
-        self.vars.contains_key(name).then(|| self.within(name, 1, 1, 1_000_000))
-    }
-
-    fn flag(&mut self, name: &str, otherwise: bool) -> bool {
-        match self.vars.get(name).map(|value| value.trim().to_lowercase()).as_deref() {
-            None => otherwise,
-            Some("1" | "true" | "yes" | "on") => true,
-            Some("0" | "false" | "no" | "off") => false,
-            Some(_) => {
-                self.wrong.push(format!("{name} must be true or false"));
-                otherwise
-            }
-        }
-    }
-
-    fn list(&self, name: &str) -> Vec<String> {
-        self.vars.get(name).map_or_else(Vec::new, |value| {
-            value.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
-        })
-    }
-
-    fn url(&mut self, name: &str) -> Option<String> {
-        let value = self.vars.get(name)?.trim().trim_end_matches('/').to_owned();
-        if value.starts_with("http://") || value.starts_with("https://") {
-            return Some(value);
-        }
-        self.wrong.push(format!("{name} must begin with http:// or https://"));
-        None
-    }
-
-    fn engines(&mut self) -> Engines {
-        match (self.vars.get("DATABASE_URL").cloned(), self.vars.get("REDIS_URL").cloned()) {
-            (None, None) => Engines::Embedded,
-            (Some(database_url), Some(redis_url)) => {
-                if !database_url.starts_with("postgres://") && !database_url.starts_with("postgresql://") {
-                    self.wrong.push("DATABASE_URL must begin with postgres://".to_owned());
-                }
-                if !redis_url.starts_with("redis://") {
-                    self.wrong.push("REDIS_URL must begin with redis://".to_owned());
-                }
-                Engines::Fleet { database_url, redis_url }
-            }
-            (database, _) => {
-                let (set, missing) = if database.is_some() {
-                    ("DATABASE_URL", "REDIS_URL")
-                } else {
-                    ("REDIS_URL", "DATABASE_URL")
-                };
-                self.wrong.push(format!(
-                    "{set} is set but {missing} is not: a fleet needs Postgres and Redis, a single process neither"
-                ));
-                Engines::Embedded
-            }
-        }
-    }
-
-    fn media(&mut self) -> MediaPlace {
-        let data = self.vars.get("ROOKERY_DATA").map_or_else(|| PathBuf::from("data"), PathBuf::from);
-        let folder = MediaPlace::Folder(data.join("media"));
-        let Some(text) = self.vars.get("ROOKERY_MEDIA_URL") else { return folder };
-        MediaPlace::parse(text, self.vars.clone()).unwrap_or_else(|error| {
-            self.wrong.push(format!("ROOKERY_MEDIA_URL {error}"));
-            folder
-        })
-    }
-
-    fn role(&mut self) -> Role {
-        match self.vars.get("DEPLOYMENT_ROLE").map(|value| value.trim()) {
-            None | Some("monolith") => Role::Monolith,
-            Some("controller") => Role::Controller,
-            Some("worker") => Role::Worker,
-            Some(_) => {
-                self.wrong.push("DEPLOYMENT_ROLE must be monolith, controller or worker".to_owned());
-                Role::Monolith
-            }
-        }
-    }
-
-    fn queues(&mut self) -> Vec<Queue> {
-        let names = self.list("ROOKERY_QUEUES");
-        if names.is_empty() {
-            return Queue::ALL.to_vec();
-        }
-        let mut queues = Vec::new();
-        for name in names {
-            match name.parse() {
-                Ok(queue) => queues.push(queue),
-                Err(error) => self.wrong.push(format!("ROOKERY_QUEUES: {error}")),
-            }
-        }
-        queues
-    }
-
-    fn base_urls(&mut self) -> BTreeMap<String, String> {
-        let names: Vec<String> = self
-            .vars
-            .keys()
-            .filter(|name| !["ROOKERY_PUBLIC_URL", "ROOKERY_MEDIA_URL"].contains(&name.as_str()))
-            // `ROOKERY_TEST_…` names the servers of a test run.
-            .filter(|name| !name.starts_with("ROOKERY_TEST_"))
-            .filter_map(|name| name.strip_prefix("ROOKERY_")?.strip_suffix("_URL").map(str::to_owned))
-            .collect();
-        names
-            .into_iter()
-            .filter_map(|name| Some((name.to_lowercase(), self.url(&format!("ROOKERY_{name}_URL"))?)))
-            .collect()
-    }
-
-    fn disabled(&mut self) -> BTreeSet<String> {
-        let names: Vec<String> =
-            self.vars.keys().filter(|name| name.starts_with("ENABLE_")).cloned().collect();
-        names
-            .into_iter()
-            .filter(|name| !self.flag(name, true))
-            .filter_map(|name| name.strip_prefix("ENABLE_").map(str::to_lowercase))
-            .collect()
-    }
-
-    fn log_format(&mut self) -> bool {
-        match self.vars.get("ROOKERY_LOG_FORMAT").map(|value| value.trim()) {
-            None | Some("text") => false,
-            Some("json") => true,
-            Some(_) => {
-                self.wrong.push("ROOKERY_LOG_FORMAT must be text or json".to_owned());
-                false
-            }
-        }
-    }
-}
 
 #[cfg(test)]
 mod tests {
@@ -361,6 +239,10 @@ mod tests {
             ("ROOKERY_UPLOAD_LIMIT_MB", "101"),
             ("ROOKERY_RATE_PER_KEY", "0"),
             ("ROOKERY_RATE_PER_ADDRESS", "many"),
+            ("ROOKERY_LOG", "info,jobs=debgu"),
+            ("CORS_ORIGIN", "https://app.example.com/"),
+            ("ROOKERY_ACCOUNTS", "shop"),
+            ("ROOKERY_BREAKER_FIRST_MS", "soon"),
             ("ROOKERY_ENCRYPTION_KEY", "secret-but-malformed"),
         ])
         .err()
@@ -376,6 +258,10 @@ mod tests {
             "ROOKERY_UPLOAD_LIMIT_MB",
             "ROOKERY_RATE_PER_KEY",
             "ROOKERY_RATE_PER_ADDRESS",
+            "ROOKERY_LOG",
+            "CORS_ORIGIN",
+            "ROOKERY_ACCOUNTS",
+            "ROOKERY_BREAKER_FIRST_MS",
             "ENCRYPTION",
         ] {
             assert!(error.contains(name), "{name} in {error}");
@@ -387,6 +273,33 @@ mod tests {
     fn calls_are_limited_only_where_somebody_says_so() {
         let config = read(&[("ROOKERY_RATE_PER_KEY", "50")]).unwrap();
         assert_eq!((config.rate_per_key, config.rate_per_address), (Some(50), None));
+    }
+
+    #[test]
+    fn a_filter_of_logs_is_checked_to_its_last_word() {
+        for good in ["info", "INFO", "info,jobs=debug", "warn,store::writer=trace", "off"] {
+            assert_eq!(read(&[("ROOKERY_LOG", good)]).unwrap().log.filter, good);
+        }
+        for bad in ["inof", "info,debgu", "jobs=loud", "=info", "info;debug"] {
+            assert!(read(&[("ROOKERY_LOG", bad)]).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn origins_are_those_that_browsers_send() {
+        let good = "https://app.example.com, http://localhost:3000,*";
+        assert_eq!(read(&[("CORS_ORIGIN", good)]).unwrap().cors_origins.len(), 3);
+        for bad in ["app.example.com", "https://", "https://a.example/x", "https://a b", "https://é.example"]
+        {
+            assert!(read(&[("CORS_ORIGIN", bad)]).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_a_worker_is_told_on_the_command_line_goes_before_its_environment() {
+        let config = read(&[("ROOKERY_QUEUES", "media"), ("ROOKERY_CONCURRENCY", "7")]).unwrap();
+        let config = config.with(Work { queues: vec![Queue::Send], ..Work::default() });
+        assert_eq!((config.queues, config.concurrency), (vec![Queue::Send], 7));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use model::Ids;
-use store::{DataLock, Sealer, StoreError};
+use store::{DataLock, Sealer, SealerError, StoreError};
 
 /// Why a data folder cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +19,25 @@ pub(crate) enum DataError {
         path: String,
         /// Why.
         error: io::Error,
+    },
+    /// What was sealed in the database cannot be opened without its key.
+    #[error(
+        "{path} is gone, and the database beside it was sealed with that key: put the file back, or set \
+         ROOKERY_ENCRYPTION_KEY to what it said; to begin anew, move the folder away"
+    )]
+    KeyGone {
+        /// Where it was.
+        path: String,
+    },
+    /// The key file says something else.
+    #[error(
+        "{path} holds no usable key: {error}; put back the file as it was written, or set ROOKERY_ENCRYPTION_KEY"
+    )]
+    Key {
+        /// Which file.
+        path: String,
+        /// What is wrong with it.
+        error: SealerError,
     },
     /// Somebody else is using it, or it cannot be locked.
     #[error("{0}; stop that process, or set ROOKERY_DATA to another folder")]
@@ -38,6 +57,11 @@ impl DataFolder {
     pub(crate) fn open(path: &Path) -> Result<Self, DataError> {
         let folder = Self::visit(path)?;
         Ok(Self { lock: Some(DataLock::take(path)?), ..folder })
+    }
+
+    /// The folder as it is, for who only looks; none when there is none.
+    pub(crate) fn find(path: &Path) -> Option<Self> {
+        path.is_dir().then(|| Self { path: path.to_owned(), lock: None })
     }
 
     /// The folder without its lock: for a short visit beside the process that serves.
@@ -72,19 +96,40 @@ impl DataFolder {
 
     /// The text of the encryption key: what is given, else what the key file says, else a new one in a new file.
     pub(crate) fn encryption_key(&self, given: Option<&str>, ids: &Ids) -> Result<String, DataError> {
+        if let Some(key) = self.known_key(given)? {
+            return Ok(key);
+        }
+        let key = Sealer::generate(ids);
+        write_secret(&self.key_file(), &key)?;
+        Ok(key)
+    }
+
+    /// The same without making one: none when the folder has neither key nor database yet.
+    pub(crate) fn known_key(&self, given: Option<&str>) -> Result<Option<String>, DataError> {
         if let Some(key) = given {
-            return Ok(key.to_owned());
+            return Ok(Some(key.to_owned()));
         }
-        let path = self.path.join("encryption-key");
-        match fs::read_to_string(&path) {
-            Ok(key) => Ok(key),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let key = Sealer::generate(ids);
-                write_secret(&path, &key)?;
-                Ok(key)
+        let file = self.key_file();
+        let path = || file.display().to_string();
+        match fs::read(&file) {
+            Ok(bytes) => {
+                let key = String::from_utf8_lossy(&bytes).into_owned();
+                Sealer::parse(&key).map_err(|error| DataError::Key { path: path(), error })?;
+                Ok(Some(key))
             }
-            Err(error) => Err(io_error(&path, error)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                if self.database().exists() {
+                    Err(DataError::KeyGone { path: path() })
+                } else {
+                    Ok(None)
+                }
+            }
+            Err(error) => Err(io_error(&file, error)),
         }
+    }
+
+    fn key_file(&self) -> PathBuf {
+        self.path.join("encryption-key")
     }
 }
 

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use media::MediaStore;
-use model::{Clock, Ids, SystemClock};
+use media::{MediaPlace, MediaStore};
+use model::Ids;
 use queue::{RedisEngine, RedisState};
+use store::{StoreConfig, Tables};
 
 use crate::Failure;
 use crate::config::{Config, Engines};
 use crate::data::DataFolder;
-use crate::parts::{self, SANDBOX, open_store};
+use crate::parts::{self, SANDBOX};
 
 /// How long a provider may take to answer anything at all.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -48,16 +49,14 @@ pub(crate) async fn run() -> Result<(), Failure> {
         Engines::Fleet { .. } => "a fleet on Postgres and Redis",
     };
     findings.say("configuration", Ok(mode.to_owned()));
+    for doubt in &config.doubts {
+        println!("doubt   configuration: {doubt}");
+    }
     database(&mut findings, &config).await;
     if let Engines::Fleet { redis_url, .. } = &config.engines {
         findings.say("redis", redis(redis_url, &config.redis_prefix).await);
     }
-    let media = parts::http(&config).and_then(|http| Ok(MediaStore::open(config.media.clone(), &http)?));
-    let media = match media {
-        Ok(media) => media.check().await.map_err(|error| error.to_string()),
-        Err(error) => Err(error.to_string()),
-    };
-    findings.say("media files", media.map(|()| config.media.to_string()));
+    findings.say("media files", media_files(&config).await);
     providers(&mut findings, &config).await?;
     match findings.broken {
         0 => Ok(()),
@@ -65,27 +64,60 @@ pub(crate) async fn run() -> Result<(), Failure> {
     }
 }
 
+/// Whether files can be written, read and deleted where they are to lie.
+async fn media_files(config: &Config) -> Result<String, String> {
+    if let MediaPlace::Folder(folder) = &config.media
+        && !folder.exists()
+    {
+        return Ok(format!("{} is not there yet; the first start makes it", folder.display()));
+    }
+    let http = parts::http(config).map_err(|error| error.to_string())?;
+    let media = MediaStore::open(config.media.clone(), &http).map_err(|error| error.to_string())?;
+    media.check().await.map_err(|error| error.to_string())?;
+    Ok(config.media.to_string())
+}
+
+/// Looks at the database without changing it: neither a file nor a table is made.
 async fn database(findings: &mut Findings, config: &Config) {
-    let folder = match config.engines {
-        Engines::Embedded => match DataFolder::visit(&config.data) {
-            Ok(folder) => {
-                findings.say("data folder", Ok(folder.path().display().to_string()));
-                Some(folder)
-            }
-            Err(error) => return findings.say("data folder", Err(error.to_string())),
-        },
-        Engines::Fleet { .. } => None,
+    let place = match &config.engines {
+        Engines::Fleet { database_url, .. } => {
+            StoreConfig::Postgres { url: database_url.clone(), max_connections: config.database_connections }
+        }
+        Engines::Embedded => {
+            let path = config.data.display();
+            let Some(folder) = DataFolder::find(&config.data) else {
+                let made =
+                    format!("{path} is not there yet; the first start makes it, and the database in it");
+                return findings.say("data folder", Ok(made));
+            };
+            findings.say("data folder", Ok(path.to_string()));
+            let key = folder.known_key(config.encryption_key.as_deref()).map_err(|error| error.to_string());
+            let known = |known: Option<String>| {
+                known.map_or("the first start makes it", |_| "can be used").to_owned()
+            };
+            findings.say("encryption key", key.map(known));
+            StoreConfig::Sqlite { path: folder.database() }
+        }
     };
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let answer = match open_store(config, folder.as_ref(), clock, Arc::new(Ids::from_os())).await {
-        Ok(store) => {
-            let answer = store.ping().await.map_err(|error| error.to_string());
-            store.close().await;
-            answer
+    let (start, migrate) = match place {
+        StoreConfig::Sqlite { .. } => ("the next start makes them", "the next start brings them up to date"),
+        StoreConfig::Postgres { .. } => {
+            ("`rookery migrate` makes them", "`rookery migrate` brings them up to date")
+        }
+    };
+    let answer = match Tables::look(&place).await {
+        Ok(Tables::UpToDate) => Ok("answers, and its tables are up to date".to_owned()),
+        Ok(Tables::None) => Ok(format!("answers, and has no tables yet; {start}")),
+        Ok(Tables::Behind(missing)) => {
+            Ok(format!("answers; its tables are {missing} changes behind; {migrate}"))
+        }
+        Ok(Tables::Ahead) => {
+            Err("a newer release changed its tables: run that one, or restore a backup from before"
+                .to_owned())
         }
         Err(error) => Err(error.to_string()),
     };
-    findings.say("database", answer.map(|()| "answers, and its tables are up to date".to_owned()));
+    findings.say("database", answer);
 }
 
 /// Redis must answer, must not evict keys, and had better hold a queue; if it holds none, a scheduler derives it.

@@ -33,6 +33,7 @@ const EXAMPLE: &str = r#"A line is a message to send or one that comes in; the o
 words), `known` (sent to or heard of before; false) and `last_inbound` (a time) may be left out."#;
 
 #[derive(Debug, Args)]
+#[expect(clippy::doc_markdown, reason = "these comments are the help text, which shows no markup")]
 pub(crate) struct Options {
     /// The rules: whatsapp_web, or a channel's limits.
     #[arg(long, default_value = "whatsapp_web")]
@@ -83,7 +84,7 @@ impl Options {
             (profile, 1)
         } else if let Some((limits, width)) = adapters::limits(&self.profile) {
             let limits: Vec<_> = limits.iter().map(limit).collect();
-            (Profile::provider(&limits).map_err(refused)?, width)
+            (Profile::provider(&limits).map_err(|error| refused(&error))?, width)
         } else {
             let known: Vec<_> = adapters::channel_names().collect();
             let problem = format!(
@@ -101,8 +102,7 @@ impl Options {
             None => profile,
         };
         // What is wrong with the scale or the zone is wrong whatever the workload says.
-        let profile_ = profile.clone();
-        self.of_account(profile_, Timestamp::ZERO)?;
+        self.of_account(profile.clone(), Timestamp::ZERO)?;
         Ok((profile, width))
     }
 
@@ -121,11 +121,11 @@ impl Options {
             first_connected_at: Some(before(self.account_age.unwrap_or(OLD))),
             registered_at: self.registered.map(before),
         };
-        profile.for_account(facts, self.scale).map_err(refused)
+        profile.for_account(facts, self.scale).map_err(|error| refused(&error))
     }
 }
 
-fn refused(error: pacing::ProfileError) -> Failure {
+fn refused(error: &pacing::ProfileError) -> Failure {
     Failure::Input(error.to_string())
 }
 

@@ -101,7 +101,12 @@ impl Parts {
 
 /// The way out.
 pub(crate) fn http(config: &Config) -> Result<Http, Failure> {
-    Ok(Http::new(&HttpConfig { allow_private: config.allow_private, ..HttpConfig::default() })?)
+    Ok(Http::new(&HttpConfig {
+        allow_private: config.allow_private,
+        max_per_host: config.provider_connections,
+        breaker: Some(config.breaker),
+        ..HttpConfig::default()
+    })?)
 }
 
 pub(crate) fn channels(config: &Config, http: Http, ids: &Arc<Ids>) -> Channels {

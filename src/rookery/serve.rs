@@ -95,6 +95,7 @@ impl Server {
                     None => BTreeMap::new(),
                 },
                 cors_origins: config.cors_origins.clone(),
+                max_requests: config.max_requests,
                 upload_limit: config.upload_limit_mb * 1024 * 1024,
                 allow_private_links: config.allow_private,
                 rate_per_key: config.rate_per_key.map(RateLimit::per_second),

@@ -1,5 +1,7 @@
 //! Logs and metrics: where they go.
 
+use std::io::IsTerminal as _;
+
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -15,7 +17,15 @@ const SECONDS: &[f64] =
 pub(crate) fn start(config: &LogConfig) {
     let filter = EnvFilter::try_new(&config.filter).unwrap_or_else(|_| EnvFilter::new("info"));
     let registry = tracing_subscriber::registry().with(filter);
-    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false);
+    // Colours are for eyes; in a file they are noise.
+    let coloured =
+        std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|no| no.is_empty());
+    let layer = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(coloured)
+        // A line that cannot be written (a full disk) is lost; telling so would panic whoever wrote it.
+        .log_internal_errors(false)
+        .with_target(false);
     // Started before (a demo within a test): that one stays.
     let started = if config.json {
         registry.with(layer.json()).try_init()

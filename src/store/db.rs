@@ -13,8 +13,8 @@ use sqlx::sqlite::{
 use crate::StoreError;
 use crate::joint::Joint;
 
-static POSTGRES: Migrator = sqlx::migrate!("../../migrations/postgres");
-static SQLITE: Migrator = sqlx::migrate!("../../migrations/sqlite");
+pub(crate) static POSTGRES: Migrator = sqlx::migrate!("../../migrations/postgres");
+pub(crate) static SQLITE: Migrator = sqlx::migrate!("../../migrations/sqlite");
 
 /// Which database, and how.
 #[derive(Clone)]
@@ -81,11 +81,7 @@ impl Db {
                 Ok(Self::Sqlite { read, write, joint })
             }
             StoreConfig::Postgres { url, max_connections } => {
-                let options: PgConnectOptions = url.parse().map_err(|_| {
-                    StoreError::Config(
-                        "DATABASE_URL is not of the form postgres://user:password@host/database",
-                    )
-                })?;
+                let options = postgres_options(url)?;
                 // A process that is frozen in the middle of a transaction keeps its rows from everybody else: the
                 // server ends such a session before anybody's lease ends.
                 let options = options.options([("idle_in_transaction_session_timeout", "5s")]);
@@ -127,6 +123,12 @@ pub(crate) async fn timely<T>(
     statement: impl Future<Output = Result<T, sqlx::Error>>,
 ) -> Result<T, sqlx::Error> {
     tokio::time::timeout(PATIENCE, statement).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+}
+
+pub(crate) fn postgres_options(url: &str) -> Result<PgConnectOptions, StoreError> {
+    url.parse().map_err(|_| {
+        StoreError::Config("DATABASE_URL is not of the form postgres://user:password@host/database")
+    })
 }
 
 /// Runs an expression on a pool that reads.

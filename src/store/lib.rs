@@ -43,10 +43,10 @@ mod receipts;
 mod responses;
 mod secrets;
 mod send_times;
-mod send_times;
 mod sending;
 mod sessions;
 mod stops;
+mod tables;
 mod templates;
 mod texts;
 mod upkeep;
@@ -81,13 +81,13 @@ pub use owners::{Owned, Owner, Taken};
 pub use page::{Cursor, Page, PageRequest};
 pub use patch::Patch;
 pub use pending::{PendingSend, ScheduledSend};
-pub use send_times::SendTimes;
 pub use responses::{CampaignRecipient, ResponseRate};
 pub use secrets::{Sealer, SealerError};
 pub use send_times::SendTimes;
 pub use sending::{ContactFacts, OpenAttempt, PastAttempt, SendView, SignView};
 pub use sessions::SessionChange;
 pub use stops::AccountsInState;
+pub use tables::Tables;
 pub use templates::{Addressee, NewTemplate, TemplateChange};
 pub use texts::text_hash;
 pub use upkeep::Purged;
@@ -174,7 +174,6 @@ pub fn statements() -> Vec<(&'static str, &'static str)> {
         messages::STATEMENTS,
         owners::STATEMENTS,
         pauses::STATEMENTS,
-        send_times::STATEMENTS,
         pending::STATEMENTS,
         reading::STATEMENTS,
         receipts::STATEMENTS,

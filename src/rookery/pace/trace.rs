@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::workload::Workload;
 
 #[derive(Serialize)]
-struct Sent<'a> {
+struct Send<'a> {
     id: &'a str,
     at: Timestamp,
     to: &'a str,
@@ -47,7 +47,7 @@ impl<'a> Trace<'a> {
                 Step::Sent { id, at, purpose, pace, is_new, typed, .. } => {
                     let (id, to) = self.0.names(id);
                     let typed_ms = typed.as_millis();
-                    line(out, &Sent { id, at, to, purpose, pace, new: is_new, sent: true, typed_ms })?;
+                    line(out, &Send { id, at, to, purpose, pace, new: is_new, sent: true, typed_ms })?;
                 }
                 Step::Waits { id, at, wait } => {
                     let (id, to) = self.0.names(id);

@@ -40,7 +40,7 @@ const fn api() -> Origin {
 /// A message that comes in.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Inbound {
+struct Reception {
     at: Timestamp,
     from: String,
     inbound: bool,
@@ -49,7 +49,7 @@ struct Inbound {
 #[derive(Debug)]
 enum Line {
     Message(Message),
-    Inbound(Inbound),
+    Inbound(Reception),
 }
 
 /// Checked lines in the order of their times; lines of one time in the order in which they were written.
@@ -165,7 +165,7 @@ impl Line {
             Self::Message(message) if message.last_inbound.is_some_and(|wrote| wrote > message.at) => {
                 Err("`last_inbound` is later than `at`; what comes in later is a line of its own".to_owned())
             }
-            Self::Inbound(Inbound { inbound: false, .. }) => {
+            Self::Inbound(Reception { inbound: false, .. }) => {
                 Err("`inbound` is false; leave it out for a message to send".to_owned())
             }
             _ => Ok(()),
