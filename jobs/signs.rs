@@ -45,6 +45,8 @@ async fn show(app: &App, sign: Job, id: ConversationId) -> Result<(), SignError>
     let Some(channel) = app.channels.get(&account.channel) else { return Ok(()) };
     let entered = channel.provider_url().map(|url| app.gates.send.enter(url)).transpose();
     let Ok(_place) = entered else { return Ok(()) };
+    // Nobody misses a sign for which the session is not at hand.
+    let Some(_pass) = app.live.enter(account) else { return Ok(()) };
     let login = Login { account: view.account.clone(), credentials: view.credentials.into() };
     match sign {
         Job::MarkRead(_) => {

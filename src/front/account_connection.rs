@@ -7,7 +7,8 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use model::{Account, AccountId, Connection};
+use model::{Account, AccountId, Connection, Intake};
+use events::Unconfirmed;
 use queue::{HoldTarget, LaneId};
 use store::AccountChange;
 use utoipa_axum::router::OpenApiRouter;
@@ -15,27 +16,42 @@ use utoipa_axum::routes;
 
 use crate::Front;
 use crate::auth::{Caller, Scope};
-use crate::body::Id;
+use crate::body::{Id, OptionalJson};
 use crate::connect;
 use crate::problem::{Kind, Problem};
 use crate::schema;
+use crate::sessions::{self, NOBODY};
 
 /// An owner that lives answers within milliseconds; one that was just lost is replaced within ten seconds.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 /// By then an account without an owner has one.
-const TRY_AGAIN: Duration = Duration::from_secs(5);
+pub(crate) const TRY_AGAIN: Duration = Duration::from_secs(5);
 
 /// Connects an account again with the credentials it has: they are checked with the provider, which is told where its
-/// events go. Messages that waited leave.
+/// events go. Messages that waited leave. An account with a session is opened; if it is not paired, what a person has to do
+/// is answered: ask again, or watch its events, for the code that follows.
 #[utoipa::path(post, path = "/v1/accounts/{id}/connect", tag = "accounts", params(("id" = Uuid, Path)),
-    responses((status = 200, description = "Connected", body = schema::Account)))]
+    request_body = Option<sessions::Connect>,
+    responses(
+        (status = 200, description = "Connected", body = schema::Account),
+        (status = 202, description = "A person has to do something with their phone", body = schema::Pairing),
+        (status = 409, description = "Its session ended", body = crate::ProblemDetails,
+            content_type = "application/problem+json"),
+    ))]
 async fn connect_again(
     State(front): State<Front>,
     caller: Caller,
     Id(id): Id<AccountId>,
+    OptionalJson(asked): OptionalJson<sessions::Connect>,
 ) -> Result<Response, Problem> {
     caller.needs(Scope::AccountsWrite)?;
     let account = front.seen_account(&caller, id).await?;
+    if account.intake == Intake::Session {
+        return sessions::connect(&front, &caller, account, &asked).await;
+    }
+    if let Some(field) = asked.field() {
+        return Err(Problem::field(field, "unsupported", "this account has no session to be paired"));
+    }
     let channel = front.channels.get(&account.channel).ok_or_else(|| {
         Problem::new(Kind::Conflict).because("its channel is switched off in this installation")
     })?;
@@ -61,8 +77,60 @@ async fn disconnect_account(
     Id(id): Id<AccountId>,
 ) -> Result<Response, Problem> {
     caller.needs(Scope::AccountsWrite)?;
-    caller.must_see(id, "account")?;
-    set(&front, &caller, id, Connection::Disconnected, Some("a person disconnected it")).await
+    let account = front.seen_account(&caller, id).await?;
+    let answer = set(&front, &caller, id, Connection::Disconnected, Some("a person disconnected it")).await?;
+    if account.intake == Intake::Session {
+        sessions::until_closed(&front, &caller, id).await?;
+    }
+    Ok(answer)
+}
+
+/// Has the network forget an account's device. It has to be paired anew to be connected again.
+#[utoipa::path(post, path = "/v1/accounts/{id}/logout", tag = "accounts", params(("id" = Uuid, Path)),
+    responses(
+        (status = 200, description = "Logged out", body = schema::Account),
+        (status = 409, description = "It has no session, or is not connected", body = crate::ProblemDetails,
+            content_type = "application/problem+json"),
+        (status = 503, description = "No owner confirmed it in time", body = crate::ProblemDetails,
+            content_type = "application/problem+json"),
+    ))]
+async fn log_out_account(
+    State(front): State<Front>,
+    caller: Caller,
+    Id(id): Id<AccountId>,
+) -> Result<Response, Problem> {
+    caller.needs(Scope::AccountsWrite)?;
+    let account = front.seen_account(&caller, id).await?;
+    let conflict = |why: &str| Err(Problem::new(Kind::Conflict).because(why));
+    if account.intake != Intake::Session {
+        return conflict("it has no session to log out of");
+    }
+    if account.connection != Connection::Connected {
+        return conflict("it is not connected: only a session that is open can log out");
+    }
+    owned(&front, &caller, id).await?;
+    let order = front.ids.number();
+    front.hints.control().log_out_confirmed(id, order, PATIENCE).await.map_err(unconfirmed)?;
+    let account = front.store.account(caller.workspace, id).await?;
+    Ok(axum::Json(front.account_view(&account)).into_response())
+}
+
+/// Somebody has to be there to be told.
+async fn owned(front: &Front, caller: &Caller, id: AccountId) -> Result<(), Problem> {
+    if front.store.account_owner(caller.workspace, id).await?.is_none() {
+        return Err(Problem::new(Kind::Unavailable).because(NOBODY).after(TRY_AGAIN));
+    }
+    Ok(())
+}
+
+fn unconfirmed(why: Unconfirmed) -> Problem {
+    let why = match why {
+        Unconfirmed::Silence => {
+            "the worker that owns the account did not confirm in time; it may still do it".to_owned()
+        }
+        Unconfirmed::Refused(why) => why,
+    };
+    Problem::new(Kind::Unavailable).because(why).after(TRY_AGAIN)
 }
 
 async fn set(
@@ -104,20 +172,13 @@ async fn restart_account(
     if !account.intake.is_owned() {
         return conflict("its provider delivers events by webhook: there is nothing to begin anew");
     }
-    if account.connection != Connection::Connected {
+    let begins = account.intake == Intake::Session && account.connection == Connection::Connecting;
+    if account.connection != Connection::Connected && !begins {
         return conflict("it is not connected: connect it first");
     }
-    if front.store.account_owner(caller.workspace, id).await?.is_none() {
-        return Err(Problem::new(Kind::Unavailable)
-            .because("no worker owns the account at the moment; if workers run, one will within seconds")
-            .after(TRY_AGAIN));
-    }
+    owned(&front, &caller, id).await?;
     let order = front.ids.number();
-    front.hints.control().restart_confirmed(id, order, PATIENCE).await.map_err(|_| {
-        Problem::new(Kind::Unavailable)
-            .because("the worker that owns the account did not confirm in time; it may still do it")
-            .after(TRY_AGAIN)
-    })?;
+    front.hints.control().restart_confirmed(id, order, PATIENCE).await.map_err(unconfirmed)?;
     Ok(StatusCode::ACCEPTED)
 }
 
@@ -127,4 +188,5 @@ pub(crate) fn router() -> OpenApiRouter<Front> {
         .routes(routes!(connect_again))
         .routes(routes!(disconnect_account))
         .routes(routes!(restart_account))
+        .routes(routes!(log_out_account))
 }

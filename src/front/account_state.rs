@@ -45,6 +45,7 @@ async fn account_status(
     let claimed = jobs.iter().filter(|(_, place)| matches!(place, JobPlace::Claimed { .. })).count();
     let owner =
         if account.intake.is_owned() { front.store.account_owner(caller.workspace, id).await? } else { None };
+    let step = front.step(&account, owner.as_ref());
     let owner = owner.map(|owner| {
         json!({
             "worker": owner.worker, "generation": owner.generation, "since": owner.since, "error": owner.error,
@@ -55,6 +56,7 @@ async fn account_status(
         "connection_detail": account.connection_detail,
         "intake": account.intake,
         "owner": owner,
+        "step": step,
         "sending": account.sending,
         "sending_reason": account.sending_reason,
         "sending_until": account.sending_until,

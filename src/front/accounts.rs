@@ -168,17 +168,35 @@ async fn connect_account(
     let change = rules.change(channel.capabilities(), &before, front.clock.now())?;
 
     let id: AccountId = front.ids.id(front.clock.now());
-    let intake = connect::intake(&front, channel, id, body.intake)?;
     let settings = Value::Object(body.settings);
-    let connected = connect::connect(&front, channel, id, intake, &body.credentials, settings).await?;
+    let intake = connect::intake(&front, channel, id, body.intake, &settings)?;
+    let (connection, connected) = if intake == Intake::Session {
+        if let Some(name) = body.credentials.keys().next() {
+            let message = "an account with a session gets its credentials by being paired";
+            return Err(Problem::field(format!("credentials.{name}"), "unsupported", message));
+        }
+        (Connection::Connecting, None)
+    } else {
+        let connected = connect::connect(&front, channel, id, intake, &body.credentials, settings.clone());
+        (Connection::Connected, Some(connected.await?))
+    };
+    let (credentials, settings, external_id, known_as) = match connected {
+        Some(connected) => (
+            connect::secrets(&connected.credentials),
+            connected.settings,
+            Some(connected.external_id),
+            connected.name,
+        ),
+        None => (BTreeMap::new(), settings, None, None),
+    };
     let new = NewAccount {
         channel: body.channel.clone(),
-        name: body.name.or(connected.name).unwrap_or_else(|| body.channel.clone()),
-        external_id: Some(connected.external_id),
-        credentials: connect::secrets(&connected.credentials),
-        settings: connected.settings,
+        name: body.name.or(known_as).unwrap_or_else(|| body.channel.clone()),
+        external_id,
+        credentials,
+        settings,
         intake,
-        connection: Connection::Connected,
+        connection,
         timezone: body.timezone.unwrap_or_else(|| "UTC".to_owned()),
         pacing: change.pacing.unwrap_or(nothing),
         pace_scale: body.pace_scale.unwrap_or(1.0),
@@ -322,10 +340,20 @@ async fn change_account(
         })?;
         let (credentials, given) = (body.credentials.unwrap_or_default(), body.settings.unwrap_or_default());
         connect::check_fields(&channel.connect_steps(), &credentials, &given, false)?;
+        let asked = settings.as_ref().unwrap_or(&account.settings);
+        let keeps_session = channel.sessions().is_some_and(|sessions| sessions.keeps(asked));
+        if keeps_session != (account.intake == Intake::Session) {
+            let message = "whether an account keeps a session is settled when it is made: make another one";
+            return Err(Problem::field("settings", "unsupported", message));
+        }
         let intake = match body.intake {
-            asked @ Some(_) => connect::intake(&front, channel, id, asked)?,
+            by @ Some(_) => connect::intake(&front, channel, id, by, asked)?,
             None => account.intake,
         };
+        if intake == Intake::Session && !credentials.is_empty() {
+            let message = "an account with a session gets its credentials by being paired";
+            return Err(Problem::field("credentials", "unsupported", message));
+        }
         if !credentials.is_empty() || intake != account.intake {
             let settings = settings.clone().unwrap_or_else(|| account.settings.clone());
             let connected =

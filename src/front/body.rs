@@ -26,6 +26,20 @@ impl<T: DeserializeOwned> FromRequest<Front> for Json<T> {
     }
 }
 
+/// A JSON body that may be left out.
+#[derive(Debug)]
+pub(crate) struct OptionalJson<T>(pub(crate) T);
+
+impl<T: DeserializeOwned + Default> FromRequest<Front> for OptionalJson<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, front: &Front) -> Result<Self, Problem> {
+        let says_json = request.headers().contains_key(CONTENT_TYPE);
+        let bytes = if says_json { json_bytes(request, front).await? } else { bytes(request, front).await? };
+        if bytes.is_empty() { Ok(Self(T::default())) } else { parse(&bytes).map(Self) }
+    }
+}
+
 /// The bytes of a body that says that it is JSON.
 pub(crate) async fn json_bytes(request: Request, front: &Front) -> Result<Bytes, Problem> {
     let media_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());

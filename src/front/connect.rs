@@ -82,19 +82,24 @@ pub(crate) fn check_fields(
     problem.or_ok()
 }
 
-/// How an account gets its events: as it was asked, if that can be; else by webhook where this service has an address,
+/// How an account gets its events: by its session, if its settings ask for one; else as it was asked, if that can be; else by webhook where this service has an address,
 /// and by polling where it has none.
 pub(crate) fn intake(
     front: &Front,
     channel: &Arc<dyn Channel>,
     id: AccountId,
     asked: Option<Intake>,
+    settings: &Value,
 ) -> Result<Intake, Problem> {
-    let (polls, keeps_sessions) = (channel.poller().is_some(), channel.sessions().is_some());
+    let polls = channel.poller().is_some();
+    let keeps_session = channel.sessions().is_some_and(|sessions| sessions.keeps(settings));
     let has_address = front.config.webhook_url(channel.name(), id).is_some();
     let refused = |code, message: &str| Err(Problem::field("intake", code, message));
     match asked {
-        Some(Intake::Webhook) if keeps_sessions => refused("unsupported", "this channel keeps a session"),
+        Some(Intake::Webhook | Intake::Poll) if keeps_session => {
+            refused("unsupported", "the account keeps a session: its events come that way")
+        }
+        Some(Intake::Session) if keeps_session => Ok(Intake::Session),
         Some(Intake::Webhook) if !has_address => refused(
             "unavailable",
             "this service has no address that a provider reaches: its operator sets ROOKERY_PUBLIC_URL",
@@ -102,7 +107,7 @@ pub(crate) fn intake(
         Some(Intake::Poll) if !polls => refused("unsupported", "this channel cannot be asked for events"),
         Some(Intake::Session | Intake::None) => refused("invalid", "it is `webhook` or `poll`"),
         Some(asked) => Ok(asked),
-        None if keeps_sessions => Ok(Intake::Session),
+        None if keeps_session => Ok(Intake::Session),
         None if has_address => Ok(Intake::Webhook),
         None if polls => Ok(Intake::Poll),
         None => Ok(Intake::None),

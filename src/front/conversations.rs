@@ -80,6 +80,7 @@ impl Front {
     async fn push_sign(&self, sign: Job, conversation: &Conversation) {
         let order = self.clock.now().as_micros() / 1_000;
         let push = Push::sign(sign, conversation.account_id, conversation.id, order);
+        let push = push.routed(self.route(conversation.account_id, None).await);
         if let Err(error) = self.lanes.push(vec![push]).await {
             tracing::debug!(%error, "a sign did not reach the queue");
         }

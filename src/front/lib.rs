@@ -39,6 +39,7 @@ mod request;
 mod routes;
 mod rules;
 pub mod schema;
+mod sessions;
 mod stream;
 mod templates;
 mod uploads;
@@ -72,6 +73,8 @@ pub struct Front {
     pub(crate) turns: Arc<connect::Turns>,
     pub(crate) retrying: Arc<Mutex<()>>,
     pub(crate) closing: watch::Sender<bool>,
+    /// Where sends of accounts with a session are made.
+    pub(crate) routes: Arc<sessions::Routes>,
 }
 
 impl Front {
@@ -102,6 +105,7 @@ impl Front {
             turns: Arc::default(),
             retrying: Arc::default(),
             closing: watch::Sender::new(false),
+            routes: Arc::default(),
         }
     }
 

@@ -139,7 +139,7 @@ impl Front {
             results[place] = Some(match accepted {
                 Ok(Created::New(message)) => {
                     is_new = true;
-                    pushes.extend(self.job_of(&message, &channel, now));
+                    pushes.extend(self.job_of(&message, &channel, now).await);
                     metrics::counter!("rookery_messages_accepted_total", "channel" => channel).increment(1);
                     Outcome::Accepted { status: StatusCode::ACCEPTED.as_u16(), message: json!(message) }
                 }

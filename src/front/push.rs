@@ -54,14 +54,15 @@ impl Front {
 
     /// Pushes a message that was accepted or is to be tried again, and the events told with it.
     pub(crate) async fn push_message(&self, message: &Message, channel: &str, now: Timestamp) {
-        let job = self.job_of(message, channel, now);
+        let job = self.job_of(message, channel, now).await;
         self.push([Push::relay_events(message.workspace_id)].into_iter().chain(job).collect()).await;
     }
 
     /// The job of a message that was accepted; none when its time is far.
-    pub(crate) fn job_of(&self, message: &Message, channel: &str, now: Timestamp) -> Option<Push> {
+    pub(crate) async fn job_of(&self, message: &Message, channel: &str, now: Timestamp) -> Option<Push> {
         match (message.status, message.seq, message.send_at) {
-            (Status::Queued, Some(seq), _) => Some(Push::send(
+            (Status::Queued, Some(seq), _) => {
+                let push = Push::send(
                 message.id.into(),
                 message.account_id,
                 message.conversation_id,
@@ -69,7 +70,9 @@ impl Front {
                 seq,
                 Timestamp::ZERO,
                 self.channels.width(channel),
-            )),
+            );
+            Some(push.routed(self.route(message.account_id, Some(channel)).await))
+            }
             (Status::Scheduled, _, Some(at)) if at < now + NEAR => {
                 Some(Push::release_message(message.id, message.account_id, at))
             }
@@ -90,6 +93,7 @@ impl Front {
                 send.ready_at,
                 self.channels.width(&send.channel),
             )
+            .routed(send.route)
         }))
     }
 

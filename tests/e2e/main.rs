@@ -13,6 +13,7 @@ mod media;
 mod pace_simulate;
 mod polling;
 mod secrets;
+mod sessions;
 mod suite;
 mod telegram;
 

@@ -21,12 +21,12 @@ pub use files::{LinkedMedia, MediaFile};
 pub use operations::{
     AccountOwner, AccountPace, AccountStatus, Attempt, CalendarDay, CampaignAnswers, Capabilities, Channel,
     ConnectField, ConnectStep, DeadJob, LaneCount, LaneSummary, Limit, MediaLimit, NewApiKey, PacePreview,
-    PaceSegment, QueueSummary, QueuedJob, RuleView, TimelineEntry,
+    PaceSegment, Pairing, PairingStep, QueueSummary, QueuedJob, RuleView, TimelineEntry,
 };
 pub use templates::{Template, TemplatePreview};
 pub use words::{
     ActionKind, ActionStatus, Class, Connection, ContentKind, ConversationKind, ConversationStatus,
-    Direction, EventKind, Format, HoldReach, Intake, MediaState, Origin, Purpose, Queue, Redelivery, Scope,
+    Direction, EventKind, Format, HoldReach, Intake, MediaState, Origin, PairingKind, Purpose, Queue, Redelivery, Scope,
     Sending, Status, Timestamp,
 };
 

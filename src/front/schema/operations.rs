@@ -5,7 +5,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{Connection, ContentKind, Hold, Intake, Queue, Sending, Timestamp, Wait};
+use super::{Connection, ContentKind, Hold, Intake, PairingKind, Queue, Sending, Timestamp, Wait};
 
 /// Whether an account is connected, whether it sends, and how much waits.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -18,6 +18,8 @@ pub struct AccountStatus {
     pub intake: Intake,
     /// Who asks for its events or keeps its session; null: nobody (yet), or it needs nobody.
     pub owner: Option<AccountOwner>,
+    /// What a person has to do with their phone so that its session begins; null: nothing.
+    pub step: Option<PairingStep>,
     /// Whether messages leave.
     pub sending: Sending,
     /// Why sending is paused or stopped.
@@ -30,6 +32,26 @@ pub struct AccountStatus {
     pub waiting: Option<Wait>,
     /// How much is in its lane.
     pub lane: LaneCount,
+}
+
+/// An account whose session waits for a person.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct Pairing {
+    /// Whether the provider can be reached.
+    pub connection: Connection,
+    /// What has to be done.
+    pub step: PairingStep,
+}
+
+/// What a person has to do with their phone.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct PairingStep {
+    /// `qr`: scan the picture that holds `code`. `code`: type it in.
+    pub kind: PairingKind,
+    /// The content of the picture, or the code to type.
+    pub code: String,
+    /// Until when it can be used; another one may follow.
+    pub expires_at: Timestamp,
 }
 
 /// The worker that sees to an account's events.

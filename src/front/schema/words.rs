@@ -58,6 +58,8 @@ words! {
     Intake,
     /// What made a message.
     Origin,
+    /// How a device is linked to an account.
+    PairingKind,
     /// What a message is for.
     Purpose,
     /// A queue.
