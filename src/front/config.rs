@@ -29,6 +29,9 @@ pub struct FrontConfig {
     pub link_lasting: Duration,
     /// Whether links in messages may lead into private networks.
     pub allow_private_links: bool,
+    /// Most requests under way at once; more are answered 503, so that a store that is slow or away makes nobody wait in a
+    /// line that only grows.
+    pub max_requests: usize,
     /// How long a request may take.
     pub request_timeout: Duration,
     /// How often one API key may call; none: as often as it likes.
@@ -71,6 +74,7 @@ impl Default for FrontConfig {
             upload_timeout: Duration::from_mins(10),
             link_lasting: Duration::from_hours(1),
             allow_private_links: false,
+            max_requests: 1_024,
             request_timeout: Duration::from_secs(30),
             rate_per_key: None,
             rate_per_address: None,
@@ -106,6 +110,7 @@ impl fmt::Debug for FrontConfig {
             .field("upload_limit", &self.upload_limit)
             .field("upload_timeout", &self.upload_timeout)
             .field("link_lasting", &self.link_lasting)
+            .field("max_requests", &self.max_requests)
             .field("request_timeout", &self.request_timeout)
             .field("rate_per_key", &self.rate_per_key)
             .field("rate_per_address", &self.rate_per_address)

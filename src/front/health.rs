@@ -1,9 +1,13 @@
 //! Whether the process lives, whether it can serve, and its metrics.
 
+use std::time::Duration;
+
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
+use tokio::sync::Mutex;
+use tokio::time::{Instant, timeout};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -29,12 +33,52 @@ async fn live() -> axum::Json<Health> {
     ok()
 }
 
-/// Whether the database and the queue answer.
-#[utoipa::path(get, path = "/readyz", tag = "health", responses((status = 200, description = "Ready", body = Health)))]
+/// Who is slower than this does not answer.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How long an answer is believed: whoever asks all the time must not write all the time.
+const WELL: Duration = Duration::from_secs(1);
+const UNWELL: Duration = Duration::from_millis(200);
+
+/// What was found out last.
+#[derive(Debug, Default)]
+pub(crate) struct Readiness(Mutex<Option<(Instant, Result<(), Problem>)>>);
+
+impl Front {
+    /// One at a time: those who ask meanwhile get the same answer.
+    async fn is_ready(&self) -> Result<(), Problem> {
+        let mut last = self.readiness.0.lock().await;
+        if let Some((at, answer)) = &*last
+            && at.elapsed() < if answer.is_ok() { WELL } else { UNWELL }
+        {
+            return answer.clone();
+        }
+        let answer = self.look().await;
+        *last = Some((Instant::now(), answer.clone()));
+        answer
+    }
+
+    /// Writes a row and asks the queue, which answers only if it holds what the rows say.
+    async fn look(&self) -> Result<(), Problem> {
+        let stuck = |what: &str| {
+            Problem::new(Kind::Unavailable).because(format!("{what} does not answer")).after(PATIENCE)
+        };
+        let writable = timeout(PATIENCE, self.store.check_writable());
+        let answering = timeout(PATIENCE, self.lanes.now());
+        let (writable, answering) = tokio::join!(writable, answering);
+        writable.map_err(|_| stuck("the database"))??;
+        answering.map_err(|_| stuck("the queue"))??;
+        Ok(())
+    }
+}
+
+/// Whether the service can do its work: the database takes a write, and the queue answers and is whole.
+#[utoipa::path(get, path = "/readyz", tag = "health", responses(
+    (status = 200, description = "Ready", body = Health),
+    (status = 503, description = "Not ready, and why", body = crate::ProblemDetails,
+        content_type = "application/problem+json"),
+))]
 async fn ready(State(front): State<Front>) -> Result<axum::Json<Health>, Problem> {
-    front.store.ping().await?;
-    front.lanes.now().await?;
-    Ok(ok())
+    front.is_ready().await.map(|()| ok())
 }
 
 /// The process's metrics, in Prometheus' text form.

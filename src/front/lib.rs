@@ -49,7 +49,7 @@ mod webhooks;
 use std::sync::Arc;
 
 use model::{Clock, Ids};
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, Semaphore, watch};
 
 pub use config::{FrontConfig, RateLimit, Render};
 pub use health::Health;
@@ -75,6 +75,11 @@ pub struct Front {
     pub(crate) closing: watch::Sender<bool>,
     /// Where sends of accounts with a session are made.
     pub(crate) routes: Arc<sessions::Routes>,
+    pub(crate) readiness: Arc<health::Readiness>,
+    /// Room for requests under way.
+    pub(crate) crowd: Arc<Semaphore>,
+    /// Room for pushes that the queue did not take at once.
+    pub(crate) late_pushes: Arc<Semaphore>,
 }
 
 impl Front {
@@ -90,6 +95,7 @@ impl Front {
         clock: Arc<dyn Clock>,
         ids: Arc<Ids>,
     ) -> Self {
+        let crowd = Arc::new(Semaphore::new(config.max_requests));
         let links = media::Links::new(store.derived_keys("media links"));
         Self {
             config: Arc::new(config),
@@ -106,6 +112,9 @@ impl Front {
             retrying: Arc::default(),
             closing: watch::Sender::new(false),
             routes: Arc::default(),
+            readiness: Arc::default(),
+            crowd,
+            late_pushes: Arc::new(Semaphore::new(push::MOST_LATE)),
         }
     }
 

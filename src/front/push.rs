@@ -1,5 +1,6 @@
 //! Telling the queue what was committed: at once if it answers, in the background if it does not.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use model::{Message, Scope, Status, Subject, Timestamp, Wait, WorkspaceId};
@@ -13,6 +14,8 @@ const PATIENCE: Duration = Duration::from_millis(20);
 /// Pauses between tries. What fails to the end is found by the sweep.
 const PAUSES: [Duration; 4] =
     [Duration::from_millis(50), Duration::from_millis(200), Duration::from_secs(1), Duration::from_secs(3)];
+/// So many pushes and holds are tried again at once; while the queue is away the sweep finds what comes on top.
+pub(crate) const MOST_LATE: usize = 10_000;
 /// The scheduler finds what lies further ahead.
 const NEAR: Duration = Duration::from_mins(10);
 
@@ -20,7 +23,7 @@ impl Front {
     /// Pushes jobs whose rows are committed. Goes on when the caller has gone.
     pub(crate) async fn push(&self, pushes: Vec<Push>) {
         let lanes = self.lanes.clone();
-        Self::patiently(async move {
+        self.patiently(async move {
             for pause in PAUSES {
                 match lanes.push(pushes.clone()).await {
                     Ok(_) => return,
@@ -36,7 +39,7 @@ impl Front {
     /// does not answer only learns of it later.
     pub(crate) async fn set_hold(&self, target: HoldTarget, held: Option<&'static str>) {
         let lanes = self.lanes.clone();
-        Self::patiently(async move {
+        self.patiently(async move {
             for pause in PAUSES {
                 let done = match held {
                     Some(rule) => lanes.hold(target.clone(), Wait::new(rule, Scope::Lane, None)).await,
@@ -102,8 +105,15 @@ impl Front {
         self.push(vec![Push::relay_events(workspace)]).await;
     }
 
-    async fn patiently(work: impl Future<Output = ()> + Send + 'static) {
-        let work = tokio::spawn(work);
+    async fn patiently(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let Ok(room) = Arc::clone(&self.late_pushes).try_acquire_owned() else {
+            metrics::counter!("rookery_pushes_left_to_the_sweep_total").increment(1);
+            return;
+        };
+        let work = tokio::spawn(async move {
+            work.await;
+            drop(room);
+        });
         // Too slow is fine: the task goes on by itself.
         drop(tokio::time::timeout(PATIENCE, work).await);
     }

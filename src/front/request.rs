@@ -1,6 +1,6 @@
 //! What every request gets: an id, a span, a count, and an end.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderName, HeaderValue, Method};
@@ -48,6 +48,24 @@ pub(crate) async fn observe(State(front): State<Front>, request: Request, next: 
     metrics::histogram!("http_request_duration_seconds", &labels[..2]).record(took.as_secs_f64());
     metrics::counter!("http_requests_total", &labels).increment(1);
     response
+}
+
+/// What machines ask to know how it is: they are answered however great the crowd.
+const ALWAYS: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
+/// A crowd passes.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// Turns requests away while too many are under way. A stream counts until it begins.
+pub(crate) async fn limit_crowd(State(front): State<Front>, request: Request, next: Next) -> Response {
+    if ALWAYS.contains(&request.uri().path()) {
+        return next.run(request).await;
+    }
+    let Ok(_room) = front.crowd.try_acquire() else {
+        metrics::counter!("rookery_requests_turned_away_total").increment(1);
+        let crowded = Problem::new(Kind::Unavailable).because("too many requests are under way");
+        return crowded.after(AGAIN).into_response();
+    };
+    next.run(request).await
 }
 
 /// Ends a request that takes too long. A stream counts until it begins.

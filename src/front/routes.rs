@@ -63,6 +63,7 @@ pub(crate) fn router(front: Front) -> Router {
         .method_not_allowed_fallback(|| async { Problem::new(Kind::MethodNotAllowed) })
         .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn_with_state(front.clone(), request::limit_time))
+        .layer(middleware::from_fn_with_state(front.clone(), request::limit_crowd))
         .layer(cors(&front.config.cors_origins))
         .layer(middleware::from_fn_with_state(front.clone(), request::observe))
         .layer(middleware::from_fn(leftover::take_in))
