@@ -68,7 +68,12 @@ async fn killed_in_the_middle(redelivery: &str) -> (Installation, Vec<Value>) {
     for n in 0..MESSAGES / CHATS {
         let calls = (0..CHATS).map(|chat| {
             let purpose = if n % 2 == 0 { "campaign" } else { "transactional" };
-            let body = text(&account, &format!("slow-20-{chat}"), &format!("Text. #{purpose}:{n}"), purpose);
+            let body = text(
+                &account,
+                &format!("slow-20-{chat}"),
+                &format!("Text for {chat}. #{purpose}:{n}"),
+                purpose,
+            );
             let api = api.clone();
             async move { api.post("/v1/messages", &body).await }
         });

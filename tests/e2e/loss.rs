@@ -91,7 +91,12 @@ async fn campaign(installation: &Installation) -> String {
     for n in 0..MESSAGES / CHATS {
         let calls = (0..CHATS).map(|chat| {
             let api = installation.api().clone();
-            let body = text(&account, &format!("customer-{chat}"), &format!("Text. #offers:{n}"), "campaign");
+            let body = text(
+                &account,
+                &format!("customer-{chat}"),
+                &format!("Text for {chat}. #offers:{n}"),
+                "campaign",
+            );
             async move { api.post("/v1/messages", &body).await }
         });
         at_once(CHATS, calls).await;
