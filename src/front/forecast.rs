@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use channel::{Capabilities, Pacing};
 use model::{
-    Account, Class, ConversationId, ConversationKind, HoldReach, Job, MessageId, Pace, Scope, Timestamp,
+    Account, Class, ConversationId, ConversationKind, HoldReach, Job, MessageId, Pace, Purpose, Scope, Timestamp,
     Wait, Zone,
 };
 use pacing::{Chat, HoldOn, Overhead, PastSend, Planned, Play, Profile, Response, State, Step};
@@ -131,12 +131,13 @@ impl Front {
         Ok(State::rebuild(profile, width, past, now))
     }
 
-    /// The account's lane as it is, ready to be played.
+    /// The account's lane as it is, ready to be played; `with_campaigns` if some will be added.
     pub(crate) async fn play(
         &self,
         account: &Account,
         pace: &LanePace,
         ahead: &LaneAhead,
+        with_campaigns: bool,
     ) -> Result<Play, Problem> {
         let times = self.store.send_times(account.id).await?;
         let is_nearby = account.pace_scale > 1.0;
@@ -144,7 +145,8 @@ impl Front {
         let mut play = Play::new(pace.profile.clone(), pace.state.clone(), pace.width, call, 0, pace.now);
         let wake = times.wake.unwrap_or(FIRST_WAKE);
         play.take(Overhead { wake, settle: times.turn.unwrap_or(FIRST_TURN).saturating_sub(wake) });
-        self.remember_campaigns(account, pace, &mut play).await?;
+        let campaigns = with_campaigns || ahead.messages.iter().any(|it| it.purpose == Purpose::Campaign);
+        self.remember_campaigns(account, pace, campaigns, &mut play).await?;
         for (hold, until) in pace.held.iter().filter_map(|hold| Some((hold, hold.until?))) {
             play.hold(&HoldOn::Lane, until, &hold.rule);
         }
@@ -189,11 +191,20 @@ impl Front {
         &self,
         account: &Account,
         pace: &LanePace,
+        campaigns: bool,
         play: &mut Play,
     ) -> Result<(), Problem> {
         let (Some(response), Some(days)) = (pace.response, pace.profile.response_rate(pace.now)) else {
             return Ok(());
         };
+        if !campaigns {
+            // Who they are makes no difference then, and they may be many.
+            for n in 0..response.recipients {
+                let wrote = (n < response.wrote).then_some(pace.now);
+                play.reached(&format!("reached {n}"), days.until, wrote);
+            }
+            return Ok(());
+        }
         let resumed_at = account.campaigns_resumed_at;
         let reached = self.store.response_facts(account.id, days.since, pace.now, resumed_at).await?;
         for chat in &reached {
@@ -217,7 +228,7 @@ impl Front {
     ) -> Result<Forecast, Problem> {
         let pace = self.lane_pace(account).await?;
         let ahead = self.store.lane_ahead(account.id, PLAYED).await?;
-        let play = self.play(account, &pace, &ahead).await?;
+        let play = self.play(account, &pace, &ahead, false).await?;
         let mut forecast = Forecast::default();
         for grant in pace.state.open_grants() {
             let outlook = Outlook {

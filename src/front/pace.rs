@@ -140,14 +140,15 @@ async fn preview_pace(
         .into_response());
     }
     let ahead = front.store.lane_ahead(account.id, WAITING_MAX).await?;
-    let mut play = front.play(&account, &pace, &ahead).await?;
+    let purpose = body.purpose.unwrap_or(Purpose::Campaign);
+    let mut play = front.play(&account, &pace, &ahead, purpose == Purpose::Campaign).await?;
     if let Some(share) = body.answers {
         play.expect_answers(share);
     }
     let more = More {
         messages: body.messages,
         new_contacts: body.new_contacts.unwrap_or(0),
-        purpose: body.purpose.unwrap_or(Purpose::Campaign),
+        purpose,
         origin: body.origin.unwrap_or(Origin::Api),
         chars: body.chars.unwrap_or(120),
         text: body.same_text.then_some(SAME_TEXT),

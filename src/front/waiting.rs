@@ -122,6 +122,8 @@ impl Front {
             Some(JobPlace::Waiting { held: Some(held), .. }) if held.until.is_none() => {
                 return Ok(Waiting { wait: Some(held), expected_at: None });
             }
+            // The play was told of what holds the lane; what it is the queue says.
+            Some(JobPlace::Waiting { held, .. }) => waits.extend(held),
             Some(JobPlace::Future { ready_at }) => waits.push(Wait::new("retry", Scope::Job, ready_at)),
             Some(JobPlace::Absent) if !outlook.is_granted => {
                 let detail = "the queue does not hold it (yet); the sweep pushes it again";

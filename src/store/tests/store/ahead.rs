@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use model::{Actor, Change, Class, Message, Origin, Purpose};
+use model::{Actor, Change, Class, Message, Origin, Purpose, Scope, Wait};
 use sqlx::Row as _;
-use store::{Ended, NewAction, NewMessage, text_hash};
+use store::{Ended, NewAction, NewAttempt, NewMessage, SendTimes, text_hash};
 
-use crate::bench::{Bench, Raw, START, nobody, on_both};
+use crate::bench::{Bench, Raw, START, new_account, nobody, on_both};
 
 async fn accept(bench: &Bench, address: &str, purpose: Purpose, words: &str) -> Message {
     bench.accept(&NewMessage { purpose, ..bench.text(address, words) }).await
@@ -108,6 +108,49 @@ on_both! {
         assert_eq!((queued.next_attempt_at, queued.held_until), (Some(again), Some(again)));
         assert_eq!((queued.first_sent_at, queued.is_sending), (Some(attempt.started_at), false));
         assert!(queued.contact.opted_out && !queued.is_new_contact());
+    }
+
+    async fn a_lane_tells_which_chats_were_served_since(bench: &Bench) {
+        bench.sent("dave", "before", "p0").await;
+        bench.advance(Duration::from_secs(1));
+        let waiting = bench.accept_text("alice", "hi").await;
+        bench.advance(Duration::from_secs(1));
+        let sent = bench.sent("bob", "hi", "p1").await;
+        let retried = bench.accept_text("carol", "hi").await;
+        let attempt = bench.start(&retried, 1).await;
+        bench.store.end_attempt(bench.ended(&attempt, "carol")).await.unwrap();
+        let lane = bench.store.lane_ahead(bench.account.id, 100).await.unwrap();
+        assert_eq!(lane.messages[0].id, waiting.id);
+        assert_eq!(lane.served.into_iter().collect::<Vec<_>>(), [(sent.conversation_id, bench.now())]);
+    }
+
+    async fn what_sends_took_is_what_they_usually_take(bench: &Bench) {
+        let ms = Duration::from_millis;
+        assert_eq!(bench.store.send_times(bench.account.id).await.unwrap(), SendTimes::default());
+        let mut messages = Vec::new();
+        for n in 0..8 {
+            messages.push(bench.accept_text(&format!("c{n}"), "hi").await);
+        }
+        for (n, message) in messages.iter().enumerate() {
+            // Every other one is held by a rule until 4 ms before it is granted, the others by the one before alone.
+            bench.advance(if n % 2 == 0 { ms(20) } else { ms(3_000) });
+            let held = Wait::new("gap", Scope::Pace, bench.now() - ms(4));
+            let waits = if n % 2 == 0 { Vec::new() } else { vec![held] };
+            let attempt = NewAttempt { waits, ..bench.attempt(message, 1) };
+            assert!(bench.store.open_attempt(attempt.clone()).await.unwrap());
+            bench.advance(if n == 5 { ms(2_000) } else { ms(70) });
+            let yes = bench.yes(&attempt, &format!("c{n}"), &format!("p{n}"));
+            bench.store.end_attempt(yes).await.unwrap();
+        }
+        let usual = SendTimes { call: Some(ms(70)), wake: Some(ms(4)), turn: Some(ms(20)) };
+        assert_eq!(bench.store.send_times(bench.account.id).await.unwrap(), usual);
+        // One that never sent takes what its neighbours take.
+        let peer = bench.store.create_account(bench.workspace, &new_account("peer")).await.unwrap();
+        assert_eq!(bench.store.send_times(peer.id).await.unwrap(), usual);
+        // What comes when the lane rests tells nothing of it.
+        bench.advance(ms(700));
+        bench.sent("late", "hi", "late").await;
+        assert_eq!(bench.store.send_times(bench.account.id).await.unwrap().turn, Some(ms(20)));
     }
 
     async fn actions_stand_in_the_lane_too(bench: &Bench) {
