@@ -3,12 +3,13 @@
 //! It drains: batch after batch until nothing is left. A batch that breaks is tried event by event, and the one that
 //! breaks is set aside with the reason, so that one bad event stops nobody's chat.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use channel::{Channel, Login};
-use model::{Account, AccountId};
-use queue::{Claimed, Push, Settle};
+use model::{Account, AccountId, ConversationId, Job};
+use queue::{Claimed, HoldTarget, JobId, LaneId, Op, Push, Settle};
 use store::{Ingested, PendingEvent, StoreError};
 
 use crate::stop_words::StopWords;
@@ -107,12 +108,30 @@ async fn apply(app: &App, account: &Account, batch: &[Ingested]) -> Result<(), S
     count("opted_out", summary.opted_out);
     count("ignored", summary.ignored);
     count("unreadable", summary.unreadable);
+    if let Err(error) = look_again(app, account, &summary.wrote).await {
+        tracing::debug!(account.id = %account.id, %error, "what waits for who wrote was not looked at again; it waits on");
+    }
     if !summary.media.is_empty() {
         // At once, before a provider's handles end; what does not arrive is found by the sweep.
         let pushes = summary.media.iter().map(|media| Push::fetch_media(*media, account.id)).collect();
         if let Err(error) = app.lanes.push(pushes).await {
             tracing::debug!(%error, "received files were not pushed; the sweep will");
         }
+    }
+    Ok(())
+}
+
+/// Who wrote is no new contact and gets replies at their own pace: what waited for either is asked again.
+async fn look_again(app: &App, account: &Account, wrote: &BTreeSet<ConversationId>) -> Result<(), JobError> {
+    let heads = app.store.heads_of(account.id, wrote).await?;
+    let lane = LaneId::send(account.id);
+    let resume = |id| {
+        let job = JobId::from(Job::SendMessage(id));
+        Op::Resume { target: HoldTarget::Job(lane.clone(), job) }
+    };
+    let ops: Vec<_> = heads.into_iter().map(resume).collect();
+    if !ops.is_empty() {
+        app.lanes.apply(ops).await?;
     }
     Ok(())
 }

@@ -250,7 +250,8 @@ pub enum Op {
         /// Why and until when, as in [`Op::Park`]; its scope counts for nothing, the target does.
         wait: Wait,
     },
-    /// Lifts a hold, whatever set it: of a lane those of its classes, too, of a class what slows it down, too. Answer: [`Outcome::Ok`].
+    /// Lifts a hold, whatever set it: of a lane those of its classes, too, of a class what slows it down, too; a job is not
+    /// slow any more. Answer: [`Outcome::Ok`].
     Resume {
         /// From what.
         target: HoldTarget,

@@ -1,5 +1,6 @@
 //! What stands in an account's lane, as far as rows tell: what a preview plays forward, and how much goes before one message.
 
+use std::collections::BTreeSet;
 use std::collections::HashMap;
 
 use model::{
@@ -40,6 +41,11 @@ statements! {
     MESSAGES_AHEAD = ahead!("messages", " AND (m.queued_at, m.id) < ($3, $4)");
     ACTIONS = ahead!("actions", "");
     ACTIONS_AHEAD = ahead!("actions", " AND (m.queued_at, m.id) < ($3, $4)");
+    ANY = "SELECT EXISTS (SELECT 1 FROM messages WHERE account_id = $1 AND class IN ('interactive', 'normal', 'bulk')
+        AND status IN ('queued', 'sending'))";
+    HEADS = "SELECT m.id FROM messages m WHERE m.conversation_id = $1 AND m.status = 'queued'
+        AND m.seq = (SELECT min(x.seq) FROM messages x WHERE x.conversation_id = $1 AND x.class = m.class
+            AND x.status IN ('queued', 'sending'))";
     SERVED = "SELECT t.conversation_id, max(t.ended_at) AS served_at FROM
         (SELECT conversation_id, ended_at FROM attempts WHERE account_id = $1 AND started_at >= $2 AND outcome <> 'retry'
             ORDER BY started_at DESC LIMIT 1000) AS t
@@ -160,6 +166,25 @@ struct Served {
 }
 
 impl Store {
+    /// The queued messages of these conversations of an account that are first of their class.
+    pub async fn heads_of(
+        &self,
+        account: AccountId,
+        conversations: &BTreeSet<ConversationId>,
+    ) -> Result<Vec<MessageId>, StoreError> {
+        let any: bool =
+            read!(self.db, conn => sqlx::query_scalar(ANY).bind(account.0).fetch_one(conn).await)?;
+        let mut heads = Vec::new();
+        if any {
+            for conversation in conversations {
+                let of_one: Vec<Uuid> = read!(self.db, conn => sqlx::query_scalar(HEADS)
+                    .bind(conversation.0).fetch_all(conn).await)?;
+                heads.extend(of_one.into_iter().map(MessageId::from));
+            }
+        }
+        Ok(heads)
+    }
+
     /// The first messages of an account's lane, `most` at most, in the order in which they go as far as rows tell, and how
     /// many there are.
     pub async fn lane_ahead(&self, account: AccountId, most: u32) -> Result<LaneAhead, StoreError> {

@@ -3,7 +3,9 @@
 //! Receiving commits raw events, one row each, and nothing else; a job reads them later, in batches. So an
 //! acknowledged webhook is never lost, a repeated one is one row, and a slow chat delays no answer to a provider.
 
-use model::{Account, AccountId, Inbound, InboundEventId, InboundKind, MediaId};
+use std::collections::BTreeSet;
+
+use model::{Account, AccountId, ConversationId, Inbound, InboundEventId, InboundKind, MediaId};
 use serde_json::Value;
 use sqlx::FromRow;
 use sqlx::QueryBuilder;
@@ -57,6 +59,8 @@ pub struct Ingested {
 pub struct IngestSummary {
     /// Messages that were new.
     pub messages: usize,
+    /// The conversations whose other side wrote.
+    pub wrote: BTreeSet<ConversationId>,
     /// Files that came with them and are to be fetched.
     pub media: Vec<MediaId>,
     /// Receipts, known or not.

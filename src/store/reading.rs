@@ -115,6 +115,7 @@ impl<'a> Reading<'a> {
         let first = Touched { unread: 0, inbound: None, at: told.at, last: message };
         let place = self.touched.entry(chat).or_insert(first);
         if !told.echo {
+            self.summary.wrote.insert(chat.into());
             place.unread += 1;
             let (first, last) = place.inbound.unwrap_or((told.at, told.at));
             place.inbound = Some((first.min(told.at), last.max(told.at)));

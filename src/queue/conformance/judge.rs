@@ -243,8 +243,13 @@ impl World {
         check(held == jobs, || format!("they held {held}"))
     }
 
-    /// What a resume lifts besides what was named: of a lane its classes, of those what slows them down.
+    /// What a resume lifts besides what was named: of a lane its classes, of those and of a job what slows them down.
     fn lift_classes(&mut self, target: &HoldTarget, now: Timestamp) {
+        if let HoldTarget::Job(id, job) = target
+            && let Some(job) = self.lanes.get_mut(id).and_then(|lane| lane.jobs.get_mut(job))
+        {
+            job.slow = false;
+        }
         let (HoldTarget::Lane(id) | HoldTarget::Class(id, _)) = target else { return };
         let Some(lane) = self.lanes.get_mut(id) else { return };
         for class in Class::ALL {

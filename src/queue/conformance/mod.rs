@@ -133,7 +133,8 @@ list! {
         slow_jobs_are_asked_once_a_wait
         slow_and_other_keys_take_turns
         a_slow_job_holds_its_own_line_only
-        a_job_is_slow_until_it_ends_otherwise;
+        a_job_is_slow_until_it_ends_otherwise
+        a_resumed_job_is_not_slow;
     told: a_wait_keeps_its_detail
         a_claim_tells_what_held_the_job
         a_lifted_hold_ended_then

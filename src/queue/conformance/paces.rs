@@ -160,3 +160,18 @@ pub async fn a_job_is_slow_until_it_ends_otherwise(subject: &Subject) {
         assert_eq!(left.len(), usize::from(way < 2), "way {way}");
     }
 }
+
+/// A contact writes, and what waited for its pace is a reply now: resumed, it waits with the slow ones no more.
+pub async fn a_resumed_job_is_not_slow(subject: &Subject) {
+    let kit = Kit(subject);
+    kit.push(["a", "b"].map(job)).await;
+    let until = kit.far().await;
+    for claim in kit.claim(1, 9).await {
+        kit.park(&claim, until, "gap", Scope::Pace).await;
+    }
+    kit.none(1).await;
+    kit.resume(HoldTarget::Job(lane("a"), crate::JobId("b".to_owned()))).await;
+    assert_eq!(kit.place("a", "b").await, JobPlace::Waiting { behind: 0, held: None });
+    kit.only(1, "b").await;
+    kit.none(1).await;
+}

@@ -192,6 +192,9 @@ impl Shard {
             }
             HoldTarget::Job(id, job) => {
                 self.change(&id, |lane, now, counter| {
+                    if let Some(job) = lane.jobs.get_mut(&job) {
+                        job.slow = false;
+                    }
                     lane.own_wait(&job, |wait| wait.lift(now), now, counter);
                 });
             }

@@ -360,6 +360,11 @@ local function resume(raw)
   else
     local j = job(target, name)
     if j then
+      local k = key(target, j.key)
+      j.slow = false
+      if k.head == name then
+        k.slow = false
+      end
       own_wait(lane(target), j, name, 0, '')
     end
   end

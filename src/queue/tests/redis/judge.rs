@@ -211,6 +211,7 @@ impl Judge {
                 HoldTarget::Job(lane, job) => {
                     if let Some(job) = self.lane(lane).jobs.get_mut(job) {
                         job.wait = Hold::default();
+                        job.slow = false;
                     }
                 }
             },
