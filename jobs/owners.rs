@@ -166,17 +166,18 @@ impl Holdings {
     async fn renew(&mut self) -> Option<Vec<Owned>> {
         let asked = Instant::now();
         let patience = self.safe_until.max(asked + self.lease / 3);
-        let renewed = match timeout_at(patience, self.app.store.renew_owned(self.app.worker, self.lease)).await {
-            Ok(Ok(renewed)) => renewed,
-            Ok(Err(error)) => {
-                tracing::warn!(%error, "the ownership of accounts was not renewed");
-                return None;
-            }
-            Err(_) => {
-                tracing::warn!("the store takes too long to renew the ownership of accounts");
-                return None;
-            }
-        };
+        let renewed =
+            match timeout_at(patience, self.app.store.renew_owned(self.app.worker, self.lease)).await {
+                Ok(Ok(renewed)) => renewed,
+                Ok(Err(error)) => {
+                    tracing::warn!(%error, "the ownership of accounts was not renewed");
+                    return None;
+                }
+                Err(_) => {
+                    tracing::warn!("the store takes too long to renew the ownership of accounts");
+                    return None;
+                }
+            };
         self.safe_until = asked + self.lease * 2 / 3;
         self.app.live.is_certain_until(self.safe_until);
         Some(renewed)
@@ -242,7 +243,10 @@ impl Holdings {
 
     /// The lease may end before it is renewed: nothing may go on that others may begin.
     fn abandon(&mut self) {
-        tracing::warn!(accounts = self.running.len(), "ownership was not confirmed in time: polls and sessions stop");
+        tracing::warn!(
+            accounts = self.running.len(),
+            "ownership was not confirmed in time: polls and sessions stop"
+        );
         metrics::counter!("rookery_ownership_losses_total").increment(1);
         for (_, running) in self.running.drain() {
             running.stop.cancel();

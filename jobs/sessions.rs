@@ -230,7 +230,9 @@ impl Keeper {
         name: Option<String>,
     ) -> Result<Result<Option<Opened>, String>, StoreError> {
         if account.external_id.as_ref().is_some_and(|known| *known != external_id) {
-            return Ok(Err(format!("mismatch: it was paired with {external_id}, another login than this account's")));
+            return Ok(Err(format!(
+                "mismatch: it was paired with {external_id}, another login than this account's"
+            )));
         }
         let change = SessionChange::to(Connection::Connected, None);
         let change = SessionChange { external_id: Some(external_id), name, ..change };
@@ -364,7 +366,12 @@ impl App {
 
     /// A job that only the owner of its account's session can do came to somebody else: sends it there, and its lane with
     /// it. While the session is being opened, it waits.
-    pub(crate) async fn pass_on(&self, claimed: Claimed, account: &Account, width: u32) -> Result<(), JobError> {
+    pub(crate) async fn pass_on(
+        &self,
+        claimed: Claimed,
+        account: &Account,
+        width: u32,
+    ) -> Result<(), JobError> {
         match self.store.route(account.id).await? {
             Some(worker) if worker != self.worker => {
                 let claim = claimed.claim();

@@ -65,12 +65,20 @@ impl Connect {
             let digits: String = phone.chars().filter(char::is_ascii_digit).collect();
             let others = |c: char| c.is_ascii_digit() || "+ -()".contains(c);
             if !DIGITS.contains(&digits.len()) || !phone.chars().all(others) {
-                return Err(Problem::field("phone", "invalid", "a number with its country, for example +49 30 1234567"));
+                return Err(Problem::field(
+                    "phone",
+                    "invalid",
+                    "a number with its country, for example +49 30 1234567",
+                ));
             }
             settings.insert("phone".to_owned(), digits.into());
         }
         if self.by == Some(PairingKind::Code) && !settings.contains_key("phone") {
-            return Err(Problem::field("phone", "required", "the number of the phone that the code is typed into"));
+            return Err(Problem::field(
+                "phone",
+                "required",
+                "the number of the phone that the code is typed into",
+            ));
         }
         Ok(Value::Object(settings))
     }
@@ -91,7 +99,8 @@ pub(crate) async fn connect(
         front.store.change_account(caller.workspace, id, &change, &caller.actor()).await?;
     }
     let control = front.hints.control();
-    let pairs = front.store.account_owner(caller.workspace, id).await?.is_some_and(|owner| owner.step.is_some());
+    let pairs =
+        front.store.account_owner(caller.workspace, id).await?.is_some_and(|owner| owner.step.is_some());
     match account.connection {
         Connection::Connected | Connection::Connecting => {}
         Connection::QrRequired if pairs && !is_other => {}
@@ -166,7 +175,8 @@ impl Front {
             return None;
         }
         let now = Instant::now();
-        let known = |(route, since): &(Option<WorkerId>, Instant)| (now - *since < BELIEVED).then_some(*route);
+        let known =
+            |(route, since): &(Option<WorkerId>, Instant)| (now - *since < BELIEVED).then_some(*route);
         if let Some(route) = self.routes.lock().get(&account).and_then(known) {
             return route;
         }

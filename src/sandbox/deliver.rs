@@ -79,8 +79,10 @@ fn happen(world: &Arc<World>, due: Due) {
 }
 
 /// Hands an event to whoever listens to the account.
-pub(crate) fn tell(world: &Arc<World>, token: &str, event: Event) {
+pub(crate) fn tell(world: &Arc<World>, token: &str, mut event: Event) {
     let mut state = world.lock();
+    // Numbers rise in the order of this line, whoever made the event first: what is confirmed is all that was before.
+    event.n = state.next_id();
     let Some(account) = state.accounts.get_mut(token) else {
         return;
     };

@@ -111,12 +111,7 @@ impl Desk {
 }
 
 /// Lets a connection wait to be paired, by a new code. Answers that.
-pub(crate) fn wait(
-    world: &World,
-    socket: u64,
-    phone: Option<&str>,
-    told: &UnboundedSender<Word>,
-) -> String {
+pub(crate) fn wait(world: &World, socket: u64, phone: Option<&str>, told: &UnboundedSender<Word>) -> String {
     let mut state = world.lock();
     let fresh = fresh(world, "code", state.next_id());
     let code = match phone {

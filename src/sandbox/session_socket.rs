@@ -222,7 +222,8 @@ impl Socket {
             (Said::Call { n, what, id, body }, Phase::Online { token, .. }) => {
                 let (world, token) = (Arc::clone(&self.world), token.clone());
                 if what == "log_out" {
-                    session::happens(&world, &token, session::What::LogOut, None).map_err(|_| Over("nonsense"))?;
+                    session::happens(&world, &token, session::What::LogOut, None)
+                        .map_err(|_| Over("nonsense"))?;
                     return self.answer(n, End::Answer(json!({}))).await;
                 }
                 self.calls.spawn(async move { (n, carry_out(&world, &token, &what, id, &body).await) });

@@ -11,6 +11,8 @@ mod session;
 mod session_line;
 
 #[cfg(test)]
+mod session_tests;
+#[cfg(test)]
 mod simulated;
 #[cfg(test)]
 mod tests;

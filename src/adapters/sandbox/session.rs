@@ -95,20 +95,19 @@ impl Session for Device {
                 self.leave();
                 return SessionEvent::Ended(SessionEnd::Offline("the connection was closed".to_owned()));
             };
-            match meaning(told) {
-                Some((event, cursor)) => {
-                    self.unconfirmed = cursor;
-                    match &event {
-                        SessionEvent::Online { .. } => {
-                            self.open.lock().insert(self.account, self.wire.out.clone());
-                        }
-                        SessionEvent::Ended(_) => self.leave(),
-                        _ => {}
-                    }
-                    return event;
+            let Some((event, cursor)) = meaning(told) else {
+                tracing::debug!("the sandbox said something that is not known");
+                continue;
+            };
+            self.unconfirmed = cursor;
+            match &event {
+                SessionEvent::Online { .. } => {
+                    self.open.lock().insert(self.account, self.wire.out.clone());
                 }
-                None => tracing::debug!("the sandbox said something that is not known"),
+                SessionEvent::Ended(_) => self.leave(),
+                _ => {}
             }
+            return event;
         }
     }
 
@@ -152,9 +151,7 @@ fn meaning(mut told: Value) -> Option<(SessionEvent, Option<u64>)> {
             code: text(&told["code"])?,
             lasting: millis(&told["ttl_ms"])?,
         },
-        "paired" => {
-            SessionEvent::Credentials(Credentials::default().with(SECRET, told["secret"].as_str()?))
-        }
+        "paired" => SessionEvent::Credentials(Credentials::default().with(SECRET, told["secret"].as_str()?)),
         "online" => SessionEvent::Online { external_id: text(&told["id"])?, name: text(&told["name"]) },
         "events" => {
             let cursor = told["cursor"].as_u64();

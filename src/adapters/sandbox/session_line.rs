@@ -105,7 +105,8 @@ async fn run(stream: Upgraded, mut outs: mpsc::UnboundedReceiver<Out>, tell: mps
         }
     }
     for (_, answer) in open {
-        let broke = ChannelError::ambiguous("session_closed", "the session ended before the call was answered");
+        let broke =
+            ChannelError::ambiguous("session_closed", "the session ended before the call was answered");
         drop(answer.send(Err(broke)));
     }
 }

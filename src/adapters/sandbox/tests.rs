@@ -47,7 +47,7 @@ impl Desk {
     }
 }
 
-fn account(external_id: &str) -> Account {
+pub(super) fn account(external_id: &str) -> Account {
     Account {
         id: AccountId(Uuid::from_u128(1)),
         workspace_id: Uuid::from_u128(2).into(),

@@ -4,11 +4,11 @@ use axum::body::Body;
 use axum::http::{Method, Request};
 use futures::StreamExt;
 use model::{
-    AttemptId, ConversationKind, Inbound, InboundKind, Job, MessageId, Pace, Party, Scope, Status, Timestamp,
-    Wait,
+    AttemptId, Connection, ConversationKind, Inbound, InboundKind, Job, MessageId, Pace, PairingKind,
+    PairingStep, Party, Scope, Status, Timestamp, Wait,
 };
 use serde_json::{Value, json};
-use store::{Ended, Ingested, NewAttempt, OutcomeKind};
+use store::{Ended, Ingested, NewAttempt, OutcomeKind, SessionChange};
 use tower::ServiceExt;
 
 use crate::support::document::Document;
@@ -171,7 +171,39 @@ async fn accounts(t: &mut Tour) -> String {
     t.post("/v1/accounts/{id}/connect", &at("/connect"), None, 200).await;
     t.post("/v1/accounts/{id}/restart", &at("/restart"), None, 409).await;
     polled_account(t).await;
+    device(t).await;
     account
+}
+
+/// An account with a session, with its owner.
+async fn device(t: &mut Tour) {
+    let account = id(&t.post("/v1/accounts", "/v1/accounts", Some(json!({"channel": "device"})), 201).await);
+    let at = |rest: &str| format!("/v1/accounts/{account}{rest}");
+    let hour = std::time::Duration::from_hours(1);
+    let worker = uuid::Uuid::from_u128(9).into();
+    let owned = t.app.store.take_accounts(worker, hour).await.unwrap().accounts.remove(0);
+    let step = PairingStep {
+        kind: PairingKind::Code,
+        code: "ABCD-1234".to_owned(),
+        expires_at: Timestamp::from_micros(4_000_000_000_000_000),
+    };
+    let change = SessionChange { step: Some(step), ..SessionChange::to(Connection::QrRequired, None) };
+    t.app.store.change_session(&owned, &change).await.unwrap();
+    t.post("/v1/accounts/{id}/connect", &at("/connect"), None, 202).await;
+    t.get("/v1/accounts/{id}/status", &at("/status")).await;
+    t.app.store.change_session(&owned, &SessionChange::to(Connection::Connected, None)).await.unwrap();
+    let control = t.app.hints.control().clone();
+    let mut orders = control.orders();
+    let owner = tokio::spawn(async move {
+        loop {
+            if let events::Order::LogOut(_, receipt) = orders.next().await {
+                return control.confirm(receipt);
+            }
+        }
+    });
+    t.post("/v1/accounts/{id}/logout", &at("/logout"), None, 200).await;
+    owner.await.unwrap();
+    t.delete("/v1/accounts/{id}", &at("")).await;
 }
 
 /// An account with an owner, which confirms what it is told.

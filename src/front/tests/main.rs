@@ -16,6 +16,8 @@ mod files;
 mod limits;
 mod pace;
 #[cfg(test)]
+mod sessions;
+#[cfg(test)]
 mod stream;
 #[cfg(test)]
 mod support;

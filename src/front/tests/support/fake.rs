@@ -5,8 +5,8 @@ use std::sync::Mutex;
 use async_trait::async_trait;
 use channel::{
     Accepted, Capabilities, Channel, ChannelError, ConnectField, ConnectStep, Connected, Credentials,
-    ErrorClass, Limit, LimitScope, Login, MediaLimit, Outgoing, Pacing, ParseError, Polled, Poller, TextUnit,
-    WebhookError, WebhookEvent, WebhookRequest, WebhookResponse, signature,
+    ErrorClass, Limit, LimitScope, Login, MediaLimit, Outgoing, Pacing, ParseError, Polled, Poller, Session,
+    Sessions, TextUnit, WebhookError, WebhookEvent, WebhookRequest, WebhookResponse, signature,
 };
 use model::{Account, ContentKind, Inbound};
 use serde_json::Value;
@@ -60,6 +60,11 @@ impl Default for Fake {
 }
 
 impl Fake {
+    /// One whose accounts are devices.
+    pub fn device() -> Self {
+        Self { name: "device", ..Self::default() }
+    }
+
     /// One that can send and nothing else.
     pub fn plain() -> Self {
         let mut plain = Self { name: "plain", ..Self::default() };
@@ -82,7 +87,12 @@ impl Channel for Fake {
     fn connect_steps(&self) -> Vec<ConnectStep> {
         let field =
             |name, secret, required| ConnectField { name, label: name, help: "made up", secret, required };
-        vec![ConnectStep::Fields { fields: vec![field("token", true, true), field("region", false, false)] }]
+        let fields = vec![
+            field("token", true, self.name != "device"),
+            field("region", false, false),
+            field("phone", false, false),
+        ];
+        vec![ConnectStep::Fields { fields }]
     }
 
     async fn connect(
@@ -139,6 +149,17 @@ impl Channel for Fake {
 
     fn poller(&self) -> Option<&dyn Poller> {
         Some(self)
+    }
+
+    fn sessions(&self) -> Option<&dyn Sessions> {
+        (self.name == "device").then_some(self)
+    }
+}
+
+#[async_trait]
+impl Sessions for Fake {
+    async fn open(&self, _: &Login) -> Result<Box<dyn Session>, ChannelError> {
+        Err(ChannelError::permanent("none", "the front opens nothing"))
     }
 }
 
