@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Instant;
 
 use model::Ids;
-use tests::harness::{Api, Installation};
+use tests::harness::{Api, Installation, until};
 use tests::servers::Redis;
 use tokio::task::JoinHandle;
 use tokio::time::{Duration, sleep};
@@ -26,6 +26,13 @@ pub struct Chaos {
 pub struct Deeds {
     kills: usize,
     flushes: usize,
+}
+
+impl Deeds {
+    /// Whether everything was done that was meant to be.
+    pub const fn are_done(self) -> bool {
+        self.kills > 0 && self.flushes == 1
+    }
 }
 
 impl fmt::Display for Deeds {
@@ -50,8 +57,13 @@ impl Chaos {
         record: &mut Record,
         loader: &JoinHandle<T>,
     ) -> Deeds {
-        let begun = Instant::now();
         let (api, sandbox) = (installation.api().clone(), installation.sandbox());
+        until("the first message is sent", async || {
+            record.catch_up(&sandbox).await;
+            (record.accepted() > 0 || loader.is_finished()).then_some(())
+        })
+        .await;
+        let begun = Instant::now();
         let mut next = begun + self.pause();
         loop {
             sleep(Duration::from_millis(200)).await;
@@ -73,7 +85,6 @@ impl Chaos {
                 assert!(begun.elapsed() < self.size.patience, "{}", stuck(&api, record).await);
             }
         }
-        assert!(self.deeds.kills > 0 && self.deeds.flushes == 1, "nothing was done to it: {}", self.deeds);
         self.deeds
     }
 

@@ -28,7 +28,7 @@ use rules::Life;
 const BINARY: &str = env!("CARGO_BIN_EXE_rookery");
 const WORKERS: usize = 3;
 /// Messages of one request.
-const BATCH: usize = 250;
+const BATCH: usize = 100;
 
 /// How much is asked of a run.
 #[derive(Debug, Clone, Copy)]
@@ -74,6 +74,7 @@ async fn run(seed: u64, size: Size) {
     let chaos = Chaos::new(ids, size, plan.count());
     let deeds = chaos.run(&mut installation, &redis, &mut record, &loader).await;
     let accepted = loader.await.expect("all messages are accepted");
+    assert!(deeds.are_done(), "nothing was done to it: {deeds}");
     record.catch_up(&installation.sandbox()).await;
     let findings = audit::audit(&installation, &plan, &accepted, &record).await;
     println!("fleet: {findings}; {deeds}; {:.0} s; seed {seed}", begun.elapsed().as_secs_f64());

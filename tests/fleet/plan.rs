@@ -57,9 +57,9 @@ enum Kind {
 
 /// Accounts and messages each, 5,000 in all; and how quick time may pass, so that days have whole milliseconds.
 const KINDS: [(Kind, usize, usize, &[u64]); 4] = [
-    (Kind::Minutes, 40, 35, &[4, 5, 6]),
+    (Kind::Minutes, 40, 35, &[3, 4, 5]),
     (Kind::Batches, 30, 70, &[20, 30, 40]),
-    (Kind::Days, 20, 65, &[4_320, 7_200, 8_640, 10_800]),
+    (Kind::Days, 20, 65, &[1_440, 2_160, 2_880, 8_640]),
     (Kind::Moods, 10, 20, &[60, 100]),
 ];
 

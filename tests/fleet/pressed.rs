@@ -7,46 +7,48 @@ use crate::plan::{AccountPlan, Plan};
 use crate::record::{Record, Send};
 use crate::rules::DAY_MS;
 
-/// The most that any account did of what is limited.
+/// How many accounts did all that they may of what is limited.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Pressed {
-    /// Calls in a minute of its quick time.
-    minute: usize,
-    /// Calls with less than five such minutes between neighbours.
-    batch: usize,
-    /// Strangers in a day's length; of neighbouring days, so it may be above what a day may have.
-    day: usize,
+    /// In a minute of its quick time.
+    minutes: usize,
+    /// With less than five such minutes between neighbours.
+    batches: usize,
+    /// Strangers, in the length of a day.
+    days: usize,
 }
 
 impl fmt::Display for Pressed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { minute, batch, day } = self;
-        write!(f, "fullest minute {minute}, batch {batch}, new contacts in a day's length {day}")
+        let Self { minutes, batches, days } = self;
+        write!(f, "accounts that used up a minute {minutes}, a batch {batches}, a day {days}")
     }
 }
 
 impl Pressed {
     pub fn of(plan: &Plan, record: &Record) -> Self {
-        let mut most = Self::default();
+        let mut pressed = Self::default();
         for account in &plan.accounts {
             let sends = record.sends.get(&account.sandbox_id).map_or(&[][..], Vec::as_slice);
-            let minute_us = 60_000_000 / account.scale;
-            most.minute = most.minute.max(fullest(sends.iter().map(|send| send.arrived_us), minute_us));
-            most.batch = most.batch.max(longest(sends, 5 * minute_us));
-            let day = fullest(strangers(account, sends).into_iter(), DAY_MS * 1_000 / account.scale);
-            most.day = most.day.max(day);
+            let (numbers, scale) = (account.numbers, account.scale);
+            let minute_us = 60_000_000 / scale;
+            let in_a_minute = fullest(sends.iter().map(|send| send.arrived_us), minute_us);
+            let in_a_day = fullest(strangers(account, sends).into_iter(), DAY_MS * 1_000 / scale);
+            pressed.minutes += usize::from(in_a_minute >= numbers.per_minute);
+            pressed.batches += usize::from(longest(sends, 5 * minute_us) >= numbers.batch);
+            pressed.days += usize::from(in_a_day >= numbers.new_contacts[0].1);
         }
-        most
+        pressed
     }
 
     /// Whether every limit was reached by somebody.
-    pub fn everywhere(self) -> bool {
-        self.minute >= 15 && self.batch >= 50 && self.day >= 30
+    pub const fn everywhere(self) -> bool {
+        self.minutes > 0 && self.batches > 0 && self.days > 0
     }
 }
 
 /// The most times in any window of this length.
-fn fullest(times: impl Iterator<Item = u64>, window: u64) -> usize {
+fn fullest(times: impl Iterator<Item = u64>, window: u64) -> u64 {
     let times: Vec<_> = times.collect();
     let mut first = 0;
     let ending = times.iter().enumerate().map(|(last, &time)| {
@@ -55,11 +57,11 @@ fn fullest(times: impl Iterator<Item = u64>, window: u64) -> usize {
         }
         last + 1 - first
     });
-    ending.max().unwrap_or(0)
+    ending.max().unwrap_or(0) as u64
 }
 
 /// The most calls with less than `pause` between neighbours.
-fn longest(sends: &[Send], pause: u64) -> usize {
+fn longest(sends: &[Send], pause: u64) -> u64 {
     let (mut longest, mut run, mut before) = (0, 0, None);
     for send in sends {
         run = if before.is_some_and(|before| send.arrived_us - before < pause) { run + 1 } else { 1 };

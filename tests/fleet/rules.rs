@@ -12,12 +12,12 @@ const MIDNIGHT_US: u64 = 2_000;
 /// The numbers of an account: the table's, or stricter ones that it was given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Numbers {
-    per_minute: u64,
+    pub per_minute: u64,
     /// Between two messages to one recipient, in seconds.
     same_recipient: u64,
-    batch: u64,
+    pub batch: u64,
     /// New contacts a day, by the age in days from which on it holds.
-    new_contacts: [(u64, u64); 6],
+    pub new_contacts: [(u64, u64); 6],
 }
 
 pub const TABLE: Numbers = Numbers {
