@@ -44,6 +44,11 @@ impl Api {
         &self.base
     }
 
+    /// The key that it shows.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
     /// GET, whatever the answer; none when there is none.
     pub async fn try_get(&self, path: &str) -> Option<Answer> {
         self.answer(self.http.provider().get(&format!("{}{path}", self.base), TIMEOUT)).await
