@@ -43,7 +43,7 @@ pub(crate) async fn send(
     };
     // Before leave is asked for: who cannot call anyway takes none and burns no attempt.
     let entered = channel.provider_url().map(|url| app.gates.send.enter(url)).transpose();
-    let _place = match entered {
+    let place = match entered {
         Ok(place) => place,
         Err(shut) => {
             let until = claimed.now() + shut.retry_in();
@@ -84,7 +84,8 @@ pub(crate) async fn send(
     let Some(pass) = app.live.enter(&view.account) else {
         return give_back(app, claimed, &profile, view.account.id, &grant, Settle::Release).await;
     };
-    if !claimed.confirmed_within(app.timing.confirmed) {
+    let is_shut = place.as_ref().is_some_and(|place| place.shut().is_some());
+    if is_shut || !claimed.confirmed_within(app.timing.confirmed) {
         return give_back(app, claimed, &profile, view.account.id, &grant, Settle::Release).await;
     }
     let started_at = claimed.now();

@@ -29,7 +29,7 @@ impl Default for BreakerConfig {
 }
 
 /// While the probe has no answer, others look again after so long.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
+pub(crate) const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// What a call says about its host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -135,6 +135,11 @@ impl Breaker {
                 _ => Position::HalfOpen,
             },
         }
+    }
+
+    /// Whether the next call is a probe, now or later.
+    pub(crate) const fn is_open(&self) -> bool {
+        self.open.is_some()
     }
 
     /// Whether nothing is known that a new breaker would not know.

@@ -12,7 +12,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 use url::Url;
 
-use crate::hosts::Hosts;
+use crate::breaker::LOOK_AGAIN;
+use crate::hosts::{Hosts, Standing};
 use crate::request::host_of;
 
 /// Nobody comes again sooner, or is told to come later.
@@ -70,6 +71,8 @@ struct Share {
     mean: Duration,
     /// When the last one who got no place comes again.
     next: Instant,
+    /// Whether somebody is on the way to find out if the host is well again.
+    probing: bool,
 }
 
 /// A place among a host's calls. Given back by dropping it.
@@ -77,6 +80,7 @@ struct Share {
 pub struct Place {
     of: Option<(Arc<Slots>, String)>,
     since: Instant,
+    is_probe: bool,
 }
 
 impl Gate {
@@ -88,13 +92,29 @@ impl Gate {
     /// that cannot be read gets a place: the call itself says what is wrong.
     pub fn enter(&self, url: &str) -> Result<Place, Shut> {
         let since = Instant::now();
-        let (Some(slots), Ok(url)) = (&self.0, Url::parse(url)) else { return Ok(Place { of: None, since }) };
+        let (Some(slots), Ok(url)) = (&self.0, Url::parse(url)) else {
+            return Ok(Place { of: None, since, is_probe: false });
+        };
         let host = host_of(&url);
-        if let Some(wait) = slots.hosts.down_for(&host) {
-            return Err(Shut::Down(wait));
+        let is_probe = match slots.hosts.standing(&host) {
+            Standing::Well => false,
+            Standing::Doubtful => true,
+            Standing::Down(wait) => return Err(Shut::Down(wait)),
+        };
+        slots.enter(&host, since, is_probe)?;
+        Ok(Place { of: Some((Arc::clone(slots), host)), since, is_probe })
+    }
+}
+
+impl Place {
+    /// Whether the host went down since: then the call would fail at once, and need not be made.
+    pub fn shut(&self) -> Option<Shut> {
+        let (slots, host) = self.of.as_ref()?;
+        match slots.hosts.standing(host) {
+            Standing::Well => None,
+            Standing::Doubtful => (!self.is_probe).then_some(Shut::Down(LOOK_AGAIN)),
+            Standing::Down(wait) => Some(Shut::Down(wait)),
         }
-        slots.enter(&host, since).map_err(Shut::Busy)?;
-        Ok(Place { of: Some((Arc::clone(slots), host)), since })
     }
 }
 
@@ -103,30 +123,35 @@ impl Slots {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn enter(&self, host: &str, now: Instant) -> Result<(), Duration> {
+    fn enter(&self, host: &str, now: Instant, is_probe: bool) -> Result<(), Shut> {
         let mut held = self.lock();
         let Held { total, hosts } = &mut *held;
         if !hosts.contains_key(host) {
-            hosts.insert(host.to_owned(), Share { held: 0, mean: Duration::ZERO, next: now });
+            hosts.insert(host.to_owned(), Share { held: 0, mean: Duration::ZERO, next: now, probing: false });
         }
         let Some(share) = hosts.get_mut(host) else { return Ok(()) };
+        if is_probe && share.probing {
+            return Err(Shut::Down(LOOK_AGAIN));
+        }
         let left = self.count.saturating_sub(*total - share.held);
         let most = (left * 3).div_ceil(4).max(1);
         if share.held < most {
             share.held += 1;
+            share.probing |= is_probe;
             *total += 1;
             return Ok(());
         }
         let each = share.mean / u32::try_from(most).unwrap_or(u32::MAX);
         share.next = (share.next + each).clamp(now + SOONEST, now + LATEST);
-        Err(share.next - now)
+        Err(Shut::Busy(share.next - now))
     }
 
-    fn leave(&self, host: &str, took: Duration) {
+    fn leave(&self, host: &str, took: Duration, was_probe: bool) {
         let mut held = self.lock();
         held.total = held.total.saturating_sub(1);
         if let Some(share) = held.hosts.get_mut(host) {
             share.held = share.held.saturating_sub(1);
+            share.probing &= !was_probe;
             share.mean = (share.mean * 7 + took) / 8;
         }
     }
@@ -135,13 +160,16 @@ impl Slots {
 impl Drop for Place {
     fn drop(&mut self) {
         if let Some((slots, host)) = self.of.take() {
-            slots.leave(&host, self.since.elapsed());
+            slots.leave(&host, self.since.elapsed(), self.is_probe);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use crate::BreakerConfig;
+    use crate::breaker::Verdict;
+
     use super::*;
 
     fn gate(slots: usize) -> Gate {
@@ -187,6 +215,27 @@ mod tests {
         let step = waits[3].checked_sub(waits[2]).unwrap();
         assert!((900..=1_000).contains(&step.as_millis()), "three places, three seconds each: {step:?}");
         assert!(waits.iter().all(|wait| *wait <= LATEST));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn where_a_host_was_down_one_goes_first() {
+        let second = Duration::from_secs(1);
+        let config = BreakerConfig { unreachable: 1, first: second, ..BreakerConfig::default() };
+        let hosts = Arc::new(Hosts::new(1_000, Some(config)));
+        let gate = Gate::new(Arc::clone(&hosts), 100);
+        let (url, name) = ("https://slow.example/x", "slow.example:443");
+        let early = gate.enter(url).unwrap();
+        hosts.of(name).watch(false).unwrap().end(Verdict::Unreachable);
+        assert_eq!(early.shut(), Some(Shut::Down(second)));
+        assert_eq!(gate.enter(url).err(), Some(Shut::Down(second)));
+        tokio::time::advance(second).await;
+        let probe = gate.enter(url).unwrap();
+        assert_eq!(probe.shut(), None);
+        assert!(early.shut().is_some(), "who came before it went down waits for the one who finds out");
+        assert_eq!(gate.enter(url).err(), Some(Shut::Down(LOOK_AGAIN)));
+        hosts.of(name).watch(false).unwrap().end(Verdict::Well);
+        assert!(gate.enter(url).is_ok() && early.shut().is_none());
+        drop(probe);
     }
 
     #[test]

@@ -28,6 +28,16 @@ pub(crate) struct Host {
     breaker: Option<Mutex<Breaker>>,
 }
 
+/// How a host stands, for who is about to call it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    Well,
+    /// Nobody knows: one call is to find out.
+    Doubtful,
+    /// Calls fail at once for so long.
+    Down(Duration),
+}
+
 impl Hosts {
     pub(crate) fn new(limit: usize, breaker: Option<BreakerConfig>) -> Self {
         Self { limit: limit.max(1), breaker, by_name: Mutex::new(HashMap::new()) }
@@ -55,10 +65,15 @@ impl Hosts {
         host
     }
 
-    /// How long calls to a host would fail at once; none when they would be made.
-    pub(crate) fn down_for(&self, name: &str) -> Option<Duration> {
-        let host = self.lock().get(name).map(Arc::clone)?;
-        host.breaker()?.closed_for(Instant::now(), false)
+    /// How long calls to a host would fail at once, or whether the next one finds out if it is well again.
+    pub(crate) fn standing(&self, name: &str) -> Standing {
+        let Some(host) = self.lock().get(name).map(Arc::clone) else { return Standing::Well };
+        let Some(breaker) = host.breaker() else { return Standing::Well };
+        match breaker.closed_for(Instant::now(), false) {
+            Some(left) => Standing::Down(left),
+            None if breaker.is_open() => Standing::Doubtful,
+            None => Standing::Well,
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Arc<Host>>> {
@@ -152,7 +167,7 @@ mod tests {
         }
         assert!(hosts.lock().len() <= REMEMBERED + 2);
         assert_eq!(hosts.of("busy").places.available_permits(), 0);
-        assert!(hosts.down_for("down").is_some());
+        assert!(matches!(hosts.standing("down"), Standing::Down(_)));
         drop(busy);
         drop(hosts.of("busy").enter().await);
     }

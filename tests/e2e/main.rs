@@ -10,6 +10,7 @@ mod feedback;
 mod foresight;
 mod loss;
 mod media;
+mod outages;
 mod pace_simulate;
 mod polling;
 mod secrets;

@@ -321,6 +321,33 @@ impl Installation {
         self.members.push(Member { role, vars, process });
     }
 
+    /// Starts one more process, as `rookery <args>`, beside the others.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn start_beside(&self, args: &[&str], vars: &[(&'static str, String)]) -> Process {
+        let vars: Vec<_> = self.shared.iter().chain(vars).cloned().collect();
+        Process::start(&self.binary, args, &vars, &self.folder.path().join("beside.log"))
+    }
+
+    /// The process ids of a role.
+    pub fn ids(&self, role: &str) -> Vec<u32> {
+        let members = self.members.iter().filter(|member| member.role == role);
+        members.map(|member| member.process.id()).collect()
+    }
+
+    /// Who leads the schedulers of a fleet, by the lease in its database; none while nobody does.
+    ///
+    /// # Panics
+    /// When the database does not answer.
+    pub async fn leader(&self) -> Option<String> {
+        use sqlx::{Connection as _, PgConnection};
+        let url = self.variable("DATABASE_URL");
+        let mut connection = PgConnection::connect(url).await.expect("the database answers");
+        let asked = "SELECT owner::text FROM leases WHERE name = 'scheduler' AND expires_at > clock_timestamp()";
+        sqlx::query_scalar(asked).fetch_optional(&mut connection).await.expect("the database answers")
+    }
+
     /// A port that stays the same over restarts.
     fn free_port(&mut self) -> u16 {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
