@@ -21,7 +21,9 @@ mod template;
 mod wait;
 mod zone;
 
-pub use account::{Account, Connection, Intake, PairingKind, PairingStep, Redelivery, Sending, patched_pacing};
+pub use account::{
+    Account, Connection, Intake, PairingKind, PairingStep, Redelivery, Sending, patched_pacing,
+};
 pub use action::{Action, ActionKind, ActionStatus, Change, Subject};
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp, is_timezone};
 pub use contact::{Contact, Identity};

@@ -178,7 +178,12 @@ impl Channel for Sandbox {
                         "Anything that begins with sandbox-auto-, or a token registered with the sandbox's control API",
                         true,
                     ),
-                    field("mode", "Mode", "`session` for a device that is paired; then there is no token", false),
+                    field(
+                        "mode",
+                        "Mode",
+                        "`session` for a device that is paired; then there is no token",
+                        false,
+                    ),
                     field("phone", "Phone", "In mode `session`: the number that a code is typed into", false),
                 ],
             },

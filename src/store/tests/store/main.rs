@@ -25,6 +25,7 @@ mod pending;
 mod receipts;
 mod responses;
 mod schema;
+mod sessions;
 mod speed;
 mod stops;
 mod templates;
