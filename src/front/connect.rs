@@ -99,7 +99,7 @@ pub(crate) fn intake(
         Some(Intake::Webhook | Intake::Poll) if keeps_session => {
             refused("unsupported", "the account keeps a session: its events come that way")
         }
-        Some(Intake::Session) if keeps_session => Ok(Intake::Session),
+        Some(Intake::Session) | None if keeps_session => Ok(Intake::Session),
         Some(Intake::Webhook) if !has_address => refused(
             "unavailable",
             "this service has no address that a provider reaches: its operator sets ROOKERY_PUBLIC_URL",
@@ -107,7 +107,6 @@ pub(crate) fn intake(
         Some(Intake::Poll) if !polls => refused("unsupported", "this channel cannot be asked for events"),
         Some(Intake::Session | Intake::None) => refused("invalid", "it is `webhook` or `poll`"),
         Some(asked) => Ok(asked),
-        None if keeps_session => Ok(Intake::Session),
         None if has_address => Ok(Intake::Webhook),
         None if polls => Ok(Intake::Poll),
         None => Ok(Intake::None),

@@ -66,15 +66,15 @@ impl Front {
         match (message.status, message.seq, message.send_at) {
             (Status::Queued, Some(seq), _) => {
                 let push = Push::send(
-                message.id.into(),
-                message.account_id,
-                message.conversation_id,
-                message.class,
-                seq,
-                Timestamp::ZERO,
-                self.channels.width(channel),
-            );
-            Some(push.routed(self.route(message.account_id, Some(channel)).await))
+                    message.id.into(),
+                    message.account_id,
+                    message.conversation_id,
+                    message.class,
+                    seq,
+                    Timestamp::ZERO,
+                    self.channels.width(channel),
+                );
+                Some(push.routed(self.route(message.account_id, Some(channel)).await))
             }
             (Status::Scheduled, _, Some(at)) if at < now + NEAR => {
                 Some(Push::release_message(message.id, message.account_id, at))

@@ -194,7 +194,7 @@ async fn device(t: &mut Tour) {
     t.app.store.change_session(&owned, &SessionChange::to(Connection::Connected, None)).await.unwrap();
     let control = t.app.hints.control().clone();
     let mut orders = control.orders();
-    let owner = tokio::spawn(async move {
+    let confirming = tokio::spawn(async move {
         loop {
             if let events::Order::LogOut(_, receipt) = orders.next().await {
                 return control.confirm(receipt);
@@ -202,7 +202,7 @@ async fn device(t: &mut Tour) {
         }
     });
     t.post("/v1/accounts/{id}/logout", &at("/logout"), None, 200).await;
-    owner.await.unwrap();
+    confirming.await.unwrap();
     t.delete("/v1/accounts/{id}", &at("")).await;
 }
 

@@ -14,6 +14,7 @@ mod dead_jobs;
 mod files;
 #[cfg(test)]
 mod limits;
+#[cfg(test)]
 mod pace;
 #[cfg(test)]
 mod sessions;

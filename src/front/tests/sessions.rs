@@ -82,7 +82,7 @@ async fn an_owner_that_cannot_log_out_says_why() {
     app.store.change_session(&owned, &SessionChange::to(Connection::Connected, None)).await.unwrap();
     let control = app.hints.control().clone();
     let mut orders = control.orders();
-    let owner = async move {
+    let refusing = async move {
         loop {
             if let events::Order::LogOut(_, receipt) = orders.next().await {
                 return control.refuse(receipt, "the network is away");
@@ -90,7 +90,7 @@ async fn an_owner_that_cannot_log_out_says_why() {
         }
     };
     let path = format!("{path}/logout");
-    let (answer, ()) = tokio::join!(app.post(&path, json!({})), owner);
+    let (answer, ()) = tokio::join!(app.post(&path, json!({})), refusing);
     assert!(answer.text.contains("the network is away"), "{}", answer.text);
     answer.problem(503);
 }
