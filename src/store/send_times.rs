@@ -11,8 +11,9 @@ use uuid::Uuid;
 use crate::db::{read, statements};
 use crate::{Store, StoreError};
 
-/// Fewer sends say too little.
+/// Fewer sends of its own, or of others, say too little.
 const ENOUGH: usize = 3;
+const ENOUGH_PEERS: usize = 20;
 
 /// What took that long was no ordinary send: a worker died, the store was away.
 const DISTURBED: Duration = Duration::from_secs(2);
@@ -69,7 +70,7 @@ impl Store {
         }
         let peers: Vec<Row> =
             read!(self.db, conn => sqlx::query_as(PEERS).bind(account.0).fetch_all(conn).await)?;
-        Ok(if peers.len() >= ENOUGH { SendTimes::of(&peers) } else { SendTimes::default() })
+        Ok(if peers.len() >= ENOUGH_PEERS { SendTimes::of(&peers) } else { SendTimes::default() })
     }
 }
 

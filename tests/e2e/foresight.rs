@@ -11,7 +11,7 @@ use serde_json::Value;
 use tests::harness::{Api, Installation, until};
 
 use super::suite::every_installation;
-use super::{BINARY, at_once, drained, text, unbroken};
+use super::{BINARY, at_once, text, unbroken};
 
 every_installation! {
     a_preview_is_what_then_happens,

@@ -99,7 +99,7 @@ impl<'a> Lane<'a> {
             if waiting <= left {
                 return;
             }
-            tokio::time::sleep(Duration::from_millis(50 + Ids::from_os().number() % 700)).await;
+            tokio::time::sleep(Duration::from_millis(200 + Ids::from_os().number() % 1_000)).await;
         }
     }
 
@@ -168,17 +168,17 @@ impl Said {
 
 /// Of every purpose, several to some chats; a reply comes in between and overtakes.
 async fn mixed(installation: &Installation) -> Vec<String> {
-    let mut lane = Lane::open(installation, "mixed", 10.0).await;
+    let mut lane = Lane::open(installation, "mixed", 5.0).await;
     write_first(installation, &lane.account, "mixed", vec!["anna".to_owned(), "boris".to_owned()]).await;
     let mut messages = Vec::new();
     let chats: Vec<_> = (0..8).map(|n| format!("customer-{n}")).collect();
-    for n in 0..28 {
+    for n in 0..19 {
         let purpose = ["campaign", "transactional", "campaign", "conversation"][n % 4];
         messages.push((chats[n * 5 % 8].as_str(), purpose));
     }
     messages.extend([("anna", "conversation"), ("boris", "conversation"), ("boris", "campaign")]);
     lane.queue(&messages).await;
-    lane.watch(15).await;
+    lane.watch(12).await;
     let reply = lane.queue(&[("anna", "conversation")]).await;
     lane.forget();
     lane.watch(0).await;
@@ -199,7 +199,7 @@ async fn unscaled(installation: &Installation) -> Vec<String> {
 
 /// The provider holds the account, and one of its recipients for longer.
 async fn held(installation: &Installation) -> Vec<String> {
-    let mut lane = Lane::open(installation, "held", 10.0).await;
+    let mut lane = Lane::open(installation, "held", 5.0).await;
     let to = ["account-limited-3000", "rate-limited-7000", "c", "d", "e", "rate-limited-7000", "f", "g"];
     lane.queue(&to.map(|to| (to, "transactional"))).await;
     for holder in ["account-limited-3000", "rate-limited-7000"] {
@@ -223,7 +223,7 @@ async fn held(installation: &Installation) -> Vec<String> {
 /// A person pauses the account and resumes it.
 async fn paused(installation: &Installation) -> Vec<String> {
     let api = installation.api();
-    let mut lane = Lane::open(installation, "paused", 10.0).await;
+    let mut lane = Lane::open(installation, "paused", 5.0).await;
     let to = ["a", "b", "c", "d", "e", "f", "g", "h"];
     lane.queue(&to.map(|to| (to, "transactional"))).await;
     lane.watch(6).await;
@@ -241,11 +241,11 @@ async fn paused(installation: &Installation) -> Vec<String> {
 
 /// A provider that takes its time: after some calls it is known how much.
 async fn slow(installation: &Installation) -> Vec<String> {
-    let mut lane = Lane::open(installation, "slow", 10.0).await;
+    let mut lane = Lane::open(installation, "slow", 5.0).await;
     let to: Vec<_> = (0..11).map(|n| format!("slow-1500-{n}")).collect();
     let messages: Vec<_> = to.iter().map(|to| (to.as_str(), "transactional")).collect();
     lane.queue(&messages).await;
-    lane.watch(7).await;
+    lane.watch(5).await;
     lane.forget();
     lane.watch(0).await;
     lane.judge().await
@@ -260,7 +260,7 @@ async fn quiet(installation: &Installation) -> Vec<String> {
     let created = time(&installation.api().get(&path).await["created_at"]);
     let minute = (created + now().since(created) * scale).as_micros() / 60_000_000;
     let hour = |minute: i64| format!("{:02}:{:02}", minute / 60 % 24, minute % 60);
-    let hours = json!({"from": hour(minute + 4 * 60), "until": hour(minute + 18 * 60)});
+    let hours = json!({"campaigns_from": hour(minute + 4 * 60), "campaigns_until": hour(minute + 18 * 60)});
     let answer = installation.api().call("PATCH", &path, &json!({"pacing": {"quiet_hours": hours}})).await;
     assert_eq!(answer.status, 200, "{answer:?}");
     lane.queue(&["a", "b", "c", "d"].map(|to| (to, "campaign"))).await;

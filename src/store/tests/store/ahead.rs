@@ -128,7 +128,7 @@ on_both! {
         let ms = Duration::from_millis;
         assert_eq!(bench.store.send_times(bench.account.id).await.unwrap(), SendTimes::default());
         let mut messages = Vec::new();
-        for n in 0..8 {
+        for n in 0..20 {
             messages.push(bench.accept_text(&format!("c{n}"), "hi").await);
         }
         for (n, message) in messages.iter().enumerate() {
