@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use media::MediaPlace;
-use model::{AccountId, Queue};
+use model::Queue;
 use outbound::BreakerConfig;
 use reader::Reader;
 
@@ -84,9 +84,6 @@ pub(crate) struct Config {
     pub(crate) queues: Vec<Queue>,
     /// `ROOKERY_CONCURRENCY`: jobs of a queue that run at once.
     pub(crate) concurrency: usize,
-    /// `ROOKERY_ACCOUNTS`: the accounts that this worker alone serves; it serves no others then. None: those that are
-    /// pinned nowhere.
-    pub(crate) accounts: Vec<AccountId>,
     /// `ROOKERY_PROVIDER_CONNECTIONS`: requests to one provider host under way at once.
     pub(crate) provider_connections: usize,
     /// `ROOKERY_BREAKER_…`: when a provider's host is left alone, and for how long.
@@ -125,9 +122,6 @@ impl Config {
         if !work.queues.is_empty() {
             self.queues = work.queues;
         }
-        if !work.accounts.is_empty() {
-            self.accounts = work.accounts;
-        }
         self.concurrency = work.concurrency.unwrap_or(self.concurrency);
         self
     }
@@ -161,7 +155,6 @@ impl Config {
             cors_origins: read.origins(),
             queues: read.queues(),
             concurrency: read.within("ROOKERY_CONCURRENCY", 200, 1, 10_000),
-            accounts: read.accounts(),
             provider_connections: read.within("ROOKERY_PROVIDER_CONNECTIONS", 256, 1, 10_000),
             breaker: read.breaker(),
             max_requests: read.within("ROOKERY_MAX_REQUESTS", 1_024, 1, 1_000_000),
@@ -194,15 +187,12 @@ impl Config {
 /// What a worker can be told on the command line instead of by its environment.
 #[derive(Debug, Default, clap::Args)]
 pub(crate) struct Work {
-    /// The queues to work on, comma separated: send, ingest, automate, notify, media, sync, upkeep; all unless said.
+    /// The queues to work on, comma separated: send, ingest, automate, notify, media, upkeep; all unless said.
     #[arg(long, value_delimiter = ',')]
     queues: Vec<Queue>,
     /// How many jobs of a queue may run at once.
     #[arg(long, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=10_000))]
     concurrency: Option<usize>,
-    /// Serve these accounts and no others, comma separated ids; no other worker serves them.
-    #[arg(long, value_delimiter = ',')]
-    accounts: Vec<AccountId>,
 }
 
 /// The largest file, in megabytes.
@@ -241,7 +231,6 @@ mod tests {
             ("ROOKERY_RATE_PER_ADDRESS", "many"),
             ("ROOKERY_LOG", "info,jobs=debgu"),
             ("CORS_ORIGIN", "https://app.example.com/"),
-            ("ROOKERY_ACCOUNTS", "shop"),
             ("ROOKERY_BREAKER_FIRST_MS", "soon"),
             ("ROOKERY_ENCRYPTION_KEY", "secret-but-malformed"),
         ])
@@ -260,7 +249,6 @@ mod tests {
             "ROOKERY_RATE_PER_ADDRESS",
             "ROOKERY_LOG",
             "CORS_ORIGIN",
-            "ROOKERY_ACCOUNTS",
             "ROOKERY_BREAKER_FIRST_MS",
             "ENCRYPTION",
         ] {

@@ -13,6 +13,7 @@ mod media;
 mod outages;
 mod pace_simulate;
 mod polling;
+mod roles;
 mod secrets;
 mod sessions;
 mod suite;

@@ -137,11 +137,15 @@ async fn a_provider_that_is_down_is_left_alone_and_slows_no_other() {
     for message in &messages {
         becomes(api, id(message), SENT).await;
         let timeline = api.get(&format!("/v1/messages/{}/timeline", id(message))).await;
-        attempts += timeline["attempts"].as_array().map_or(0, Vec::len);
+        attempts += timeline.to_string().matches(r#""outcome":"#).count();
     }
     println!("{} messages, {attempts} attempts, back after {:?}", messages.len(), mended.elapsed());
     // Those that opened the breaker, those that were under way then, and one with each probe.
-    assert!(attempts <= messages.len() + 20, "{attempts} attempts for {} messages", messages.len());
+    assert!(
+        (messages.len()..=messages.len() + 20).contains(&attempts),
+        "{attempts} attempts for {} messages",
+        messages.len()
+    );
     let metrics = api.text("/metrics").await.unwrap();
     assert!(metrics.contains("rookery_provider_breaker_opened_total"), "{metrics}");
 }
@@ -149,8 +153,7 @@ async fn a_provider_that_is_down_is_left_alone_and_slows_no_other() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_provider_that_is_slow_takes_no_more_than_its_share() {
     let telegram = Telegram::start(Options::default()).await;
-    let vars =
-        [("ROOKERY_TELEGRAM_URL", telegram.base_url()), ("ROOKERY_CONCURRENCY", "8".to_owned())];
+    let vars = [("ROOKERY_TELEGRAM_URL", telegram.base_url()), ("ROOKERY_CONCURRENCY", "8".to_owned())];
     let installation = Installation::embedded_with(BINARY, &vars).await;
     let api = installation.api();
     let (well, chat) = bot(&installation, &telegram).await;
@@ -170,9 +173,16 @@ async fn a_provider_that_is_slow_takes_no_more_than_its_share() {
     }
     println!("beside a slow provider a message takes {longest:?} at most");
     assert!(longest < Duration::from_secs(3), "{longest:?}: it waited for slots that a slow provider holds");
-    let first = api.get(&format!("/v1/messages/{}", id(slow.last().unwrap()))).await;
-    assert_eq!(first["status"], "queued", "the slow ones were still under way: {first}");
-    assert_eq!(first["waiting"]["rule"], "provider_busy", "{first}");
+    until("one of those that come later says why", async || {
+        for message in &slow {
+            let message = api.get(&format!("/v1/messages/{}", id(message))).await;
+            if message["waiting"]["rule"] == "provider_busy" {
+                return Some(());
+            }
+        }
+        None
+    })
+    .await;
 }
 
 /// The binary in a shell that ignores the signal of a file that grows too large, so that writes fail as on a full disk.
@@ -245,7 +255,11 @@ async fn a_full_disk_turns_writers_away_and_loses_nothing() {
     }
     println!("drained {:?} after there was room", room.elapsed());
     let calls = installation.record().await;
-    assert_eq!(calls.iter().filter(|call| call["what"] == "send").count(), accepted.len(), "each was sent once");
+    assert_eq!(
+        calls.iter().filter(|call| call["what"] == "send").count(),
+        accepted.len(),
+        "each was sent once"
+    );
     unbroken(&installation).await;
 }
 
@@ -280,13 +294,13 @@ async fn a_database_that_is_away_makes_nobody_wait_long_and_loses_nothing() {
         let body = text(&account, &format!("customer-{}", n % 10), "Text.", "transactional");
         accepted.lock().unwrap().push(api.post("/v1/messages", &body).await);
     }
-    until("some are out", async || (installation.report().await["accepted"].as_u64()? >= 20).then_some(())).await;
+    until("some are out", async || (installation.report().await["accepted"].as_u64()? >= 20).then_some(()))
+        .await;
     postgres.kill();
     let gone = Instant::now();
-    let unready = until("it is not ready", async || {
-        api.try_get("/readyz").await.filter(|answer| answer.status != 200)
-    })
-    .await;
+    let unready =
+        until("it is not ready", async || api.try_get("/readyz").await.filter(|answer| answer.status != 200))
+            .await;
     assert_eq!(unready.status, 503, "{unready:?}");
     assert!(gone.elapsed() < Duration::from_secs(4), "readiness took {:?} to notice", gone.elapsed());
 
@@ -358,10 +372,9 @@ async fn a_database_that_is_frozen_hangs_nobody() {
     let frozen = family(postgres.pid());
     signal("STOP", &frozen);
     let began = Instant::now();
-    let unready = until("it is not ready", async || {
-        api.try_get("/readyz").await.filter(|answer| answer.status != 200)
-    })
-    .await;
+    let unready =
+        until("it is not ready", async || api.try_get("/readyz").await.filter(|answer| answer.status != 200))
+            .await;
     assert_eq!(unready.status, 503, "{unready:?}");
     assert!(began.elapsed() < Duration::from_secs(5), "readiness took {:?} to notice", began.elapsed());
     let http = client();

@@ -330,6 +330,11 @@ impl Installation {
         Process::start(&self.binary, args, &vars, &self.folder.path().join("beside.log"))
     }
 
+    /// The ports that its fronts listen on.
+    pub fn ports(&self) -> &[u16] {
+        &self.ports
+    }
+
     /// The process ids of a role.
     pub fn ids(&self, role: &str) -> Vec<u32> {
         let members = self.members.iter().filter(|member| member.role == role);

@@ -2,7 +2,6 @@
 
 /// Every name that begins with `ROOKERY_`, those of channels aside.
 const OURS: &[&str] = &[
-    "ROOKERY_ACCOUNTS",
     "ROOKERY_ALLOW_PRIVATE_ADDRESSES",
     "ROOKERY_BREAKER_FAILURES",
     "ROOKERY_BREAKER_FIRST_MS",

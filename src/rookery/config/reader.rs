@@ -6,7 +6,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use media::MediaPlace;
-use model::{AccountId, Queue};
+use model::Queue;
 use outbound::BreakerConfig;
 use tracing_subscriber::filter::{Directive, LevelFilter};
 
@@ -179,17 +179,6 @@ impl Reader {
                 false
             }
         }
-    }
-
-    pub(super) fn accounts(&mut self) -> Vec<AccountId> {
-        let mut accounts = Vec::new();
-        for id in self.list("ROOKERY_ACCOUNTS") {
-            match id.parse() {
-                Ok(account) => accounts.push(account),
-                Err(_) => self.wrong.push(format!("ROOKERY_ACCOUNTS: `{id}` is no account's id")),
-            }
-        }
-        accounts
     }
 
     pub(super) fn breaker(&mut self) -> BreakerConfig {
