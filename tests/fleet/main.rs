@@ -110,7 +110,7 @@ async fn connect(installation: &Installation, account: &mut AccountPlan) {
     let path = format!("/control/accounts/{}", installation.token(&account.name));
     let answer = installation.sandbox().call("PUT", &path, &settings).await;
     assert_eq!(answer.status, 200, "{answer:?}");
-    account.sandbox_id = answer.body["id"].as_str().unwrap().to_owned();
+    answer.body["id"].as_str().unwrap().clone_into(&mut account.sandbox_id);
     for contact in &account.wrote {
         installation.contact_writes(&account.name, contact, "Hello?").await;
     }

@@ -31,7 +31,9 @@ impl Record {
             let page = page.as_array().cloned().unwrap_or_default();
             let Some(last) = page.last() else { return };
             self.after = last["n"].as_u64().unwrap();
-            page.iter().for_each(|call| self.take(call));
+            for call in &page {
+                self.take(call);
+            }
         }
     }
 
