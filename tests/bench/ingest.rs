@@ -2,8 +2,9 @@
 //!
 //! One inbound message a webhook, of ten accounts and a thousand chats. As fast as they are answered: webhooks a second,
 //! how long an acknowledgement takes, and rows a second until the last message is there. At a steady rate: the time from a
-//! webhook to its event on the realtime stream, alone, and while the workers eat through a backlog of events of twenty
-//! other accounts. History has no queue of its own yet, so that backlog lies in `ingest`, where it is in the way most.
+//! webhook to its message's row, and to its event on the realtime stream; alone, and while the workers eat through a backlog
+//! of events of twenty other accounts. History has no queue of its own yet, so that backlog lies in `ingest`, where it is in
+//! the way most.
 //!
 //! `--events N` (20,000), `--backlog N` (100,000), `--rate N` a second (100), `--runs N` (5).
 
@@ -89,16 +90,24 @@ async fn main() {
         note("redis", cost.redis / events * 1e6);
     }
     for run in 0..runs {
-        let quiet = steady(&fleet, &live, rate, &format!("quiet-{run}"), None).await;
+        let name = format!("quiet-{run}");
+        let quiet = steady(&fleet, &live, rate, &name, None).await;
         note("quiet50", quantile(&quiet, 0.5));
         note("quiet99", quantile(&quiet, 0.99));
+        let quiet = to_rows(&mut database, &name).await;
+        note("quiet_row50", quantile(&quiet, 0.5));
+        note("quiet_row99", quantile(&quiet, 0.99));
         fleet.installation.kill("worker");
         backlog(&fleet, &others, args.number("--backlog", 100_000), run).await;
         fleet.installation.start_killed_workers().await;
-        let busy = steady(&fleet, &live, rate, &format!("busy-{run}"), Some(&mut database)).await;
+        let name = format!("busy-{run}");
+        let busy = steady(&fleet, &live, rate, &name, Some(&mut database)).await;
         eprintln!("ingest: {} of {} came while the backlog lasted", busy.len(), rate * STEADY);
         note("busy50", quantile(&busy, 0.5));
         note("busy99", quantile(&busy, 0.99));
+        let busy = to_rows(&mut database, &name).await;
+        note("busy_row50", quantile(&busy, 0.5));
+        note("busy_row99", quantile(&busy, 0.99));
         processed(&mut database).await;
     }
 
@@ -110,11 +119,16 @@ async fn main() {
     report.add(Row::new("processor time of its own processes, a message", "µs", take("own")));
     report.add(Row::new("processor time of Postgres, a message", "µs", take("postgres")));
     report.add(Row::new("processor time of Redis, a message", "µs", take("redis")));
-    for (q, quiet, busy, goal) in [("p50", "quiet50", "busy50", ""), ("p99", "quiet99", "busy99", "1.5 times quiet")] {
+    for (what, quiet, busy) in [
+        ("row p50", "quiet_row50", "busy_row50"),
+        ("row p99", "quiet_row99", "busy_row99"),
+        ("event p50", "quiet50", "busy50"),
+        ("event p99", "quiet99", "busy99"),
+    ] {
         let quiet = take(quiet);
-        report.add(Row::new(format!("webhook to event {q}, {rate}/s, alone"), "ms", quiet.clone()));
-        let row = Row::new(format!("webhook to event {q}, {rate}/s, in a backlog"), "ms", take(busy)).beside("alone", quiet);
-        report.add(if goal.is_empty() { row } else { row.goal(goal) });
+        report.add(Row::new(format!("webhook to {what}, {rate}/s, alone"), "ms", quiet.clone()));
+        let row = Row::new(format!("webhook to {what}, {rate}/s, in a backlog"), "ms", take(busy));
+        report.add(row.beside("alone", quiet).goal("1.5 times alone"));
     }
     report.print();
 }
@@ -201,6 +215,18 @@ async fn steady(
     }
     times.sort_by(f64::total_cmp);
     times
+}
+
+/// From the commit of each webhook to that of its message, in ms, sorted.
+async fn to_rows(database: &mut PgConnection, name: &str) -> Vec<f64> {
+    sqlx::query_scalar(
+        "SELECT extract(epoch FROM processed_at - received_at)::float8 * 1000 FROM inbound_events
+        WHERE dedupe_key LIKE $1 || '-%' AND processed_at IS NOT NULL ORDER BY 1",
+    )
+    .bind(name)
+    .fetch_all(database)
+    .await
+    .expect("Postgres answers")
 }
 
 async fn old_left(database: &mut PgConnection) -> bool {

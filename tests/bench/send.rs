@@ -7,14 +7,14 @@
 //! the same load, from the same generator, with the same stand-in, Redis and Postgres, in turns.
 //!
 //! `--messages N` (20,000), `--runs N` (5), `--bots N` (10), `--rate N` a second (200), `--connections N` (50),
-//! `--workers N` (1), `--only fast,steady`.
+//! `--workers N` (1), `--only fast,steady`; `--profile` shows what costs Postgres and Redis most.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use serde_json::json;
-use tests::bench::{Args, Cost, Fleet, Listener, Load, Peer, Post, Provider, Report, Row, Target, Tree, quantile};
+use tests::bench::{Args, Cost, Fleet, Listener, Load, Peer, Post, Profile, Provider, Report, Row, Target, Tree, quantile};
 
 /// Chats that the messages go to.
 const CHATS: usize = 1_000;
@@ -87,7 +87,15 @@ async fn main() {
             if run == 1 {
                 (our_figures, their_figures) = (Figures::default(), Figures::default());
             }
+            let profile = if args.has("--profile") {
+                Some(Profile::begin(fleet.database_url(), fleet.redis_url()).await)
+            } else {
+                None
+            };
             our_figures.run(&fleet, &fleet.rookery(), &ours, load).await;
+            if let Some(profile) = profile {
+                profile.tell(load.requests).await;
+            }
             if let Some(theirs) = &theirs {
                 their_figures.run(&fleet, &peer_trees, theirs, load).await;
             }

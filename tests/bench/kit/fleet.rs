@@ -8,8 +8,10 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
+use super::args::Args;
 use super::load::{Post, Target};
 use super::processes::{Tree, children};
+use super::profile::Profile;
 use crate::harness::Installation;
 use crate::servers::{self, Postgres, Redis};
 
@@ -76,7 +78,10 @@ impl Fleet {
         if !servers::present("what needs Postgres and Redis") {
             return None;
         }
-        let (redis, postgres) = (Redis::start(), Postgres::start());
+        let (redis, mut postgres) = (Redis::start(), Postgres::start());
+        if Args::read().has("--profile") {
+            Profile::prepare(&mut postgres).await;
+        }
         let mut vars =
             vec![("REDIS_URL", redis.url()), ("DATABASE_URL", postgres.url()), ("ROOKERY_LOG", "warn".to_owned())];
         vars.push(("ROOKERY_DATABASE_CONNECTIONS", "20".to_owned()));
@@ -196,14 +201,19 @@ impl Fleet {
     }
 }
 
-/// The release build, which alone is worth measuring; says how old it is.
+/// The release build, which alone is worth measuring, or what `ROOKERY_BINARY` names: to compare two builds. Says how old
+/// it is.
 ///
 /// # Panics
 /// When there is none.
 pub fn binary() -> PathBuf {
-    let here = std::env::current_exe().expect("a path of its own");
-    let target = here.ancestors().nth(3).expect("it lies in the target folder");
-    let path = target.join("release/rookery");
+    let path = std::env::var_os("ROOKERY_BINARY").map_or_else(
+        || {
+            let here = std::env::current_exe().expect("a path of its own");
+            here.ancestors().nth(3).expect("it lies in the target folder").join("release/rookery")
+        },
+        PathBuf::from,
+    );
     let made = std::fs::metadata(&path).and_then(|file| file.modified());
     let made = made.expect("build it first: cargo build --release -p rookery");
     let age = made.elapsed().map_or(0, |age| age.as_secs() / 60);

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use model::{Class, Clock, Ids, Queue, SystemClock, Timestamp};
 use queue::{Engine, JobId, LaneId, Lanes, MemoryEngine, Push, RedisEngine};
 use serde_json::Value;
-use tests::bench::{Args, Report, Row, Tree, bullmq, set_per_second};
+use tests::bench::{Args, Report, Row, SETS, Tree, bullmq, set_per_second};
 use tests::servers::{self, Redis};
 
 /// An engine to measure.
@@ -68,10 +68,12 @@ impl Kind {
 #[derive(Debug, Default)]
 struct Figures {
     set: Vec<f64>,
+    set_cost: Vec<f64>,
     bullmq: Vec<Value>,
     enqueue: [Vec<f64>; 3],
+    enqueue_cost: [Vec<f64>; 3],
     drain: [Vec<f64>; 3],
-    cost: [Vec<f64>; 3],
+    drain_cost: [Vec<f64>; 3],
     pickup: [Vec<f64>; 2],
     due: [Vec<f64>; 2],
     held: [Vec<f64>; 3],
@@ -98,22 +100,28 @@ impl Figures {
         for run in 1..=runs {
             eprintln!("queue: run {run} of {runs}");
             if let Kind::Redis(redis) = kind {
-                figures.set.extend(set_per_second(&redis.url()));
+                let before = kind.seconds();
+                if let Some(rate) = set_per_second(&redis.url()) {
+                    figures.set.push(rate);
+                    figures.set_cost.push(each(kind.seconds() - before, SETS));
+                }
                 redis.command(&["FLUSHALL"]);
                 figures.bullmq.extend(bullmq(&redis.url(), jobs.min(20_000)));
             }
-            for (into, (callers, bulk, count)) in
-                figures.enqueue.iter_mut().zip([(1, 1, jobs / 10), (50, 1, jobs), (3, 500, jobs)])
+            for (place, (callers, bulk, count)) in
+                [(1, 1, jobs / 10), (50, 1, jobs), (3, 500, jobs)].into_iter().enumerate()
             {
-                into.push(enqueue::rate(&kind.empty().await.pusher, callers, bulk, count).await);
+                let empty = kind.empty().await;
+                let before = kind.seconds();
+                figures.enqueue[place].push(enqueue::rate(&empty.pusher, callers, bulk, count).await);
+                figures.enqueue_cost[place].push(each(kind.seconds() - before, count));
             }
             for (place, lanes) in [1, 1_000, 10_000].into_iter().enumerate() {
                 let empty = kind.empty().await;
                 enqueue::fill(&empty.pusher, lanes, jobs).await;
                 let before = kind.seconds();
                 figures.drain[place].push(work::drain(&empty.worker, jobs).await);
-                #[expect(clippy::cast_precision_loss, reason = "a count far below 2^52")]
-                figures.cost[place].push((kind.seconds() - before) / jobs as f64 * 1e6);
+                figures.drain_cost[place].push(each(kind.seconds() - before, jobs));
             }
             for (into, time) in figures.pickup.iter_mut().zip(work::pickup(&kind.empty().await).await) {
                 into.push(time);
@@ -139,20 +147,24 @@ impl Figures {
             ("50 callers, one job a call", "concurrent", "90,000/s"),
             ("bulks of 500, three at once", "bulk", "140,000/s"),
         ];
-        for (runs, (name, bull, to)) in self.enqueue.into_iter().zip(names) {
+        let cost = |what: String, runs| Row::new(what, "µs", runs).beside("SET", self.set_cost.clone());
+        for ((runs, used), (name, bull, to)) in self.enqueue.into_iter().zip(self.enqueue_cost).zip(names) {
             let row = Row::new(format!("{engine}: enqueue, {name}"), "/s", runs);
             report.add(goal(row.beside("SET", self.set.clone()).beside("BullMQ", theirs(bull)), to));
+            if is_redis {
+                report.add(cost(format!("{engine}: its processor time a job, enqueue, {name}"), used));
+            }
         }
         let names = [
             ("1 lane of width 200, 1,000 keys", ""),
             ("1,000 lanes", "60,000/s, or 0.7 of SET"),
             ("10,000 lanes", ""),
         ];
-        for ((runs, cost), (name, to)) in self.drain.into_iter().zip(self.cost).zip(names) {
+        for ((runs, used), (name, to)) in self.drain.into_iter().zip(self.drain_cost).zip(names) {
             let row = Row::new(format!("{engine}: claimed and settled, {name}"), "/s", runs);
             report.add(goal(row.beside("SET", self.set.clone()).beside("BullMQ", theirs("drained")), to));
             if is_redis {
-                report.add(Row::new(format!("{engine}: its processor time a job, {name}"), "µs", cost));
+                report.add(cost(format!("{engine}: its processor time a job, claimed and settled, {name}"), used));
             }
         }
         let times = self.pickup.into_iter().chain(self.due).zip([
@@ -171,6 +183,13 @@ impl Figures {
             report.add(row.beside("10 held", ten.clone()));
         }
     }
+}
+
+/// Processor µs of each of so many jobs.
+fn each(seconds: f64, jobs: usize) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "a count far below 2^52")]
+    let jobs = jobs as f64;
+    seconds / jobs * 1e6
 }
 
 /// A lane of the name `lane`.
