@@ -125,13 +125,12 @@ async fn apply(app: &App, account: &Account, batch: &[Ingested]) -> Result<(), S
 async fn look_again(app: &App, account: &Account, wrote: &BTreeSet<ConversationId>) -> Result<(), JobError> {
     let heads = app.store.heads_of(account.id, wrote).await?;
     let lane = LaneId::send(account.id);
-    let resume = |id| {
-        let job = JobId::from(Job::SendMessage(id));
-        Op::Resume { target: HoldTarget::Job(lane.clone(), job) }
-    };
-    let ops: Vec<_> = heads.into_iter().map(resume).collect();
-    if !ops.is_empty() {
-        app.lanes.apply(ops).await?;
+    if heads.is_empty() {
+        return Ok(());
     }
+    // What a row holds is held again at the next look.
+    let chats = wrote.iter().map(|chat| HoldTarget::Key(lane.clone(), chat.to_string()));
+    let jobs = heads.into_iter().map(|id| HoldTarget::Job(lane.clone(), JobId::from(Job::SendMessage(id))));
+    app.lanes.apply(chats.chain(jobs).map(|target| Op::Resume { target }).collect()).await?;
     Ok(())
 }

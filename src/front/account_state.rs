@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use model::{AccountId, Class, Sending, Wait};
+use model::{AccountId, Sending, Wait};
 use queue::{HoldTarget, JobPlace, LaneId};
 use serde::Deserialize;
 use serde_json::json;
@@ -108,9 +108,7 @@ async fn set_sending(
     front.set_hold(HoldTarget::Lane(LaneId::send(id)), held).await;
     if sending == Sending::Active {
         // What held only a part is over, too: the row says so.
-        for class in Class::ALL {
-            front.set_hold(HoldTarget::Class(LaneId::send(id), *class), None).await;
-        }
+        front.look_again(id);
     }
     front.hints.control().look();
     front.relay(caller.workspace).await;

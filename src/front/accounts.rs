@@ -19,7 +19,7 @@ use crate::connect;
 use crate::idempotency::Keyed;
 use crate::page::{Listing, Paging};
 use crate::problem::{Kind, Problem};
-use crate::rules::{Before, Rules, RulesChange};
+use crate::rules::{Before, Rules};
 use crate::schema;
 
 /// Longest name of an account.
@@ -314,18 +314,9 @@ async fn change_account(
         registered_at: body.registered_at,
         accepts_the_risk: body.i_accept_the_risk,
     };
-    let paced = match front.channels.get(&account.channel) {
-        Some(channel) => rules.change(channel.capabilities(), &Before::from(&account), front.clock.now())?,
-        None if rules.pacing.is_some() || rules.registered_at.is_change() => {
-            return Err(
-                Problem::new(Kind::Conflict).because("its channel is switched off in this installation")
-            );
-        }
-        None => RulesChange::default(),
-    };
+    front.rules_change(&account, &rules)?;
+    let repaced = rules.says_something() || body.timezone.is_some() || body.pace_scale.is_some();
     let mut change = AccountChange {
-        pacing: paced.pacing,
-        loosened: paced.loosened,
         registered_at: rules.registered_at,
         name: body.name,
         timezone: body.timezone,
@@ -365,7 +356,20 @@ async fn change_account(
         }
     }
     change.settings = change.settings.or(settings);
-    let account = front.store.change_account(caller.workspace, id, &change, &caller.actor()).await?;
+    let mut before = account;
+    let account = loop {
+        let rules = front.rules_change(&before, &rules)?;
+        change.pacing_was = rules.pacing.is_some().then(|| before.pacing.clone());
+        (change.pacing, change.loosened) = (rules.pacing, rules.loosened);
+        match front.store.change_account(caller.workspace, id, &change, &caller.actor()).await {
+            // Somebody changed other rules just now, and theirs hold, too.
+            Err(StoreError::Changed) => before = front.seen_account(&caller, id).await?,
+            changed => break changed?,
+        }
+    };
+    if repaced {
+        front.look_again(id);
+    }
     if change.credentials.is_some() {
         // Its owner goes on with what is valid now.
         front.hints.control().restart(id);

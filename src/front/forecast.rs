@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use channel::{Capabilities, Pacing};
 use model::{
-    Account, Class, ConversationId, ConversationKind, HoldReach, Job, MessageId, Pace, Purpose, Scope, Timestamp,
-    Wait, Zone,
+    Account, Class, ConversationId, ConversationKind, HoldReach, Job, MessageId, Pace, Purpose, Scope,
+    Timestamp, Wait, Zone,
 };
 use pacing::{Chat, HoldOn, Overhead, PastSend, Planned, Play, Profile, Response, State, Step};
 use queue::{JobId, LaneId, LaneState, LaneView};
@@ -21,6 +21,8 @@ use crate::{rules, waiting};
 const PLAYED: u32 = 5_000;
 /// Questions to the rules that one play may cost; each takes microseconds.
 const ASKS: u64 = 20_000;
+/// How often a lane is looked at until nothing happened meanwhile.
+const LOOKS: u32 = 4;
 /// What a call to the provider takes where none was made yet; and where pacing is scaled, which is at a sandbox nearby.
 const FIRST_CALL: Duration = Duration::from_millis(300);
 const FIRST_CALL_NEARBY: Duration = Duration::from_millis(10);
@@ -40,6 +42,8 @@ pub(crate) struct LanePace {
     width: u32,
     /// What the queue holds the whole lane by.
     held: Vec<Wait>,
+    /// That of the lane's state.
+    version: u64,
 }
 
 /// What a play says of one message.
@@ -83,7 +87,7 @@ impl Front {
             }
         });
         let now = view.now;
-        let kept = view.state.bytes.and_then(|bytes| State::from_bytes(&profile, &bytes).ok());
+        let kept = view.state.bytes.as_deref().and_then(|bytes| State::from_bytes(&profile, bytes).ok());
         let state = match kept {
             Some(mut state) => {
                 // Of a worker that is gone: the next one will date it.
@@ -107,7 +111,22 @@ impl Front {
         };
         let held = view.held.into_iter().filter(|wait| wait.scope == Scope::Lane).collect();
         let (pacing, width) = (capabilities.pacing, capabilities.width);
-        Ok(LanePace { pacing, profile, state, response, now, width, held })
+        Ok(LanePace { pacing, profile, state, response, now, width, held, version: view.state.version })
+    }
+
+    /// How an account is paced, and what stands in its lane at that time, `most` messages at most. Between two looks a send
+    /// may begin or end: then neither of them knows it, or both do, so they are repeated.
+    pub(crate) async fn lane(&self, account: &Account, most: u32) -> Result<(LanePace, LaneAhead), Problem> {
+        let mut looks = 0;
+        loop {
+            looks += 1;
+            let pace = self.lane_pace(account).await?;
+            let ahead = self.store.lane_ahead(account.id, most).await?;
+            let then = self.lanes.peek(LaneId::send(account.id)).await;
+            if looks == LOOKS || then.is_ok_and(|then| then.state.version == pace.version) {
+                return Ok((pace, ahead));
+            }
+        }
     }
 
     async fn rebuilt(
@@ -226,8 +245,7 @@ impl Front {
         account: &Account,
         wanted: &[MessageId],
     ) -> Result<Forecast, Problem> {
-        let pace = self.lane_pace(account).await?;
-        let ahead = self.store.lane_ahead(account.id, PLAYED).await?;
+        let (pace, ahead) = self.lane(account, PLAYED).await?;
         let play = self.play(account, &pace, &ahead, false).await?;
         let mut forecast = Forecast::default();
         for grant in pace.state.open_grants() {

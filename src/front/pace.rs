@@ -131,7 +131,7 @@ async fn preview_pace(
         }
         account => account?,
     };
-    let pace = front.lane_pace(&account).await?;
+    let (pace, ahead) = front.lane(&account, WAITING_MAX).await?;
     let waiting = waiting::stopped(&account, pace.now);
     if waiting.as_ref().is_some_and(|wait| wait.until.is_none()) {
         return Ok(axum::Json(json!({
@@ -139,7 +139,6 @@ async fn preview_pace(
         }))
         .into_response());
     }
-    let ahead = front.store.lane_ahead(account.id, WAITING_MAX).await?;
     let purpose = body.purpose.unwrap_or(Purpose::Campaign);
     let mut play = front.play(&account, &pace, &ahead, purpose == Purpose::Campaign).await?;
     if let Some(share) = body.answers {

@@ -168,6 +168,7 @@ impl From<StoreError> for Problem {
             StoreError::NotFound(what) => Self::not_found(what),
             StoreError::Conflict(why) => Self::new(Kind::Conflict).because(why),
             StoreError::Invalid { field, message } => Self::field(field, "invalid", message),
+            error @ StoreError::Changed => Self::new(Kind::Conflict).because(error.to_string()),
             StoreError::KeyReused => Self::new(Kind::KeyReused),
             StoreError::Unavailable(error) => {
                 tracing::error!(%error, "the store did not answer");

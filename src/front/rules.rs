@@ -3,15 +3,22 @@
 use std::time::Duration;
 
 use channel::{Capabilities, LimitScope, Pacing};
-use model::{Account, Timestamp};
+use model::{Account, AccountId, Job, Timestamp};
 use pacing::{Limit, Profile, Reach};
+use queue::{HoldTarget, JobId, LaneId, Op};
 use serde_json::{Map, Value};
 use store::Patch;
 
+use crate::Front;
 use crate::problem::{Kind, Problem};
 
 /// By how much another's clock may be ahead of ours.
 const FAST: Duration = Duration::from_mins(5);
+
+/// Messages of a lane that are asked anew at most; those behind them stand in line anyway.
+const WAITING: u32 = 100_000;
+/// Messages that are asked anew in one word to the queue.
+const AT_ONCE: usize = 250;
 
 /// What a request says about an account's rules.
 #[derive(Debug, Default, Clone)]
@@ -42,7 +49,51 @@ pub(crate) fn profile(capabilities: &Capabilities, account: &Account) -> Result<
     })
 }
 
+impl Front {
+    /// What a request makes of an account's rules as they are now.
+    pub(crate) fn rules_change(&self, account: &Account, asked: &Rules) -> Result<RulesChange, Problem> {
+        match self.channels.get(&account.channel) {
+            Some(channel) => asked.change(channel.capabilities(), &Before::from(account), self.clock.now()),
+            None if asked.says_something() => {
+                Err(Problem::new(Kind::Conflict).because("its channel is switched off in this installation"))
+            }
+            None => Ok(RulesChange::default()),
+        }
+    }
+
+    /// Has everything that waits in an account's lane asked anew: what held it may hold it no more. What does, by a rule
+    /// or a row, holds it again at the next look. Goes on by itself, since there may be a hundred thousand of them.
+    pub(crate) fn look_again(&self, account: AccountId) {
+        let front = self.clone();
+        tokio::spawn(async move {
+            if let Err(problem) = front.look_at_lane(account).await {
+                tracing::warn!(account.id = %account, ?problem, "what waits was not asked anew; it waits on");
+            }
+        });
+    }
+
+    async fn look_at_lane(&self, account: AccountId) -> Result<(), Problem> {
+        let lane = LaneId::send(account);
+        self.lanes.resume(HoldTarget::Lane(lane.clone())).await?;
+        let waiting = self.store.lane_ahead(account, WAITING).await?.messages;
+        for some in waiting.chunks(AT_ONCE) {
+            let targets = some.iter().flat_map(|message| {
+                let job = JobId::from(Job::SendMessage(message.id));
+                let chat = message.conversation_id.to_string();
+                [HoldTarget::Key(lane.clone(), chat), HoldTarget::Job(lane.clone(), job)]
+            });
+            self.lanes.apply(targets.map(|target| Op::Resume { target }).collect()).await?;
+        }
+        Ok(())
+    }
+}
+
 impl Rules {
+    /// Whether anything is asked.
+    pub(crate) const fn says_something(&self) -> bool {
+        self.pacing.is_some() || self.registered_at.is_change()
+    }
+
     /// Checks what is asked for an account against its channel's profile, and makes it into all that changes.
     pub(crate) fn change(
         &self,
@@ -56,6 +107,7 @@ impl Rules {
         let mut change = RulesChange::default();
         if let Some(patch) = &self.pacing {
             let base = base(capabilities)?;
+            known(&base, patch)?;
             let pacing = model::patched_pacing(account.pacing, patch);
             let profile = base.clone().with(&pacing).map_err(|problems| {
                 problems.into_iter().fold(Problem::new(Kind::Validation), |problem, found| {
@@ -117,6 +169,16 @@ fn base(capabilities: &Capabilities) -> Result<Profile, Problem> {
             Problem::new(Kind::Internal)
         }),
     }
+}
+
+/// Going back to the profile needs a rule of it, too.
+fn known(base: &Profile, patch: &Map<String, Value>) -> Result<(), Problem> {
+    let unknown = patch.keys().filter(|name| base.rules().iter().all(|rule| rule.key != name.as_str()));
+    unknown
+        .fold(Problem::new(Kind::Validation), |problem, name| {
+            problem.and(format!("pacing.{name}"), "unknown_field", "there is no such rule")
+        })
+        .or_ok()
 }
 
 fn limits(capabilities: &Capabilities) -> Vec<Limit> {

@@ -143,14 +143,24 @@ impl Account {
     }
 }
 
-/// An account's own pacing with `patch` in it: rule by rule, where null goes back to the profile.
+/// An account's own pacing with `patch` in it: field by field of each rule. Null goes back to the profile, for a rule or
+/// for a field of it.
 pub fn patched_pacing(pacing: &Value, patch: &serde_json::Map<String, Value>) -> Value {
     let mut pacing = pacing.as_object().cloned().unwrap_or_default();
     for (rule, value) in patch {
-        if value.is_null() {
-            pacing.remove(rule);
-        } else {
-            pacing.insert(rule.clone(), value.clone());
+        let mut fields = pacing.get(rule).and_then(Value::as_object).cloned().unwrap_or_default();
+        let merged = match value {
+            Value::Object(patch) => {
+                fields.extend(patch.iter().map(|(field, value)| (field.clone(), value.clone())));
+                fields.retain(|_, value| !value.is_null());
+                (!fields.is_empty()).then_some(Value::Object(fields))
+            }
+            Value::Null => None,
+            other => Some(other.clone()),
+        };
+        match merged {
+            Some(value) => drop(pacing.insert(rule.clone(), value)),
+            None => drop(pacing.remove(rule)),
         }
     }
     Value::Object(pacing)

@@ -8,12 +8,14 @@ use serde::{Deserialize, Serialize};
 use crate::numbers::{Numbers, Problem};
 
 /// Campaigns go from one time of the day until another one, in the contact's zone, else the account's. Both or neither;
-/// an `until` that is not after `from` passes midnight.
+/// a window that ends before it begins passes midnight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QuietHours {
     /// From then they go.
+    #[serde(rename = "campaigns_from")]
     pub from: Option<Hour>,
     /// Until then.
+    #[serde(rename = "campaigns_until")]
     pub until: Option<Hour>,
 }
 
@@ -67,8 +69,11 @@ impl From<Hour> for String {
 impl Numbers for QuietHours {
     fn check(&self) -> Result<(), Problem> {
         match (self.from, self.until) {
-            (Some(_), None) => Err(("until", "is missing".to_owned())),
-            (None, Some(_)) => Err(("from", "is missing".to_owned())),
+            (Some(_), None) => Err(("campaigns_until", "is missing".to_owned())),
+            (None, Some(_)) => Err(("campaigns_from", "is missing".to_owned())),
+            (Some(from), Some(until)) if from == until => {
+                Err(("campaigns_until", format!("is {until}, too: no campaign would ever go")))
+            }
             _ => Ok(()),
         }
     }

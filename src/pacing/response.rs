@@ -88,7 +88,7 @@ impl fmt::Display for ResponseShare {
         write!(f, "of at least {recipients} recipients of campaigns in {}, ", words(*within))?;
         write!(
             f,
-            "under {slow} % answers double the bulk gap, under {stop} % pause campaigns for {}",
+            "under {slow} % answers double the bulk gap, under {stop} % pause campaigns for {}, and again while it is so",
             words(*pause)
         )
     }

@@ -140,8 +140,8 @@ impl Rule {
             // A conversation at bulk pace must not hold up the replies of its class.
             (Kind::Gap(Pace::Bulk, _), _) if ask.class == Class::Interactive => Scope::Pace,
             (Kind::Gap(..), _) => Scope::Class,
-            // A contact who writes is none that is new any more: then what answers it must not stand behind this.
-            (Kind::NewContacts(_) | Kind::IdenticalText(_) | Kind::QuietHours(_), _) => Scope::Job,
+            (Kind::NewContacts(_), _) => Scope::Recipient,
+            (Kind::IdenticalText(_) | Kind::QuietHours(_), _) => Scope::Job,
             (_, Reach::Account) => Scope::Lane,
             (_, Reach::Chat | Reach::Group) => Scope::Recipient,
         }

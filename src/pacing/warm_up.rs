@@ -130,7 +130,7 @@ impl WarmUp {
             if room.at == free.at {
                 break;
             }
-            free = Free { scope: Some(Scope::Job), ..room };
+            free = Free { scope: Some(Scope::Recipient), ..room };
             if free.open {
                 break;
             }

@@ -80,7 +80,9 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
 impl Options {
     /// The rules before they are an account's, and how many sends may be under way at once.
     fn profile(&self) -> Result<(Profile, u32), Failure> {
-        let (profile, width) = if let Some(profile) = Profile::named(&self.profile) {
+        // An account of the sandbox is paced as one of WhatsApp Web is.
+        let name = if self.profile == "sandbox" { "whatsapp_web" } else { &self.profile };
+        let (profile, width) = if let Some(profile) = Profile::named(name) {
             (profile, 1)
         } else if let Some((limits, width)) = adapters::limits(&self.profile) {
             let limits: Vec<_> = limits.iter().map(limit).collect();

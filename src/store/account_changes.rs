@@ -50,6 +50,8 @@ pub struct AccountChange {
     pub timezone: Option<String>,
     /// What its rules say otherwise than its channel's profile: all of it, see [`model::patched_pacing`].
     pub pacing: Option<Value>,
+    /// What `pacing` was made from; if it is another by now, nothing changes: [`StoreError::Changed`].
+    pub pacing_was: Option<Value>,
     /// The rules that this makes looser than the profile, for the audit log: somebody accepted the risk.
     pub loosened: Vec<String>,
     /// Divides every time of its pacing profile.
@@ -85,6 +87,9 @@ impl Store {
             let before: Option<AccountRow> =
                 sqlx::query_as(LOCK).bind(workspace.0).bind(id.0).bind(now).fetch_optional(&mut *tx).await?;
             let before = Account::try_from(before.ok_or(StoreError::NotFound("account"))?)?;
+            if change.pacing_was.as_ref().is_some_and(|was| *was != before.pacing) {
+                return Err(StoreError::Changed);
+            }
             let changed: AccountRow = sqlx::query_as(CHANGE)
                 .bind(workspace.0)
                 .bind(id.0)

@@ -37,6 +37,9 @@ pub enum StoreError {
     /// The row exists, but not in a state that allows this.
     #[error("{0}")]
     Conflict(String),
+    /// What the change was made from is not as it was: look again, and decide anew.
+    #[error("it was changed by somebody else in the meantime")]
+    Changed,
     /// A value of the request does not fit what is stored.
     #[error("{field}: {message}")]
     Invalid {

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::db::statements;
 
 macro_rules! apply_to {
-    ($set:literal, $from:literal) => {
+    ($set:expr, $from:literal) => {
         concat!(
             "UPDATE messages SET ",
             $set,
@@ -24,17 +24,27 @@ macro_rules! apply_to {
     };
 }
 
+/// The provider's time of a receipt, but not before what it follows: some providers know whole seconds only, and no two
+/// clocks agree.
+macro_rules! not_before {
+    ($what:literal) => {
+        concat!("CASE WHEN ", $what, " > $5 THEN ", $what, " ELSE $5 END")
+    };
+}
+
 statements! {
     KEEP = "INSERT INTO receipts (account_id, chat, provider_id, kind, at, error) VALUES ($1, $2, $3, $4, $5, $6)
         ON CONFLICT (account_id, provider_id, chat, kind) DO NOTHING";
     SENT = apply_to!("status = 'sent', reason = NULL, sent_at = COALESCE(sent_at, $5)", "'sending', 'unknown'");
     DELIVERED = apply_to!(
-        "status = 'delivered', reason = NULL, sent_at = COALESCE(sent_at, $5), delivered_at = COALESCE(delivered_at, $5)",
+        concat!("status = 'delivered', reason = NULL, sent_at = COALESCE(sent_at, $5),
+        delivered_at = COALESCE(delivered_at, ", not_before!("sent_at"), ")"),
         "'sending', 'unknown', 'sent'"
     );
     READ = apply_to!(
-        "status = 'read', reason = NULL, sent_at = COALESCE(sent_at, $5), delivered_at = COALESCE(delivered_at, $5),
-        read_at = COALESCE(read_at, $5)",
+        concat!("status = 'read', reason = NULL, sent_at = COALESCE(sent_at, $5),
+        delivered_at = COALESCE(delivered_at, ", not_before!("sent_at"), "),
+        read_at = COALESCE(read_at, ", not_before!("COALESCE(delivered_at, sent_at)"), ")"),
         "'sending', 'unknown', 'sent', 'delivered'"
     );
     FAILED = apply_to!("status = 'failed', reason = COALESCE($5, 'the provider gave up')", "'sending', 'unknown', 'sent'");

@@ -19,6 +19,7 @@ every_installation! {
     a_provider_that_is_down_fails_nothing,
     who_says_stop_gets_no_campaign_until_it_says_start,
     the_same_words_go_to_ten_in_a_row_until_others_are_said,
+    a_loosened_rule_lets_go_what_it_held_and_who_writes_is_answered,
     campaigns_that_nobody_answers_rest_until_a_person_resumes,
 }
 
@@ -224,6 +225,31 @@ async fn the_same_words_go_to_ten_in_a_row_until_others_are_said(installation: &
         sends(installation).await.iter().filter(|call| call["chat"] != "somebody").cloned().collect();
     let place = campaign.iter().position(|call| call["chat"] == "another");
     assert_eq!(place, Some(10), "{campaign:#?}");
+}
+
+async fn a_loosened_rule_lets_go_what_it_held_and_who_writes_is_answered(installation: &Installation) {
+    let api = installation.api();
+    let shop = installation.connect("shop", 20.0, json!({})).await;
+    let change = async |pacing: Value| {
+        let answer = api.call("PATCH", &format!("/v1/accounts/{shop}"), &json!({"pacing": pacing})).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+    };
+    change(json!({"new_contacts": {"steps": [{"from_days": 0, "count": 1}]}})).await;
+    becomes(api, id(&post(api, &shop, "first", "Welcome.", "transactional").await), SENT).await;
+    let offer = post(api, &shop, "second", "An offer.", "campaign").await;
+    let notice = post(api, &shop, "third", "A notice.", "transactional").await;
+    for message in [&offer, &notice] {
+        waits_for(api, message, "new_contacts").await;
+    }
+    // Who writes is new no more: neither the answer nor what waited before waits for midnight.
+    writes(installation, "second", "Hello?", 1).await;
+    let answer = post(api, &shop, "second", "Hello!", "conversation").await;
+    for message in [&answer, &offer] {
+        becomes(api, id(message), SENT).await;
+    }
+    waits_for(api, &notice, "new_contacts").await;
+    change(json!({"new_contacts": null})).await;
+    becomes(api, id(&notice), SENT).await;
 }
 
 async fn campaigns_that_nobody_answers_rest_until_a_person_resumes(installation: &Installation) {

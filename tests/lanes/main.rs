@@ -37,7 +37,7 @@ fn profile() -> Profile {
         "per_minute": {"count": 12, "window_s": 60}, "batch": {"size": 30, "pause_s": 300},
         "new_contacts": {"steps": [{"from_days": 0, "count": 15}]},
         "identical_text": {"in_a_row": 4, "rest_h": 3},
-        "quiet_hours": {"from": "08:00", "until": "21:00"},
+        "quiet_hours": {"campaigns_from": "08:00", "campaigns_until": "21:00"},
     });
     let facts = Facts {
         zone: Zone::UTC,

@@ -26,8 +26,8 @@ pub use operations::{
 pub use templates::{Template, TemplatePreview};
 pub use words::{
     ActionKind, ActionStatus, Class, Connection, ContentKind, ConversationKind, ConversationStatus,
-    Direction, EventKind, Format, HoldReach, Intake, MediaState, Origin, PairingKind, Purpose, Queue, Redelivery, Scope,
-    Sending, Status, Timestamp,
+    Direction, EventKind, Format, HoldReach, Intake, MediaState, Origin, PairingKind, Purpose, Queue,
+    Redelivery, Scope, Sending, Status, Timestamp,
 };
 
 /// A reason why part of an account's sending is held back, and its end.

@@ -72,6 +72,38 @@ async fn stricter_is_free_and_looser_needs_somebody_who_answers_for_it() {
 }
 
 #[tokio::test]
+async fn what_several_change_at_once_all_holds() {
+    let app = App::new().await;
+    let account = app.account("one").await;
+    let path = format!("/v1/accounts/{account}");
+    let changes = [
+        json!({"per_minute": {"count": 3}}),
+        json!({"per_minute": {"window_s": 90}}),
+        json!({"batch": {"size": 9}}),
+        json!({"same_recipient": {"every_s": 7}}),
+        json!({"new_contacts": {"steps": [{"from_days": 0, "count": 5}]}}),
+    ];
+    let all = changes.map(|pacing| app.patch(&path, json!({"pacing": pacing})));
+    let [a, b, c, d, e] = all;
+    let (a, b, c, d, e) = tokio::join!(a, b, c, d, e);
+    for answer in [a, b, c, d, e] {
+        answer.ok(200);
+    }
+    let pacing = app.get(&path).await.ok(200)["pacing"].clone();
+    assert_eq!(
+        pacing,
+        json!({
+            "per_minute": {"count": 3, "window_s": 90}, "batch": {"size": 9}, "same_recipient": {"every_s": 7},
+            "new_contacts": {"steps": [{"from_days": 0, "count": 5}]},
+        })
+    );
+    // A field of a rule goes back by itself.
+    app.patch(&path, json!({"pacing": {"per_minute": {"window_s": null}}})).await.ok(200);
+    let pacing = app.get(&path).await.ok(200)["pacing"].clone();
+    assert_eq!(pacing["per_minute"], json!({"count": 3}));
+}
+
+#[tokio::test]
 async fn a_wrong_number_names_its_field_and_changes_nothing() {
     let app = App::new().await;
     let account = app.account("one").await;
@@ -82,7 +114,15 @@ async fn a_wrong_number_names_its_field_and_changes_nothing() {
         (json!({"per_minute": {"windows": 3}}), "pacing.per_minute.windows"),
         (json!({"gap_bulk": {"min_s": 9, "max_s": 3}}), "pacing.gap_bulk.min_s"),
         (json!({"no_such_rule": {}}), "pacing.no_such_rule"),
-        (json!({"quiet_hours": {"from": "25:00", "until": "20:00"}}), "pacing.quiet_hours.from"),
+        (json!({"no_such_rule": null}), "pacing.no_such_rule"),
+        (
+            json!({"quiet_hours": {"campaigns_from": "22:00", "campaigns_until": "22:00"}}),
+            "pacing.quiet_hours.campaigns_until",
+        ),
+        (
+            json!({"quiet_hours": {"campaigns_from": "25:00", "campaigns_until": "20:00"}}),
+            "pacing.quiet_hours.campaigns_from",
+        ),
         (json!({"per_minute": 7}), "pacing.per_minute"),
     ] {
         let body = json!({"pacing": pacing, "i_accept_the_risk": true});

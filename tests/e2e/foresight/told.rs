@@ -23,6 +23,7 @@ struct Said {
     answered: Timestamp,
     rule: String,
     expected: Option<Timestamp>,
+    row: Value, // DEV
 }
 
 /// An account whose messages are watched.
@@ -139,6 +140,11 @@ impl<'a> Lane<'a> {
                 ));
             }
         }
+        if !wrong.is_empty() {
+            let rows: Vec<_> = self.said.iter().map(|said| json!({"asked": said.asked, "answered": said.answered, "row": said.row, "left": own[said.id.as_str()]})).collect(); // DEV
+            let kind = if installation.has_other_workers() { "fleet" } else { "embedded" };
+            std::fs::write(format!("/tmp/told-{kind}-{}.json", self.name), json!({"from": self.from, "rows": rows}).to_string()).unwrap();
+        }
         println!(
             "{}: heads {} (worst {:.3} s), others {} (worst {:.3} s)",
             self.name,
@@ -162,6 +168,7 @@ impl Said {
             answered: now(),
             rule: rule.unwrap_or_else(|| panic!("no reason is said: {row}")).to_owned(),
             expected: (!expected.is_null()).then(|| time(expected)),
+            row: row.clone(), // DEV
         }
     }
 }

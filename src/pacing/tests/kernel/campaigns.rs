@@ -133,7 +133,7 @@ fn few_answers_double_the_gap_and_hardly_any_pause_campaigns() {
 
 #[test]
 fn campaigns_wait_for_the_window_where_the_contact_lives() {
-    let window = json!({"quiet_hours": {"from": "09:00", "until": "20:00"}});
+    let window = json!({"quiet_hours": {"campaigns_from": "09:00", "campaigns_until": "20:00"}});
     let profile = only(&["quiet_hours"]).with(&window).unwrap();
     let state = State::new(&profile);
     let night = wait(decide(&profile, &state, &campaign("a", 1), T));
@@ -152,7 +152,8 @@ fn campaigns_wait_for_the_window_where_the_contact_lives() {
 #[test]
 fn a_wait_names_the_end_of_all_that_follows_it() {
     // The rest after a batch ends when the window is closed.
-    let window = json!({"quiet_hours": {"from": "09:00", "until": "22:14"}, "batch": {"size": 1}});
+    let window =
+        json!({"quiet_hours": {"campaigns_from": "09:00", "campaigns_until": "22:14"}, "batch": {"size": 1}});
     let profile = only(&["batch", "quiet_hours"]).with(&window).unwrap();
     let state = sent(&profile, &State::new(&profile), &campaign("a", 1), T);
     let held = wait(decide(&profile, &state, &campaign("b", 1), T + ms(1_000)));

@@ -51,7 +51,7 @@ fn strangers_wait_for_midnight_where_the_account_lives_and_others_do_not() {
     let midnight = T + ms(46 * 60_000 + 40_000);
     assert_eq!(
         (held.rule.as_str(), held.scope, held.until),
-        ("new_contacts", Scope::Job, Some(midnight))
+        ("new_contacts", Scope::Recipient, Some(midnight))
     );
     go(decide(&profile, &state, &bulk("a friend"), T));
     // The next day has an allowance of its own, and a clock that steps back over midnight finds the old one used up.
@@ -149,7 +149,7 @@ fn new_contacts_rise_by_the_day_while_it_warms_up() {
     let state = State::rebuild(&profile, 1, (0..20).map(met), T);
     let ask = Ask { contact: stranger("x").contact, ..agent("x") };
     let held = wait(decide(&profile, &state, &ask, T));
-    assert_eq!((held.scope, held.until), (Scope::Job, Some(T + HOUR + ms(2_800_000))));
+    assert_eq!((held.scope, held.until), (Scope::Recipient, Some(T + HOUR + ms(2_800_000))));
 }
 
 #[test]

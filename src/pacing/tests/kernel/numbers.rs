@@ -48,9 +48,15 @@ fn every_wrong_value_is_refused_by_its_field() {
         (json!({"identical_text": {"in_a_row": 0}}), "pacing.identical_text.in_a_row"),
         (json!({"response_rate": {"slow_below": 1.1}}), "pacing.response_rate.slow_below"),
         (json!({"response_rate": {"after_h": 200}}), "pacing.response_rate.after_h"),
-        (json!({"quiet_hours": {"from": "9:00", "until": "20:00"}}), "pacing.quiet_hours.from"),
-        (json!({"quiet_hours": {"from": "24:00", "until": "20:00"}}), "pacing.quiet_hours.from"),
-        (json!({"quiet_hours": {"from": "09:00"}}), "pacing.quiet_hours.until"),
+        (
+            json!({"quiet_hours": {"campaigns_from": "9:00", "campaigns_until": "20:00"}}),
+            "pacing.quiet_hours.campaigns_from",
+        ),
+        (
+            json!({"quiet_hours": {"campaigns_from": "24:00", "campaigns_until": "20:00"}}),
+            "pacing.quiet_hours.campaigns_from",
+        ),
+        (json!({"quiet_hours": {"campaigns_from": "09:00"}}), "pacing.quiet_hours.campaigns_until"),
         (json!({"failures": {"longest_s": 1}}), "pacing.failures.longest_s"),
         (json!({"opt_out": {"words": [" "]}}), "pacing.opt_out.words"),
     ] {
@@ -138,8 +144,9 @@ fn looser_rules_are_named() {
         assert_eq!(looser(json!({ key: strict })), [""; 0], "{key}");
         assert_eq!(looser(json!({ key: "off" })), [key]);
     }
-    let window =
-        |from: &str, until: &str| base.with(&json!({"quiet_hours": {"from": from, "until": until}})).unwrap();
+    let window = |from: &str, until: &str| {
+        base.with(&json!({"quiet_hours": {"campaigns_from": from, "campaigns_until": until}})).unwrap()
+    };
     assert_eq!(window("09:00", "20:00").looser_than(&base), [""; 0]);
     assert_eq!(window("22:00", "06:00").looser_than(&window("21:00", "07:00")), [""; 0]);
     assert_eq!(window("08:59", "20:00").looser_than(&window("09:00", "20:00")), ["quiet_hours"]);

@@ -141,7 +141,8 @@ impl Plan {
         }
         if focus == Focus::Campaigns {
             plan.table.hours = Some((9 * HOUR, 20 * HOUR));
-            plan.overrides = json!({ "quiet_hours": { "from": "09:00", "until": "20:00" } });
+            plan.overrides =
+                json!({ "quiet_hours": { "campaigns_from": "09:00", "campaigns_until": "20:00" } });
         }
         let contacts = match focus {
             Focus::Busy | Focus::Untyped => rng.random_range(4..40),

@@ -145,7 +145,7 @@ fn a_number_that_warms_up() {
 fn a_campaign_within_hours() {
     let work = Work { campaign: true, ..work() };
     let mut plan = plan(Table { hours: Some((9 * HOUR, 20 * HOUR)), ..Table::whatsapp_web() }, &work, 40_000);
-    plan.overrides = json!({ "quiet_hours": { "from": "09:00", "until": "20:00" }, "response_rate": "off" });
+    plan.overrides = json!({ "quiet_hours": { "campaigns_from": "09:00", "campaigns_until": "20:00" }, "response_rate": "off" });
     let share = share(&plan, &work, 7 * DAY);
     assert!(share >= 0.9, "{share:.3}");
 }

@@ -120,7 +120,7 @@ const RULES: &[(&str, Change)] = &[
         let until = if (until - from + 1_440) % 1_440 < 60 { (from + 300) % 1_440 } else { until };
         table.hours = Some((from * MINUTE, until * MINUTE));
         let clock = |minutes: i64| format!("{:02}:{:02}", minutes / 60, minutes % 60);
-        json!({ "from": clock(from), "until": clock(until) })
+        json!({ "campaigns_from": clock(from), "campaigns_until": clock(until) })
     }),
 ];
 

@@ -81,7 +81,7 @@ fn a_hundred_thousand_new_contacts_are_not_asked_about_every_day() {
 #[test]
 fn what_waits_for_the_same_is_asked_about_together() {
     let rules = json!({
-        "quiet_hours": {"from": "09:00", "until": "20:00"}, "identical_text": {"in_a_row": 10, "rest_h": 1},
+        "quiet_hours": {"campaigns_from": "09:00", "campaigns_until": "20:00"}, "identical_text": {"in_a_row": 10, "rest_h": 1},
     });
     let profile = old_account_with(400, &rules);
     let mut play = play(&profile);
