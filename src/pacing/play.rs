@@ -332,6 +332,7 @@ impl Play {
         if let Rate::Played(responses) = &mut self.rate {
             responses.inbound(key, self.now);
         }
+        self.lane.hurry(key, self.now);
         self.lane.known(key, self.now);
     }
 

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use model::{Queue, Timestamp, WorkerId};
+use model::{Queue, Scope, Timestamp, WorkerId};
 use pacing::{Ask, Chat, Decision, Planned, Profile, State, Token, admit};
 use queue::{Claim, HoldTarget, JobId, LaneId, LaneState, Mark, Op, Outcome, Push, Settle, Shard, Ticket};
 use uuid::Uuid;
@@ -33,6 +33,8 @@ struct Worker<'a> {
     rests: HashMap<JobId, u64>,
     /// Chats that waited while they were new, and the jobs that did.
     new: HashMap<String, Vec<JobId>>,
+    /// Jobs that wait for their pace, by chat.
+    slow: HashMap<String, Vec<JobId>>,
     flights: Vec<Flight>,
     sent: Vec<Sent>,
 }
@@ -56,6 +58,7 @@ pub fn run(workload: &Workload, profile: &Profile, width: u32, call: Duration) -
         messages: workload.messages.iter().map(|planned| (planned.id.to_string(), planned)).collect(),
         rests: HashMap::new(),
         new: HashMap::new(),
+        slow: HashMap::new(),
         flights: Vec::new(),
         sent: Vec::new(),
     };
@@ -113,6 +116,10 @@ impl Worker<'_> {
         chat.is_new = false;
         chat.last_inbound_at = Some(self.now);
         self.known(name);
+        // What waited for its pace may be a reply now.
+        for job in self.slow.remove(name).unwrap_or_default() {
+            self.apply(Op::Resume { target: HoldTarget::Job(lane(), job) });
+        }
     }
 
     /// A chat that is new no more does not wait for another day.
@@ -192,12 +199,19 @@ impl Worker<'_> {
                 if let Some(text) = planned.text.filter(|text| worn.contains(text)) {
                     self.rests.insert(claim.ticket.job.clone(), text);
                 }
-                if self.chats[&planned.chat].is_new {
+                let slow = self.slow.entry(planned.chat.clone()).or_default();
+                slow.retain(|job| *job != claim.ticket.job);
+                if wait.scope == Scope::Pace {
+                    slow.push(claim.ticket.job.clone());
+                } else if self.chats[&planned.chat].is_new {
                     self.new.entry(planned.chat.clone()).or_default().push(claim.ticket.job.clone());
                 }
                 assert_eq!(self.apply(Op::Park { ticket: claim.ticket, wait }), Outcome::Ok);
             }
             Decision::Go(grant) => {
+                if let Some(slow) = self.slow.get_mut(&planned.chat) {
+                    slow.retain(|job| *job != claim.ticket.job);
+                }
                 let version = claim.state.version;
                 let state = LaneState { bytes: Some(Vec::new()), version };
                 let binds_until = self.now;

@@ -146,6 +146,16 @@ impl Lane {
         self.place(key, now);
     }
 
+    /// What waited for its pace in this key may be a reply now: it waits with the others no more.
+    pub fn hurry(&mut self, key: usize, now: Timestamp) {
+        for line in &self.keys[key].lines {
+            for job in line {
+                self.jobs[*job].is_slow = false;
+            }
+        }
+        self.place(key, now);
+    }
+
     /// The head of a key never goes.
     pub fn skip(&mut self, key: usize, now: Timestamp) {
         self.claim(key, now);

@@ -27,7 +27,7 @@ impl Listener {
         let mut stream = TcpStream::connect(&target.host).await.expect("the API is there");
         let mut request = format!("GET /v1/events HTTP/1.1\r\nhost: {}\r\n", target.host);
         for (name, value) in &target.headers {
-            request.push_str(&format!("{name}: {value}\r\n"));
+            request.extend([*name, ": ", *value, "\r\n"]);
         }
         stream.write_all(format!("{request}\r\n").as_bytes()).await.expect("the API listens");
         let mut lines = BufReader::new(stream).lines();
