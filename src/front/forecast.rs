@@ -65,6 +65,8 @@ pub(crate) struct Outlook {
 #[derive(Debug, Default)]
 pub(crate) struct Forecast {
     outlooks: HashMap<MessageId, Outlook>,
+    /// Those that left while they were asked about.
+    left: HashSet<MessageId>,
     /// What is known of those that were not played: how many were sent in the play, from when until when.
     played: Option<(u64, Timestamp, Timestamp)>,
 }
@@ -163,7 +165,7 @@ impl Front {
         let call = times.call.unwrap_or(if is_nearby { FIRST_CALL_NEARBY } else { FIRST_CALL });
         let mut play = Play::new(pace.profile.clone(), pace.state.clone(), pace.width, call, 0, pace.now);
         let wake = times.wake.unwrap_or(FIRST_WAKE);
-        play.take(Overhead { wake, settle: times.turn.unwrap_or(FIRST_TURN).saturating_sub(wake) });
+        play.take(Overhead { wake, settle: times.turn.unwrap_or(FIRST_TURN) });
         let campaigns = with_campaigns || ahead.messages.iter().any(|it| it.purpose == Purpose::Campaign);
         self.remember_campaigns(account, pace, campaigns, &mut play).await?;
         for (hold, until) in pace.held.iter().filter_map(|hold| Some((hold, hold.until?))) {
@@ -256,8 +258,13 @@ impl Front {
             };
             forecast.outlooks.insert(grant.id.into(), outlook);
         }
-        let wanted: HashSet<_> =
+        let mut wanted: HashSet<_> =
             wanted.iter().filter(|id| !forecast.outlooks.contains_key(*id)).copied().collect();
+        if ahead.total <= u64::from(PLAYED) {
+            let there: HashSet<_> = ahead.messages.iter().map(|message| message.id).collect();
+            forecast.left = wanted.difference(&there).copied().collect();
+            wanted.retain(|id| there.contains(id));
+        }
         // Some milliseconds of pure reckoning, which other requests need not wait for.
         let played = tokio::task::spawn_blocking(move || forecast.played(play, wanted)).await;
         played.map_err(|error| {
@@ -271,6 +278,11 @@ impl Forecast {
     /// What is known of a message that was asked for.
     pub(crate) fn outlook(&self, id: MessageId) -> Option<&Outlook> {
         self.outlooks.get(&id)
+    }
+
+    /// Whether a message that was asked for waits no more.
+    pub(crate) fn has_left(&self, id: MessageId) -> bool {
+        self.left.contains(&id)
     }
 
     /// When a message leaves that stands so far behind that it was not played, at the pace of what was.

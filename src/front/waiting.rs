@@ -102,6 +102,9 @@ impl Front {
         let forecast = self.forecast(account, &wanted).await?;
         let places = self.places(account, &wanted).await;
         for (message, place) in queued.iter().zip(places) {
+            if forecast.has_left(message.id) {
+                continue;
+            }
             let known = Known { stop: stop.as_ref(), place, now };
             all.insert(message.id, self.wait_of(account, message, &forecast, known).await?);
         }

@@ -237,7 +237,8 @@ impl Play {
             self.ask(key);
             return true;
         }
-        let due = if is_free { self.lane.due() } else { None };
+        // Whoever wakes for it takes what may go by then.
+        let due = if is_free { self.lane.due().map(|due| due + self.overhead.wake) } else { None };
         let flights = self.flights.iter().map(|flight| self.next_of(flight));
         let coming = self.coming.first_key_value().map(|((at, _), _)| *at);
         let Some(next) = flights.chain(coming).chain(due).min() else {
@@ -382,7 +383,7 @@ impl Play {
                     job,
                     key,
                     token: grant.token,
-                    call_at: grant.call_at + self.overhead.wake,
+                    call_at: grant.call_at,
                     typed: grant.typing,
                     pace: grant.pace,
                     is_new,

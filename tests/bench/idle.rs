@@ -35,11 +35,11 @@ async fn main() {
         let one = Installation::embedded_with(binary.to_str().expect("a path in Unicode"), &vars).await;
         measure("one process", &one, &["serve"], None, sizes, &mut report).await;
     }
-    if args.wants("fleet") {
-        if let Some(fleet) = Fleet::start(1, &[]).await {
-            let roles = ["web", "worker", "scheduler"];
-            measure("fleet", &fleet.installation, &roles, Some(fleet.redis()), sizes, &mut report).await;
-        }
+    if args.wants("fleet")
+        && let Some(fleet) = Fleet::start(1, &[]).await
+    {
+        let roles = ["web", "worker", "scheduler"];
+        measure("fleet", &fleet.installation, &roles, Some(fleet.redis()), sizes, &mut report).await;
     }
     report.print();
 }
@@ -62,9 +62,17 @@ async fn measure(
         };
         let row = Row::new(format!("{name}: memory, {stage}"), "MB", megabytes(Tree::bytes, &trees));
         report.add(if goal.is_empty() { row } else { row.goal(goal) });
-        report.add(Row::new(format!("{name}: resident, {stage}"), "MB", megabytes(Tree::resident_bytes, &trees)));
+        report.add(Row::new(
+            format!("{name}: resident, {stage}"),
+            "MB",
+            megabytes(Tree::resident_bytes, &trees),
+        ));
         if let Some(redis) = redis {
-            report.add(Row::new(format!("{name}: Redis, {stage}"), "MB", megabytes(Tree::resident_bytes, &[redis])));
+            report.add(Row::new(
+                format!("{name}: Redis, {stage}"),
+                "MB",
+                megabytes(Tree::resident_bytes, &[redis]),
+            ));
         }
     };
     add("just started", "");

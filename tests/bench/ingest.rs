@@ -74,7 +74,9 @@ async fn main() {
         let (accounts, before) = (live.clone(), fleet.cost());
         let load = Load { connections: 50, requests: events, rate: None };
         let loaded = load
-            .run(&fleet.target(), move |n| accounts[n % ACCOUNTS].webhook([(format!("fast-{run}-{n}"), n)].into_iter()))
+            .run(&fleet.target(), move |n| {
+                accounts[n % ACCOUNTS].webhook([(format!("fast-{run}-{n}"), n)].into_iter())
+            })
             .await;
         assert_eq!(loaded.times.len(), events, "all are taken: {:?}", loaded.statuses);
         let there = processed(&mut database).await;
@@ -187,7 +189,8 @@ async fn steady(
     let load = Load { connections: 50, requests: rate * STEADY, rate: Some(rate as f64) };
     let (target, accounts, of) = (fleet.target(), live.to_vec(), name.to_owned());
     let loading = tokio::spawn(async move {
-        load.run(&target, move |n| accounts[n % ACCOUNTS].webhook([(format!("{of}-{n}"), n)].into_iter())).await
+        load.run(&target, move |n| accounts[n % ACCOUNTS].webhook([(format!("{of}-{n}"), n)].into_iter()))
+            .await
     });
     let mut gone = None;
     if let Some(database) = backlog {
@@ -230,6 +233,7 @@ async fn to_rows(database: &mut PgConnection, name: &str) -> Vec<f64> {
 }
 
 async fn old_left(database: &mut PgConnection) -> bool {
-    let sql = "SELECT EXISTS (SELECT 1 FROM inbound_events WHERE processed_at IS NULL AND dedupe_key LIKE 'old-%')";
+    let sql =
+        "SELECT EXISTS (SELECT 1 FROM inbound_events WHERE processed_at IS NULL AND dedupe_key LIKE 'old-%')";
     sqlx::query_scalar(sql).fetch_one(database).await.expect("Postgres answers")
 }

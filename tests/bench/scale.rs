@@ -23,10 +23,8 @@ async fn main() {
     for workers in args.numbers("--workers", &[1, 2, 4]) {
         let provider = Provider::start().await;
         // Four workers and a web share the connections that Postgres has.
-        let vars = [
-            ("ROOKERY_TELEGRAM_URL", provider.url()),
-            ("ROOKERY_DATABASE_CONNECTIONS", "12".to_owned()),
-        ];
+        let vars =
+            [("ROOKERY_TELEGRAM_URL", provider.url()), ("ROOKERY_DATABASE_CONNECTIONS", "12".to_owned())];
         let Some(fleet) = Fleet::start(workers, &vars).await else { return };
         let most = counts.iter().copied().max().unwrap_or(1);
         let bots: Arc<[String]> = fleet.connect_bots(most).await.into();
@@ -64,7 +62,11 @@ async fn run(fleet: &Fleet, provider: &Provider, bots: &[String], messages: usiz
     let loaded = load
         .run(&fleet.target(), move |number| {
             let chat = number % CHATS;
-            Fleet::text(&bots[chat % bots.len()], &(1_000_000 + chat).to_string(), &format!("Message {number}."))
+            Fleet::text(
+                &bots[chat % bots.len()],
+                &(1_000_000 + chat).to_string(),
+                &format!("Message {number}."),
+            )
         })
         .await;
     assert_eq!(loaded.times.len(), messages, "all are accepted: {:?}", loaded.statuses);

@@ -14,7 +14,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use serde_json::json;
-use tests::bench::{Args, Cost, Fleet, Listener, Load, Peer, Post, Profile, Provider, Report, Row, Target, Tree, quantile};
+use tests::bench::{
+    Args, Cost, Fleet, Listener, Load, Peer, Post, Profile, Provider, Report, Row, Target, Tree, quantile,
+};
 
 /// Chats that the messages go to.
 const CHATS: usize = 1_000;

@@ -155,8 +155,8 @@ async fn a_timelock_ends_with_one_probe(installation: &Installation) {
         "{account}"
     );
     // It is told when it stopped, and only after a call went well that it goes again.
-    let stop = told(api, "account.status", "sending", json!("stopped")).await;
-    assert_eq!(stop["reason"], "timelocked", "{stop}");
+    let status = told(api, "account.status", "sending", json!("stopped")).await;
+    assert_eq!(status["reason"], "timelocked", "{status}");
     api.event(|event| {
         event["kind"] == "account.status"
             && event["data"]["sending"] == "active"

@@ -18,12 +18,27 @@ every_installation! {
     what_is_said_of_a_wait_comes_true,
 }
 
+/// What is foretold to some per cent is judged where nothing else takes the machine's time: in the long form.
+fn is_left_out() -> bool {
+    let left_out = std::env::var_os("ROOKERY_LONG").is_none();
+    if left_out {
+        eprintln!("left out: forecasts are judged by `tests/run --long`");
+    }
+    left_out
+}
+
 async fn a_preview_is_what_then_happens(installation: &Installation) {
+    if is_left_out() {
+        return;
+    }
     preview::come_true(installation).await;
 }
 
 async fn what_is_said_of_a_wait_comes_true(installation: &Installation) {
-    told::come_true(installation).await;
+    if is_left_out() {
+        return;
+    }
+    Box::pin(told::come_true(installation)).await;
 }
 
 /// When the sandbox got each message; of one that it was sent twice, when it took it.

@@ -292,7 +292,8 @@ async fn a_database_that_is_away_makes_nobody_wait_long_and_loses_nothing() {
     let accepted = Arc::new(Mutex::new(Vec::new()));
     for n in 0..150 {
         let body = text(&account, &format!("customer-{}", n % 10), "Text.", "transactional");
-        accepted.lock().unwrap().push(api.post("/v1/messages", &body).await);
+        let message = api.post("/v1/messages", &body).await;
+        accepted.lock().unwrap().push(message);
     }
     until("some are out", async || (installation.report().await["accepted"].as_u64()? >= 20).then_some(()))
         .await;

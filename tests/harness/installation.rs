@@ -349,7 +349,8 @@ impl Installation {
         use sqlx::{Connection as _, PgConnection};
         let url = self.variable("DATABASE_URL");
         let mut connection = PgConnection::connect(url).await.expect("the database answers");
-        let asked = "SELECT owner::text FROM leases WHERE name = 'scheduler' AND expires_at > clock_timestamp()";
+        let asked =
+            "SELECT owner::text FROM leases WHERE name = 'scheduler' AND expires_at > clock_timestamp()";
         sqlx::query_scalar(asked).fetch_optional(&mut connection).await.expect("the database answers")
     }
 

@@ -83,10 +83,9 @@ async fn what_several_change_at_once_all_holds() {
         json!({"same_recipient": {"every_s": 7}}),
         json!({"new_contacts": {"steps": [{"from_days": 0, "count": 5}]}}),
     ];
-    let all = changes.map(|pacing| app.patch(&path, json!({"pacing": pacing})));
-    let [a, b, c, d, e] = all;
-    let (a, b, c, d, e) = tokio::join!(a, b, c, d, e);
-    for answer in [a, b, c, d, e] {
+    let ask = |place: usize| app.patch(&path, json!({"pacing": changes[place].clone()}));
+    let answers = tokio::join!(ask(0), ask(1), ask(2), ask(3), ask(4));
+    for answer in [answers.0, answers.1, answers.2, answers.3, answers.4] {
         answer.ok(200);
     }
     let pacing = app.get(&path).await.ok(200)["pacing"].clone();

@@ -32,7 +32,8 @@ impl Args {
     /// When something else follows it.
     pub fn numbers(&self, name: &str, otherwise: &[usize]) -> Vec<usize> {
         let Some(words) = self.after(name) else { return otherwise.to_vec() };
-        let number = |word: &str| word.parse().unwrap_or_else(|_| panic!("{name} takes numbers, not {word:?}"));
+        let number =
+            |word: &str| word.parse().unwrap_or_else(|_| panic!("{name} takes numbers, not {word:?}"));
         words.split(',').map(number).collect()
     }
 

@@ -82,8 +82,11 @@ impl Fleet {
         if Args::read().has("--profile") {
             Profile::prepare(&mut postgres).await;
         }
-        let mut vars =
-            vec![("REDIS_URL", redis.url()), ("DATABASE_URL", postgres.url()), ("ROOKERY_LOG", "warn".to_owned())];
+        let mut vars = vec![
+            ("REDIS_URL", redis.url()),
+            ("DATABASE_URL", postgres.url()),
+            ("ROOKERY_LOG", "warn".to_owned()),
+        ];
         vars.push(("ROOKERY_DATABASE_CONNECTIONS", "20".to_owned()));
         vars.extend_from_slice(more);
         let binary = binary();

@@ -27,7 +27,7 @@ impl Listener {
         let mut stream = TcpStream::connect(&target.host).await.expect("the API is there");
         let mut request = format!("GET /v1/events HTTP/1.1\r\nhost: {}\r\n", target.host);
         for (name, value) in &target.headers {
-            request.extend([*name, ": ", *value, "\r\n"]);
+            request.extend([name.as_str(), ": ", value.as_str(), "\r\n"]);
         }
         stream.write_all(format!("{request}\r\n").as_bytes()).await.expect("the API listens");
         let mut lines = BufReader::new(stream).lines();
@@ -38,7 +38,8 @@ impl Listener {
         let reading = tokio::spawn(async move {
             while let Ok(Some(line)) = lines.next_line().await {
                 let now = Instant::now();
-                let event = line.strip_prefix("data:").and_then(|data| serde_json::from_str::<Value>(data).ok());
+                let event =
+                    line.strip_prefix("data:").and_then(|data| serde_json::from_str::<Value>(data).ok());
                 let text = event.as_ref().and_then(|event| event["data"]["content"]["text"].as_str());
                 if let Some(text) = text {
                     let mut noted = noted.lock().unwrap_or_else(PoisonError::into_inner);

@@ -127,10 +127,17 @@ impl Load {
         let begun = Instant::now();
         let tasks: Vec<_> = connections
             .into_iter()
-            .map(|connection| tokio::spawn(self.drive(connection, Arc::clone(&post), Arc::clone(&next), begun)))
+            .map(|connection| {
+                tokio::spawn(self.drive(connection, Arc::clone(&post), Arc::clone(&next), begun))
+            })
             .collect();
-        let mut loaded =
-            Loaded { begun, ended: begun, times: Vec::new(), moments: BTreeMap::new(), statuses: BTreeMap::new() };
+        let mut loaded = Loaded {
+            begun,
+            ended: begun,
+            times: Vec::new(),
+            moments: BTreeMap::new(),
+            statuses: BTreeMap::new(),
+        };
         for task in tasks {
             for (number, status, asked, answered) in task.await.expect("a connection that lasts") {
                 *loaded.statuses.entry(status).or_default() += 1;

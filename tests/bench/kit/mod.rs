@@ -23,6 +23,6 @@ pub use peer::{Peer, bullmq};
 pub use processes::{Tree, children};
 pub use profile::Profile;
 pub use provider::Provider;
-pub use set::{SETS, set_per_second};
 pub use report::{Report, Row};
+pub use set::{SETS, set_per_second};
 pub use statistics::{median, quantile};

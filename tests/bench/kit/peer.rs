@@ -76,7 +76,10 @@ fn folder() -> Option<PathBuf> {
     let given = std::env::var_os("ROOKERY_PEER").map(PathBuf::from);
     let source = given.unwrap_or_else(|| root.join("../shared/peers/bullmq"));
     if !source.join("package.json").exists() {
-        eprintln!("left out: the peer, which is not in {}; ROOKERY_PEER names another folder", source.display());
+        eprintln!(
+            "left out: the peer, which is not in {}; ROOKERY_PEER names another folder",
+            source.display()
+        );
         return None;
     }
     let folder = root.join("target/bench-peer");
@@ -91,7 +94,8 @@ fn folder() -> Option<PathBuf> {
         }
     }
     if !folder.join("node_modules/bullmq").exists() {
-        let npm = Command::new("npm").args(["install", "--no-audit", "--no-fund"]).current_dir(&folder).output();
+        let npm =
+            Command::new("npm").args(["install", "--no-audit", "--no-fund"]).current_dir(&folder).output();
         match npm {
             Ok(done) if done.status.success() => {}
             done => {

@@ -65,9 +65,14 @@ impl Profile {
         let messages = messages as f64;
         eprintln!("{:>12} {:>12} {:>8}  statement", "µs a message", "calls", "texts");
         for (query, calls, exec, plan, texts) in rows {
-            eprintln!("{:>12.1} {:>12.3} {texts:>8}  {query}", (exec + plan) * 1e3 / messages, calls / messages);
+            eprintln!(
+                "{:>12.1} {:>12.3} {texts:>8}  {query}",
+                (exec + plan) * 1e3 / messages,
+                calls / messages
+            );
         }
-        for line in ask(&self.redis, "INFO commandstats").lines().filter(|line| line.starts_with("cmdstat_")) {
+        for line in ask(&self.redis, "INFO commandstats").lines().filter(|line| line.starts_with("cmdstat_"))
+        {
             let number = |name: &str| -> f64 {
                 let rest = line.split(name).nth(1).unwrap_or("0");
                 rest.split(',').next().and_then(|word| word.parse().ok()).unwrap_or(0.0)

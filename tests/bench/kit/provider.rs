@@ -103,7 +103,11 @@ async fn serve(listener: TcpListener, taken: Arc<Taken>) {
         let taken = Arc::clone(&taken);
         tokio::spawn(async move {
             let service = service_fn(move |request| answer(Arc::clone(&taken), request));
-            drop(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await);
+            drop(
+                hyper::server::conn::http1::Builder::new()
+                    .serve_connection(TokioIo::new(stream), service)
+                    .await,
+            );
         });
     }
 }
@@ -111,7 +115,8 @@ async fn serve(listener: TcpListener, taken: Arc<Taken>) {
 async fn answer(taken: Arc<Taken>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
     let path = request.uri().path().to_owned();
     let (bot, method) = path.trim_start_matches("/bot").split_once('/').unwrap_or(("", ""));
-    let body = request.into_body().collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+    let body =
+        request.into_body().collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
     let result = match method {
         "getMe" => {
             let id: u64 = bot.split(':').next().and_then(|id| id.parse().ok()).unwrap_or(1);
@@ -119,7 +124,9 @@ async fn answer(taken: Arc<Taken>, request: Request<Incoming>) -> Result<Respons
         }
         "sendMessage" => match serde_json::from_slice::<Send>(&body) {
             Ok(send) => taken.take(send),
-            Err(_) => return Ok(respond(&json!({"ok": false, "error_code": 400, "description": "Bad Request"}))),
+            Err(_) => {
+                return Ok(respond(&json!({"ok": false, "error_code": 400, "description": "Bad Request"})));
+            }
         },
         _ => json!(true),
     };

@@ -44,7 +44,8 @@ pub(crate) async fn rate(lanes: &Lanes, callers: usize, bulk: usize, jobs: usize
 pub(crate) async fn fill(to: &Lanes, lanes: usize, jobs: usize) {
     let jobs: Vec<_> = (0..jobs)
         .map(|n| {
-            let (key, width) = if lanes == 1 { (format!("chat-{}", n % 1_000), 200) } else { ("chat".to_owned(), 1) };
+            let (key, width) =
+                if lanes == 1 { (format!("chat-{}", n % 1_000), 200) } else { ("chat".to_owned(), 1) };
             push(&lane(&format!("account-{}", n % lanes)), &key, n, width)
         })
         .collect();

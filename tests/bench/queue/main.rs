@@ -45,7 +45,8 @@ impl Kind {
             Self::Redis(redis) => {
                 redis.command(&["FLUSHALL"]);
                 let prefix = format!("bench-{:016x}", Ids::from_os().number());
-                let connect = || RedisEngine::connect(&redis.url(), &prefix).expect("the Redis URL is usable");
+                let connect =
+                    || RedisEngine::connect(&redis.url(), &prefix).expect("the Redis URL is usable");
                 let engine = connect();
                 engine.begin_epoch(1).await.expect("an epoch can be begun");
                 engine.open().await.expect("it can be opened");
@@ -164,7 +165,10 @@ impl Figures {
             let row = Row::new(format!("{engine}: claimed and settled, {name}"), "/s", runs);
             report.add(goal(row.beside("SET", self.set.clone()).beside("BullMQ", theirs("drained")), to));
             if is_redis {
-                report.add(cost(format!("{engine}: its processor time a job, claimed and settled, {name}"), used));
+                report.add(cost(
+                    format!("{engine}: its processor time a job, claimed and settled, {name}"),
+                    used,
+                ));
             }
         }
         let times = self.pickup.into_iter().chain(self.due).zip([
@@ -174,7 +178,10 @@ impl Figures {
             ("late after T, p99", "late99", "5 ms"),
         ]);
         for (runs, (name, bull, to)) in times {
-            report.add(goal(Row::new(format!("{engine}: {name}"), "ms", runs).beside("BullMQ", theirs(bull)), to));
+            report.add(goal(
+                Row::new(format!("{engine}: {name}"), "ms", runs).beside("BullMQ", theirs(bull)),
+                to,
+            ));
         }
         let [ten, thousand, many] = self.held;
         report.add(Row::new(format!("{engine}: claim and settle beside 10 held jobs"), "µs", ten.clone()));

@@ -1,17 +1,16 @@
-//! Three hundred messages, first previewed, then sent.
+//! Hundreds of messages, first previewed, then sent.
 
 use serde_json::{Value, json};
 use tests::harness::{Installation, until};
 
 use super::{arrivals, hand_in, text, time, unbroken, write_first};
 
-const MESSAGES: usize = 300;
-
 /// An account whose virtual time is so quick that its messages take about half a minute; yet their pace and not the
 /// machine is what they take it for.
 struct Case {
     name: &'static str,
     scale: f64,
+    messages: usize,
     purpose: &'static str,
     /// The others wrote before.
     new_contacts: usize,
@@ -26,6 +25,7 @@ const CASES: [Case; 3] = [
     Case {
         name: "batches",
         scale: 27.0,
+        messages: 300,
         purpose: "conversation",
         new_contacts: 0,
         is_reply: true,
@@ -43,21 +43,29 @@ const CASES: [Case; 3] = [
     Case {
         name: "days",
         scale: 5_760.0,
+        messages: 300,
         purpose: "transactional",
         new_contacts: 290,
         is_reply: false,
         midnight: 24,
         pacing: || json!({"new_contacts": {"steps": [{"from_days": 0, "count": 95}]}, "batch": "off"}),
     },
-    // A campaign that nobody answers: after two days of 7 seconds it rests for a week.
+    // A campaign that nobody answers: after two days of 12 seconds it rests until those days count no more.
     Case {
         name: "unanswered",
-        scale: 13_000.0,
+        scale: 7_500.0,
+        messages: 100,
         purpose: "campaign",
-        new_contacts: MESSAGES,
+        new_contacts: 100,
         is_reply: false,
         midnight: 12,
-        pacing: || json!({"new_contacts": {"steps": [{"from_days": 0, "count": 140}]}, "batch": "off"}),
+        pacing: || {
+            let mut rate = json!({"recipients": 20, "within_days": 3, "after_h": 24, "slow_below": 0.5});
+            rate["pause_below"] = json!(0.2);
+            rate["pause_h"] = json!(24);
+            let steps = json!({"steps": [{"from_days": 0, "count": 45}]});
+            json!({"new_contacts": steps, "batch": "off", "response_rate": rate})
+        },
     },
 ];
 
@@ -85,11 +93,12 @@ async fn come_true_of(installation: &Installation, case: &Case) -> f64 {
     let api = installation.api();
     let more = json!({"pacing": (case.pacing)(), "timezone": zone(case.midnight), "i_accept_the_risk": true});
     let account = installation.connect(case.name, case.scale, more).await;
-    let known = |n: &usize| n * case.new_contacts / MESSAGES == (n + 1) * case.new_contacts / MESSAGES;
+    let new = |of: usize| of * case.new_contacts / case.messages;
+    let known = |n: &usize| new(*n) == new(n + 1);
     let to = |n: usize| format!("{}-{n}", case.name);
-    let writers = (0..MESSAGES).filter(known).map(to).collect();
+    let writers = (0..case.messages).filter(known).map(to).collect();
     write_first(installation, &account, case.name, writers).await;
-    let bodies: Vec<_> = (0..MESSAGES)
+    let bodies: Vec<_> = (0..case.messages)
         .map(|n| {
             let words =
                 format!("Hello number {n}, {}.", "this is for you and nobody else ".repeat(1 + n % 5));
@@ -97,24 +106,23 @@ async fn come_true_of(installation: &Installation, case: &Case) -> f64 {
         })
         .collect();
     let words = |body: &Value| body["content"]["text"].as_str().unwrap().len();
-    let chars = bodies.iter().map(words).sum::<usize>() / MESSAGES;
+    let chars = bodies.iter().map(words).sum::<usize>() / case.messages;
     let preview = api
         .post(
             "/v1/pace/preview",
             &json!({
-                "account_id": account, "messages": MESSAGES, "purpose": case.purpose, "chars": chars,
+                "account_id": account, "messages": case.messages, "purpose": case.purpose, "chars": chars,
                 "new_contacts": case.new_contacts, "replies": case.is_reply,
             }),
         )
         .await;
-    assert_eq!((&preview["estimate"], &preview["sent"]), (&json!(false), &json!(MESSAGES)), "{preview}");
+    assert_eq!((&preview["estimate"], &preview["sent"]), (&json!(false), &json!(case.messages)), "{preview}");
     let messages = hand_in(api, &bodies).await;
     let start = time(&messages[0]["queued_at"]);
     // The sandbox is asked, not the installation: reckoning ahead costs time of its own.
     until("all have arrived", async || {
         let report = installation.report().await;
-        let counts = report["accounts"].as_object()?.values();
-        (counts.filter(|count| count["accepted"] == MESSAGES).count() == CASES.len()).then_some(())
+        (report["accepted"] == CASES.iter().map(|case| case.messages).sum::<usize>()).then_some(())
     })
     .await;
     let sent = arrivals(installation).await;
