@@ -7,14 +7,16 @@ use std::time::Duration;
 use channel::Channels;
 use events::Hints;
 use media::MediaStore;
-use model::{Account, AccountId, Clock, Ids, Timestamp, WorkerId, WorkspaceId};
+use model::{Account, AccountId, Clock, Ids, Intake, Timestamp, WorkerId, WorkspaceId};
 use outbound::Gate;
 use pacing::Token;
 use queue::{Claimed, LEASE, Lanes, Push, RedisEngine};
 use store::{PendingSend, Store, StoreError};
 
 use crate::attachment::Memory;
+use crate::entry::KnownChannels;
 use crate::live::Live;
+use crate::profiles::Profiles;
 use crate::responses::Responses;
 
 /// How many workers a job may take down with it before it is dead.
@@ -85,6 +87,13 @@ pub struct App {
     pub(crate) memory: Memory,
     /// Who may call which provider now.
     pub gates: Gates,
+    /// The rules of accounts that send just now.
+    pub(crate) profiles: Profiles,
+    /// Which provider that is, for accounts that were loaded before.
+    pub(crate) known_channels: KnownChannels,
+    /// The accounts that this process alone works for, and for nothing else; none: it works for whatever is not pinned
+    /// elsewhere.
+    pub pins: Arc<[AccountId]>,
 }
 
 /// Shares of a process's slots, by the queue that they are slots of. Those of [`Gates::default`] let everything through.
@@ -134,6 +143,9 @@ impl App {
             responses: Responses::default(),
             memory: Memory::default(),
             gates: Gates::default(),
+            profiles: Profiles::default(),
+            known_channels: KnownChannels::default(),
+            pins: Arc::default(),
         }
     }
 
@@ -167,6 +179,27 @@ impl App {
         }
     }
 
+    /// Whether this process works for the accounts that it was given alone.
+    pub(crate) fn only_pinned(&self) -> bool {
+        !self.pins.is_empty()
+    }
+
+    /// Where the work goes of an account that this process owns: here, if it owns pinned accounts alone.
+    pub(crate) fn own_route(&self) -> Option<WorkerId> {
+        self.only_pinned().then_some(self.worker)
+    }
+
+    /// Whether this process may work for an account.
+    pub(crate) fn serves(&self, account: &Account) -> bool {
+        account.pinned_to.is_none_or(|worker| worker == self.worker)
+    }
+
+    /// Where the calls of an account are made, as far as it is known here.
+    pub(crate) fn route_of(&self, account: &Account) -> Option<WorkerId> {
+        let is_open_here = account.intake == Intake::Session && self.live.reaches(account);
+        account.pinned_to.or(is_open_here.then_some(self.worker))
+    }
+
     /// The job of a message or an action, due now: where its row says to wait, its handler waits in its place.
     pub(crate) fn push_of(&self, send: &PendingSend) -> Push {
         Push::send(
@@ -184,7 +217,7 @@ impl App {
     /// Counts that a worker was lost while it had this job; false when it was one too many and the job is dead now.
     pub(crate) async fn survives(&self, claimed: &Claimed) -> Result<bool, StoreError> {
         let job = &claimed.claim().ticket.job.0;
-        let losses = self.store.count_loss(job).await?;
+        let losses = self.store.count_loss(job, claimed.claim().lost).await?;
         if losses >= LOSSES {
             self.bury(claimed, &format!("{losses} workers were lost while they had it")).await?;
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use channel::{Accepted, Channel, ChannelError, Login};
 use model::{AttemptId, Scope, Status, Timestamp, Wait};
+use outbound::Place;
 use pacing::{Grant, Profile, State};
 use queue::{Claimed, Settle};
 use store::{Ended, NewAttempt, SendView};
@@ -17,7 +18,7 @@ use crate::outgoing::{STORE_REST, give_up};
 use crate::persist::commit;
 use crate::responses::RESPONSE_RATE;
 use crate::{
-    App, JobError, attachment, failing, feedback, lane_pace, perform_action, responses, send_message,
+    App, JobError, attachment, entry, failing, feedback, lane_pace, perform_action, responses, send_message,
 };
 
 /// The code of a call that was not made: it says nothing about the account.
@@ -25,15 +26,16 @@ pub(crate) const NO_LEASE: &str = "lease";
 /// How long showing "typing" may take; the message does not wait for it.
 const TYPING: Duration = Duration::from_secs(5);
 
-/// Sends what is loaded, as soon as pacing lets it.
+/// Sends what is loaded, as soon as pacing lets it. `place`: the one at its provider, if it has one already.
 pub(crate) async fn send(
     app: &App,
     claimed: Claimed,
     view: SendView,
     channel: Arc<dyn Channel>,
+    place: Option<Place>,
 ) -> Result<(), JobError> {
     let width = channel.capabilities().width;
-    let profile = match lane_pace::profile(channel.capabilities(), &view.account) {
+    let profile = match app.profiles.of(channel.capabilities(), &view.account) {
         Ok(profile) => profile,
         Err(error) => {
             tracing::error!(account.id = %view.account.id, %error, "an account's pacing cannot be used");
@@ -42,13 +44,13 @@ pub(crate) async fn send(
         }
     };
     // Before leave is asked for: who cannot call anyway takes none and burns no attempt.
-    let entered = channel.provider_url().map(|url| app.gates.send.enter(url)).transpose();
+    let entered = match place {
+        Some(place) => Ok(Some(place)),
+        None => entry::enter(&app.gates.send, channel.as_ref()).await,
+    };
     let place = match entered {
         Ok(place) => place,
-        Err(shut) => {
-            let until = claimed.now() + shut.retry_in();
-            return Ok(claimed.park(Wait::new(shut.as_str(), Scope::Lane, until)).await?);
-        }
+        Err(shut) => return entry::wait_outside(claimed, shut).await,
     };
     let grant = match granting::admit(app, &claimed, &view, &profile, width).await? {
         Admitted::Go(grant) => grant,
@@ -62,6 +64,7 @@ pub(crate) async fn send(
         }
         Admitted::Refused(reason) => return give_up(app, claimed, &view, Status::Skipped, reason).await,
     };
+    fault!("send_granted");
     let login = Login { account: view.account.clone(), credentials: view.credentials.clone().into() };
     show_typing(&channel, &login, &view, &grant);
     let file = match attachment(app, channel.as_ref(), &view).await {
@@ -103,6 +106,7 @@ pub(crate) async fn send(
             return give_back(app, claimed, &profile, view.account.id, &grant, Settle::Retry(later)).await;
         }
     }
+    fault!("send_attempted");
     let answer = if claimed.confirmed_within(app.timing.confirmed) {
         call(app, channel.as_ref(), &login, &view, file).await
     } else {
@@ -111,6 +115,7 @@ pub(crate) async fn send(
             "the worker's lease was not confirmed in time, so no call was made",
         ))
     };
+    fault!("send_answered");
     drop(pass);
     let made = Made { attempt_id, started_at, ended_at: claimed.latest() };
     observe(&view, &answer, &made, claimed.claim().ready_at);
@@ -230,7 +235,9 @@ async fn conclude(
         feedback::put(app, view, &ticket, hold, verdict.ended.reason.as_deref(), at).await;
     }
     commit(app, verdict.ended).await;
+    fault!("send_recorded");
     app.has_news(view.message.workspace_id).await;
+    fault!("send_told");
     // A call may have started as late as this: it is the later reading that windows are counted from.
     let started_at = started_at + claimed.uncertainty();
     let date = |state: &mut State| state.settle(profile, grant.token, started_at, at);

@@ -37,7 +37,25 @@ pub struct Crew {
     heart_stop: CancellationToken,
     heart: Heart,
     running: JoinHandle<()>,
-    owners: Owners,
+    /// Whoever sends owns accounts, too: calls of an account with a session are made by its owner.
+    owners: Option<Owners>,
+}
+
+/// The queues that a worker serves, each with how many of its jobs may run at once, and whether only those of lanes that are
+/// routed to it.
+fn served(config: &CrewConfig, only_pinned: bool) -> BTreeMap<Queue, (usize, bool)> {
+    let each = config.queues.iter();
+    let mut served: BTreeMap<_, _> =
+        each.map(|(queue, concurrency)| (*queue, (*concurrency, only_pinned))).collect();
+    // Who owns sessions does with them whatever takes one.
+    if let Some((concurrency, _)) = served.get(&Queue::Send).copied() {
+        for queue in [Queue::Automate, Queue::Media] {
+            served.entry(queue).or_insert((concurrency, true));
+        }
+    }
+    // What belongs to no account is others' work.
+    served.retain(|queue, _| !only_pinned || !matches!(queue, Queue::Notify | Queue::Upkeep));
+    served
 }
 
 #[derive(Debug)]
@@ -66,8 +84,8 @@ impl Crew {
         let heart = Heart::start(app.lanes.clone(), app.worker, heart_stop.clone());
         let states = LaneStates::default();
         let mut monitor = Monitor::new().shutdown_timeout(STOP);
-        for (queue, concurrency) in &config.queues {
-            let settings = Settings { queue: *queue, concurrency: *concurrency, policy: Arc::new(Policies) };
+        for (queue, (concurrency, own)) in served(config, app.only_pinned()) {
+            let settings = Settings { queue, concurrency, own, policy: Arc::new(Policies) };
             let (app, heart, states, stop) = (app.clone(), heart.clone(), states.clone(), stop.clone());
             monitor = monitor.register(move |boot| {
                 let backend = LaneBackend::new(heart.clone(), states.clone(), settings.clone(), &stop);
@@ -94,22 +112,51 @@ impl Crew {
                 tracing::error!(%error, "the workers ended with an error");
             }
         });
-        Self { stop, heart_stop, heart, running, owners: Owners::start(app.clone()) }
+        let owners = config.queues.contains_key(&Queue::Send).then(|| Owners::start(app.clone()));
+        Self { stop, heart_stop, heart, running, owners }
     }
 
-    /// Whether the queue confirmed this worker's lease lately.
-    pub fn is_live(&self) -> bool {
-        self.heart.confirmed_within(queue::LEASE)
+    /// Tells, whenever it is asked, whether the queue confirmed this worker's lease lately.
+    pub fn liveness(&self) -> impl Fn() -> bool + Send + Sync + use<> {
+        let heart = self.heart.clone();
+        move || heart.confirmed_within(queue::LEASE)
     }
 
     /// Claims nothing more, finishes or hands back what it holds within 25 s, and ends.
     pub async fn stop(self) {
         self.stop.cancel();
         // First of all: others go on with its accounts while it finishes what it holds.
-        self.owners.stop().await;
+        if let Some(owners) = self.owners {
+            owners.stop().await;
+        }
         if let Err(error) = self.running.await {
             tracing::error!(%error, "the workers broke while they stopped");
         }
         self.heart_stop.cancel();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(queues: &[Queue], only_pinned: bool) -> Vec<(Queue, bool)> {
+        let config = CrewConfig { queues: queues.iter().map(|queue| (*queue, 9)).collect() };
+        served(&config, only_pinned).into_iter().map(|(queue, (_, own))| (queue, own)).collect()
+    }
+
+    #[test]
+    fn who_sends_does_with_its_sessions_whatever_takes_one() {
+        let (send, automate, media) = (Queue::Send, Queue::Automate, Queue::Media);
+        assert_eq!(told(&[send], false), [(send, false), (automate, true), (media, true)]);
+        assert_eq!(told(&[send, media], false), [(send, false), (automate, true), (media, false)]);
+        assert_eq!(told(&[media], false), [(media, false)]);
+    }
+
+    #[test]
+    fn who_works_for_some_accounts_alone_does_nothing_else() {
+        let all = told(Queue::ALL, true);
+        assert!(all.iter().all(|(_, own)| *own), "{all:?}");
+        assert!(!all.iter().any(|(queue, _)| matches!(queue, Queue::Notify | Queue::Upkeep)), "{all:?}");
     }
 }

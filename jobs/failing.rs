@@ -116,7 +116,7 @@ pub(crate) async fn note(
 
 async fn recover(app: &App, account: &Account, rule: Option<&Failures>) {
     if account.sending == Sending::Stopped {
-        let ended = insist(|| app.store.end_stop(account)).await;
+        let ended = insist(app, || app.store.end_stop(account)).await;
         if ended == Some(true) {
             tracing::info!(account.id = %account.id, "the provider takes messages of the account again");
         }
@@ -125,11 +125,11 @@ async fn recover(app: &App, account: &Account, rule: Option<&Failures>) {
     if failures == 0 {
         return;
     }
-    insist(|| app.store.clear_failures(account.id)).await;
+    insist(app, || app.store.clear_failures(account.id)).await;
     app.remember_failures(account.id, 0);
     if rule.is_some_and(|rule| rule.is_open(failures)) {
         let (workspace, id, system) = (account.workspace_id, account.id, Actor::system());
-        insist(|| app.store.lift_holds(workspace, id, |hold| hold.rule == BREAKER, &system)).await;
+        insist(app, || app.store.lift_holds(workspace, id, |hold| hold.rule == BREAKER, &system)).await;
         tracing::info!(account.id = %account.id, "the breaker is closed: calls go well again");
     }
 }
@@ -148,7 +148,7 @@ async fn fail(
 ) -> Standing {
     // One after the other, so that the calls which were under way when the breaker opened do not open it wider.
     let _turn = app.failures.lock().await;
-    let Some(Some((now, _))) = insist(|| app.store.login(account.id)).await else {
+    let Some(Some((now, _))) = insist(app, || app.store.login(account.id)).await else {
         return Standing::default();
     };
     let stopped_until = now.sending_until.filter(|until| now.sending == Sending::Stopped && *until > at);
@@ -158,14 +158,14 @@ async fn fail(
         let down_until = stopped_until.max(held_until).or(Some(at));
         return Standing { failures: now.failures_in_a_row, down_until };
     }
-    let failures = insist(|| app.store.count_failure(account.id, at)).await.unwrap_or(0);
+    let failures = insist(app, || app.store.count_failure(account.id, at)).await.unwrap_or(0);
     app.remember_failures(account.id, failures);
     let in_a_row = rule.map_or(u32::MAX, |rule| rule.in_a_row);
     // The first hold is as long as a first pause, whatever the breaker's threshold.
     let until = at + pause(rule, failures.saturating_sub(in_a_row), jitter);
     if now.sending == Sending::Stopped {
         // It could not be found out whether the stop is over: it goes on until the next try.
-        insist(|| app.store.prolong_stop(&now, until)).await;
+        insist(app, || app.store.prolong_stop(&now, until)).await;
         return Standing { failures, down_until: Some(until) };
     }
     if failures < in_a_row {

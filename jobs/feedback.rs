@@ -4,11 +4,15 @@
 //! An operator sees it in these metrics, and as events `account.held`, `account.alert` and `account.status`:
 //! - `rookery_account_holds_total{channel, reach, rule}`: how often part of an account's sending was held back;
 //! - `rookery_account_alerts_total{channel, reason}`: how often something happened that a person should see to: a stop by
-//!   the provider (`banned`, `timelocked`, `token_revoked`, …), `bulk_held`, `breaker`, `response_rate`;
-//! - `rookery_accounts{channel, state}`: how many accounts are `active`, `paused`, `stopped`, not connected
-//!   (`disconnected`), or only tried now and then because everything failed (`breaker`).
+//!   the provider (`banned`, `timelocked`, `token_revoked`, …), `bulk_held`, `breaker`, `response_rate`,
+//!   `unserved` (the worker that it is pinned to is gone);
+//! - `rookery_accounts{channel, state}`: how many accounts are `active`, `paused`, `stopped`, without the worker that
+//!   they are pinned to (`unserved`), not connected (`disconnected`), or only tried now and then because everything failed
+//!   (`breaker`).
 
-use model::{Account, Class, Hold, HoldReach, Scope, Sending, Timestamp, Wait};
+use std::time::Duration;
+
+use model::{Account, Class, Hold, HoldReach, Scope, Timestamp, Wait};
 use queue::{HoldTarget, LaneId, Ticket};
 use serde_json::{Value, json};
 use store::{SendView, StoreError};
@@ -48,10 +52,10 @@ pub(crate) async fn put(
     let lane = LaneId::send(account.id);
     match hold {
         ProviderHold::Moved(chat) => {
-            insist(|| app.store.move_chat(account.id, &view.chat, chat)).await;
+            insist(app, || app.store.move_chat(account.id, &view.chat, chat)).await;
         }
         ProviderHold::Recipient(until) => {
-            insist(|| app.store.hold_recipient(view.message.conversation_id, *until, PROVIDER)).await;
+            insist(app, || app.store.hold_recipient(view.message.conversation_id, *until, PROVIDER)).await;
             count_hold(account, "recipient", PROVIDER);
             let wait =
                 Wait { detail: words.map(str::to_owned), ..Wait::new(PROVIDER, Scope::Recipient, *until) };
@@ -67,7 +71,8 @@ pub(crate) async fn put(
             }
         }
         ProviderHold::Stop { reason, until } => {
-            insist(|| stop_account(app, account, reason, *until)).await;
+            let lasting = until.map(|until| until.since(at));
+            let until = insist(app, || stop_account(app, account, reason, at, lasting)).await.flatten();
             let until = until.unwrap_or(at + LOOK_AGAIN).min(at + LOOK_AGAIN);
             let wait = Wait::new("stopped", Scope::Lane, until).because(*reason);
             hold_lane(app, HoldTarget::Lane(lane), wait).await;
@@ -86,7 +91,7 @@ pub(crate) async fn hold_account(
     detail: Option<&str>,
 ) -> bool {
     let hold = Hold { reach, rule: rule.to_owned(), until, since, detail: detail.map(str::to_owned) };
-    let is_new = insist(|| app.store.hold_account(account.id, hold.clone())).await.unwrap_or(false);
+    let is_new = insist(app, || app.store.hold_account(account.id, hold.clone())).await.unwrap_or(false);
     if is_new {
         count_hold(account, reach.as_str(), rule);
     }
@@ -113,25 +118,23 @@ async fn hold_lane(app: &App, target: HoldTarget, wait: Wait) {
 }
 
 /// The provider lets the account do nothing more: its row says so. Where a person paused it, that stays: it ends later, and
-/// the next call hears of the stop again.
+/// the next call hears of the stop again. Answers when it is found out whether the stop is over.
 pub(crate) async fn stop_account(
     app: &App,
     account: &Account,
     reason: &'static str,
-    until: Option<Timestamp>,
-) -> Result<(), StoreError> {
+    at: Timestamp,
+    lasting: Option<Duration>,
+) -> Result<Option<Timestamp>, StoreError> {
     count_alert(account, reason);
-    let (workspace, id) = (account.workspace_id, account.id);
-    if app.store.account(workspace, id).await?.sending != Sending::Paused {
-        app.store.set_sending(workspace, id, Sending::Stopped, Some(reason), until, "system").await?;
-    }
-    Ok(())
+    let stopped = app.store.stop_account(account, reason, at, lasting).await?;
+    Ok(stopped.map_or(lasting.map(|lasting| at + lasting), |stopped| stopped.until))
 }
 
 /// Tells a person to see to an account.
 pub(crate) async fn alert(app: &App, account: &Account, reason: &'static str, mut data: Value) {
     data["reason"] = json!(reason);
-    insist(|| app.store.alert_account(account, &data)).await;
+    insist(app, || app.store.alert_account(account, &data)).await;
     count_alert(account, reason);
     tracing::warn!(account.id = %account.id, reason, %data, "an account needs attention");
 }

@@ -7,14 +7,14 @@ use channel::{ChannelError, ErrorClass, Login};
 use futures::stream;
 use media::{LARGEST, MediaError, PutError};
 use model::{Connection, Hold, HoldReach, MediaId, Scope, Sending, Timestamp, Wait};
-use queue::{Claimed, Settle};
+use queue::{Claimed, Push, Settle};
 use store::{Fetch, FileFacts};
 
 use crate::attachment::REST;
 use crate::failing::{self, pause};
 use crate::feedback::stop_account;
 use crate::outcome::LOOK_AGAIN;
-use crate::{App, JobError, Policy};
+use crate::{App, JobError, Policy, entry};
 
 pub(crate) const POLICY: Policy = Policy { timeout: Duration::from_mins(5), backoff: Duration::from_secs(2) };
 
@@ -43,6 +43,10 @@ pub(crate) async fn run(app: &App, claimed: Claimed, id: MediaId) -> Result<(), 
     if account.connection != Connection::Connected {
         return Ok(claimed.park(Wait::new("disconnected", Scope::Lane, now + LOOK_AGAIN)).await?);
     }
+    if !app.serves(&account) || !app.live.reaches(&account) {
+        let width = Push::fetch_media(id, account.id).width;
+        return app.pass_on(claimed, &account, width).await;
+    }
     let probe = failing::probe_by_fetch(app, &account, now).await?;
     if account.sending == Sending::Stopped && probe.is_none() {
         let until = account.sending_until.unwrap_or(now + LOOK_AGAIN).min(now + LOOK_AGAIN).max(now + REST);
@@ -52,18 +56,19 @@ pub(crate) async fn run(app: &App, claimed: Claimed, id: MediaId) -> Result<(), 
         let (until, rule) = (hold.until, hold.rule.clone());
         return Ok(claimed.park(Wait::new(rule, Scope::Lane, until)).await?);
     }
-    let entered = channel.provider_url().map(|url| app.gates.media.enter(url)).transpose();
-    let _place = match entered {
+    let _place = match entry::enter(&app.gates.media, channel.as_ref()).await {
         Ok(place) => place,
-        Err(shut) => {
-            return Ok(claimed.park(Wait::new(shut.as_str(), Scope::Lane, now + shut.retry_in())).await?);
-        }
+        Err(shut) => return entry::wait_outside(claimed, shut).await,
     };
     if fetch.tries >= TRIES {
         return give_up(app, claimed, &fetch, "worker_lost: its workers were lost while they fetched it")
             .await;
     }
     let _room = app.memory.room(fetch.media.size.unwrap_or(LARGEST / 8).min(LARGEST)).await;
+    // A session that is about to close, or to be opened: the file is fetched when it is there.
+    let Some(_pass) = app.live.enter(&account) else {
+        return Ok(claimed.settle(Settle::Release).await?);
+    };
     if !app.store.begin_fetch(id).await? {
         return Ok(claimed.settle(Settle::Done).await?);
     }
@@ -145,8 +150,7 @@ async fn judge(
             (now + lasting, "provider")
         }
         ErrorClass::AccountStopped { reason, lasting } => {
-            let until = lasting.map(|lasting| now + lasting);
-            stop_account(app, &login.account, reason, until).await?;
+            let until = stop_account(app, &login.account, reason, now, lasting).await?;
             (until.unwrap_or(now + LOOK_AGAIN).min(now + LOOK_AGAIN), "stopped")
         }
     };

@@ -33,6 +33,7 @@ pub(crate) fn view(purpose: Purpose) -> SendView {
         last_inbound_at: None,
         first_inbound_at: None,
         first_sent_at: None,
+        first_taken_at: None,
         contact: ContactFacts::default(),
         held: None,
         is_blocked: false,

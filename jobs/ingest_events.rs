@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use channel::{Channel, Login};
-use model::{Account, AccountId, ConversationId, Job};
+use model::{Account, AccountId, ConversationId, Job, MediaId};
 use queue::{Claimed, HoldTarget, JobId, LaneId, Op, Push, Settle};
 use store::{Ingested, PendingEvent, StoreError};
 
@@ -32,15 +32,22 @@ pub(crate) async fn run(app: &App, claimed: Claimed, id: AccountId) -> Result<()
         let later = claimed.now() + Duration::from_mins(1);
         return Ok(claimed.settle(Settle::Later(later)).await?);
     };
+    if !app.serves(&account) {
+        let width = Push::ingest_events(id).width;
+        return app.pass_on(claimed, &account, width).await;
+    }
     let login = Login { account: account.clone(), credentials: credentials.into() };
     for _ in 0..BATCHES {
         let events = app.store.unprocessed_events(id, BATCH).await?;
         if events.is_empty() {
             return Ok(claimed.settle(Settle::Done).await?);
         }
+        fault!("ingest_read");
         ingest(app, channel.as_ref(), &account, &events).await?;
+        fault!("ingest_applied");
         acknowledge(&channel, &login, events);
         app.has_news(account.workspace_id).await;
+        fault!("ingest_told");
     }
     let now = claimed.now();
     Ok(claimed.settle(Settle::Later(now)).await?)
@@ -62,12 +69,14 @@ async fn ingest(
         events.iter().map(|event| Ingested { id: event.id, meaning: meaning(event) }).collect();
     match apply(app, account, &batch).await {
         Ok(()) => Ok(()),
-        Err(error @ StoreError::Unavailable(_)) if app.store.ping().await.is_err() => Err(error),
+        Err(error) if error.is_outage() => Err(error),
         Err(error) => {
             tracing::warn!(account.id = %account.id, %error, "a batch of events broke; trying them one by one");
             for event in &batch {
                 if let Err(error) = apply(app, account, std::slice::from_ref(event)).await {
-                    app.store.ping().await?;
+                    if error.is_outage() {
+                        return Err(error);
+                    }
                     app.store.set_event_aside(event.id, &error.to_string()).await?;
                 }
             }
@@ -113,7 +122,9 @@ async fn apply(app: &App, account: &Account, batch: &[Ingested]) -> Result<(), S
     }
     if !summary.media.is_empty() {
         // At once, before a provider's handles end; what does not arrive is found by the sweep.
-        let pushes = summary.media.iter().map(|media| Push::fetch_media(*media, account.id)).collect();
+        let route = app.route_of(account);
+        let push = |media: &MediaId| Push::fetch_media(*media, account.id).routed(route);
+        let pushes = summary.media.iter().map(push).collect();
         if let Err(error) = app.lanes.push(pushes).await {
             tracing::debug!(%error, "received files were not pushed; the sweep will");
         }

@@ -4,11 +4,26 @@
 //! done, to be tried again, or given up; it may run any number of times. Adding a job: a variant in `model::Job`, a file
 //! here, a line in [`handle`].
 
+/// Marks a place between two commits, at which tests may end the process.
+#[cfg(feature = "faults")]
+macro_rules! fault {
+    ($name:literal) => {
+        $crate::faults::reached($name)
+    };
+}
+#[cfg(not(feature = "faults"))]
+macro_rules! fault {
+    ($name:literal) => {};
+}
+
 mod app;
 mod attachment;
 mod calling;
 mod crew;
+mod entry;
 mod failing;
+#[cfg(feature = "faults")]
+mod faults;
 mod feedback;
 mod fetch_media;
 #[cfg(test)]
@@ -24,7 +39,9 @@ mod outgoing;
 mod owners;
 mod perform_action;
 mod persist;
+mod pins;
 mod poll;
+mod profiles;
 mod recovery;
 mod relay_events;
 mod release_message;
@@ -33,6 +50,7 @@ mod send_message;
 mod sessions;
 mod signs;
 mod stop_words;
+mod sweep;
 
 use model::Job;
 use queue::{Claimed, Lost, Settle};
@@ -83,15 +101,15 @@ pub(crate) async fn handle(app: &App, claimed: Claimed) -> Result<(), JobError> 
         app.bury(&claimed, "this release does not know such a job").await?;
         return Ok(claimed.settle(Settle::Fail).await?);
     };
-    if claimed.claim().lost == 0 {
+    // A drain takes whatever rows there are: it is never given up, and the sweep would push it again.
+    let is_drain = matches!(job, Job::IngestEvents(_) | Job::RelayEvents(_));
+    if is_drain || claimed.claim().lost == 0 {
         return run(app, claimed, job).await;
     }
     if !app.survives(&claimed).await? {
         return match job {
             Job::SendMessage(message) => outgoing::give_up_on(app, claimed, message.into()).await,
             Job::PerformAction(action) => outgoing::give_up_on(app, claimed, action.into()).await,
-            // A drain takes whatever rows there are: it is never given up, and the sweep would push it again.
-            Job::IngestEvents(_) | Job::RelayEvents(_) => run(app, claimed, job).await,
             _ => Ok(claimed.settle(Settle::Fail).await?),
         };
     }

@@ -18,7 +18,7 @@ use crate::calling::{self, call_time};
 use crate::holds::{held_by_rows, lift_if_crossed};
 use crate::outcome::{self, LOOK_AGAIN};
 use crate::persist::commit;
-use crate::{App, JobError, Policy, perform_action};
+use crate::{App, JobError, Policy, entry, perform_action};
 
 /// No timeout: each step has its own, and an outcome must be committed however long the store is away.
 pub(crate) const POLICY: Policy =
@@ -30,16 +30,26 @@ pub(crate) const STORE_REST: Duration = Duration::from_secs(1);
 const LOST: i64 = 3;
 
 pub(crate) async fn run(app: &App, claimed: Claimed, subject: Subject) -> Result<(), JobError> {
+    fault!("send_claimed");
+    let place = match entry::enter_early(app, &claimed).await {
+        Ok(place) => place,
+        Err(shut) => return entry::wait_outside(claimed, shut).await,
+    };
     let loaded = app.store.load_send(subject).await;
+    fault!("send_loaded");
     let view = match loaded {
         Ok(Some(view)) if view.is_unfinished() => view,
         Ok(_) => return Ok(claimed.settle(Settle::Done).await?),
         Err(error) => return rest(claimed, &error).await,
     };
+    app.known_channels.note(&view.account);
     let Some(channel) = app.channels.get(&view.account.channel).cloned() else {
         let until = claimed.now() + LOOK_AGAIN;
         return Ok(claimed.park(Wait::new("channel_off", Scope::Lane, until)).await?);
     };
+    if !app.serves(&view.account) {
+        return app.pass_on(claimed, &view.account, channel.capabilities().width).await;
+    }
     let (class, now) = (claimed.claim().class, claimed.now());
     if let Some(wait) = held_by_rows(&view, class, now) {
         let ticket = claimed.claim().ticket.clone();
@@ -62,7 +72,7 @@ pub(crate) async fn run(app: &App, claimed: Claimed, subject: Subject) -> Result
     if let Some(reason) = hopeless(&view) {
         return give_up(app, claimed, &view, Status::Failed, reason).await;
     }
-    calling::send(app, claimed, view, channel).await
+    calling::send(app, claimed, view, channel, place).await
 }
 
 /// Why the provider need not be asked at all.
@@ -94,7 +104,13 @@ pub(crate) async fn give_up(
     status: Status,
     reason: String,
 ) -> Result<(), JobError> {
-    let ended = outcome::blank(view, None, claimed.now());
+    let open = view.open.as_ref().map(|open| open.id);
+    let ended = outcome::blank(view, open, claimed.now());
+    let ended = match open {
+        // Nobody else would ever end it.
+        Some(_) => Ended { outcome: OutcomeKind::Lost, error_code: Some("worker_lost".to_owned()), ..ended },
+        None => ended,
+    };
     commit(app, Ended { status, reason: Some(reason), ..ended }).await;
     app.has_news(view.message.workspace_id).await;
     Ok(claimed.settle(Settle::Done).await?)

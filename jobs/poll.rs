@@ -108,7 +108,8 @@ impl Poll {
         if new > 0 {
             metrics::counter!("rookery_inbound_events_total", "channel" => channel.to_owned())
                 .increment(new as u64);
-            if let Err(error) = self.app.lanes.push(vec![Push::ingest_events(self.owned.account_id)]).await {
+            let push = Push::ingest_events(self.owned.account_id).routed(self.app.own_route());
+            if let Err(error) = self.app.lanes.push(vec![push]).await {
                 tracing::debug!(%error, "the drain was not told of new events; the sweep will");
             }
         }
@@ -170,9 +171,9 @@ impl Poll {
             return Ok(Next::End);
         }
         let next = if let Some(lasting) = lasting {
-            let until = Some(self.app.clock.now() + lasting);
-            feedback::stop_account(&self.app, account, reason, until).await?;
-            Next::Pause(lasting)
+            let now = self.app.clock.now();
+            let until = feedback::stop_account(&self.app, account, reason, now, Some(lasting)).await?;
+            Next::Pause(until.map_or(lasting, |until| until.since(now)))
         } else {
             feedback::count_alert(account, reason);
             let detail = format!("{reason}: {error}");

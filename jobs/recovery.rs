@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use model::{Class, Queue, Scope, Subject, Wait};
+use model::{Class, Queue, Scope, Wait};
 use queue::{EpochError, HoldTarget, Push, QueueError, RedisEngine, RedisState};
-use store::StoreError;
+use store::{PendingMedia, StoreError};
+use tokio::time::Instant;
 
 use crate::App;
 
 /// Rows in one go.
-const PAGE: u32 = 1_000;
+pub(crate) const PAGE: u32 = 1_000;
 
 /// Why rows could not be turned into jobs. Trying again is safe: pushes are idempotent.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +29,9 @@ pub enum RecoveryError {
         "the queue's epoch {0} is out of range: set the number in table queue_epoch back and flush Redis"
     )]
     OutOfRange(i64),
+    /// A step took longer than it may.
+    #[error("to {0} took too long")]
+    Late(&'static str),
 }
 
 /// Pushes every job that rows tell of, urgent ones first, and says how many. What waits by its row is pushed as due: its
@@ -44,6 +48,7 @@ pub async fn load_lanes(app: &App) -> Result<usize, RecoveryError> {
             after = Some(last.subject);
             loaded += page.len();
             app.lanes.push_if_absent(page.iter().map(|send| app.push_of(send)).collect()).await?;
+            fault!("recovery_half");
         }
     }
     loaded += push_outskirts(app, Duration::ZERO).await?;
@@ -65,7 +70,15 @@ pub(crate) async fn ensure_queue(app: &App, redis: &RedisEngine) -> Result<(), R
     tracing::warn!(reason, epoch, "the queue is lost and derived from rows");
     metrics::counter!("rookery_queue_recoveries_total").increment(1);
     redis.begin_epoch(epoch).await?;
+    fault!("recovery_begun");
+    let begun = Instant::now();
     let jobs = load_lanes(app).await?;
+    // Who was confirmed just before the loss may still begin a call, which no state derived before it would count. There is
+    // nobody before the first epoch.
+    if epoch > 1 {
+        tokio::time::sleep_until(begun + app.timing.confirmed).await;
+    }
+    fault!("recovery_loaded");
     redis.open().await?;
     tracing::info!(jobs, epoch, "the queue is whole again");
     Ok(())
@@ -90,39 +103,19 @@ pub(crate) async fn align_pauses(app: &App) -> Result<(), RecoveryError> {
 /// The rule of an operator's pause.
 const PAUSED: &str = "paused";
 
-/// One round of the sweep over a class: pushes heads that were due `grace` ago and that the queue does not hold. Gives the
-/// place to go on from, none at the end.
-pub(crate) async fn sweep(
-    app: &App,
-    class: Class,
-    grace: Duration,
-    after: Option<Subject>,
-) -> Result<Option<Subject>, RecoveryError> {
-    let due = app.clock.now() - grace;
-    let heads = app.store.due_heads(class, due, after, PAGE).await?;
-    let next = heads.last().filter(|_| heads.len() == PAGE as usize).map(|head| head.subject);
-    if !heads.is_empty() {
-        let found = app.lanes.push_if_absent(heads.iter().map(|head| app.push_of(head)).collect()).await?;
-        if found > 0 {
-            metrics::counter!("rookery_swept_jobs_total").increment(found as u64);
-            tracing::info!(found, %class, "messages or actions were due that the queue did not hold");
-        }
-    }
-    Ok(next)
-}
-
 /// Pushes the drains and the scheduled messages whose time is near: what is not a queued message.
 pub(crate) async fn push_outskirts(app: &App, grace: Duration) -> Result<usize, RecoveryError> {
     let now = app.clock.now();
     let mut pushes: Vec<Push> = Vec::new();
     for account in app.store.accounts_with_inbound(now - grace, PAGE).await? {
-        pushes.push(Push::ingest_events(account));
+        pushes.push(Push::ingest_events(account.account_id).routed(account.pinned_to));
     }
     for workspace in app.store.workspaces_with_events(now - grace, PAGE).await? {
         pushes.push(Push::relay_events(workspace));
     }
     for scheduled in app.store.scheduled_sends(now + LOOK_AHEAD, PAGE).await? {
-        pushes.push(Push::release_message(scheduled.message_id, scheduled.account_id, scheduled.send_at));
+        let (message, account, at) = (scheduled.message_id, scheduled.account_id, scheduled.send_at);
+        pushes.push(Push::release_message(message, account, at).routed(scheduled.pinned_to));
     }
     let count = pushes.len();
     if count > 0 {
@@ -141,7 +134,8 @@ pub(crate) async fn push_media(app: &App, grace: Duration) -> Result<usize, Reco
         let Some(last) = page.last() else { return Ok(count) };
         after = Some(last.media_id);
         count += page.len();
-        let pushes = page.iter().map(|file| Push::fetch_media(file.media_id, file.account_id)).collect();
+        let push = |file: &PendingMedia| Push::fetch_media(file.media_id, file.account_id).routed(file.route);
+        let pushes = page.iter().map(push).collect();
         app.lanes.push_if_absent(pushes).await?;
     }
 }

@@ -18,9 +18,11 @@ const BATCHES: u32 = 20;
 pub(crate) async fn run(app: &App, claimed: Claimed, id: WorkspaceId) -> Result<(), JobError> {
     for _ in 0..BATCHES {
         let relayed = app.store.number_events(id, BATCH).await?;
+        fault!("relay_numbered");
         if relayed.count > 0 {
             app.hints.announce(id, relayed.last);
         }
+        fault!("relay_announced");
         if relayed.count < BATCH as usize {
             return Ok(claimed.settle(Settle::Done).await?);
         }

@@ -10,14 +10,15 @@ use std::time::Duration;
 
 use channel::{ChannelError, ErrorClass, Login, Pairing, Session, SessionEnd, SessionEvent};
 use events::Receipt;
+use futures::future::OptionFuture;
 use model::{Account, Connection, Intake, PairingKind, PairingStep, Scope, Sending, Wait};
 use queue::{Claimed, HoldTarget, LaneId, Push, Settle};
 use store::{NewInboundEvent, Owned, SessionChange, StoreError};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
-use tokio_util::sync::CancellationToken;
 
 use crate::live::Opened;
+use crate::owners::Leave;
 use crate::{App, JobError, feedback};
 
 /// The first pause after a failure; it doubles with each.
@@ -27,8 +28,8 @@ const LONGEST_PAUSE: Duration = Duration::from_mins(5);
 const STABLE: Duration = Duration::from_secs(30);
 /// How long connecting may take.
 const OPENING: Duration = Duration::from_secs(20);
-/// How long a call that is under way may go on when the session is to close.
-const FINISHING: Duration = Duration::from_millis(1_500);
+/// How long a call that is under way may go on when the session is to close, unless there is a hurry.
+const FINISHING: Duration = Duration::from_secs(20);
 /// A channel that is off is looked at again after so long, and so is a ban.
 const LOOK_AGAIN: Duration = Duration::from_mins(1);
 /// Whoever was told of the owner before may push to it for so long.
@@ -50,16 +51,12 @@ struct Keeper {
 }
 
 /// Keeps the session until it is told to stop, the account wants none any more, or somebody else owns it.
-pub(crate) async fn run(
-    app: App,
-    owned: Owned,
-    stop: CancellationToken,
-    mut log_outs: mpsc::Receiver<Receipt>,
-) {
+pub(crate) async fn run(app: App, owned: Owned, leave: Leave, mut log_outs: mpsc::Receiver<Receipt>) {
+    let stop = &leave.stop;
     let account = owned.account_id;
     let mut keeper = Keeper { app, owned, failures: 0 };
     loop {
-        let next = keeper.once(&stop, &mut log_outs).await.unwrap_or_else(|error| {
+        let next = keeper.once(&leave, &mut log_outs).await.unwrap_or_else(|error| {
             tracing::warn!(account.id = %account, %error, "a session met a store that does not answer");
             keeper.failures += 1;
             Next::Pause(keeper.backoff())
@@ -82,7 +79,7 @@ pub(crate) async fn run(
 impl Keeper {
     async fn once(
         &mut self,
-        stop: &CancellationToken,
+        leave: &Leave,
         log_outs: &mut mpsc::Receiver<Receipt>,
     ) -> Result<Next, StoreError> {
         // Read anew each time: pairing changes credentials, accounts are disconnected and deleted.
@@ -107,9 +104,9 @@ impl Keeper {
         let Some(sessions) = channel.sessions() else { return Ok(Next::Pause(LOOK_AGAIN)) };
         let login = Login { account, credentials: credentials.into() };
         let opening = timeout(OPENING, sessions.open(&login));
-        match stop.run_until_cancelled(opening).await {
+        match leave.stop.run_until_cancelled(opening).await {
             None => Ok(Next::End),
-            Some(Ok(Ok(session))) => self.drive(&login, session, stop, log_outs).await,
+            Some(Ok(Ok(session))) => self.drive(&login, session, leave, log_outs).await,
             Some(Ok(Err(error))) => self.not_opened(&login.account, &error).await,
             Some(Err(_)) => {
                 let error = ChannelError::retry("timeout", "the network did not answer in time");
@@ -123,18 +120,28 @@ impl Keeper {
         &mut self,
         login: &Login,
         mut session: Box<dyn Session>,
-        stop: &CancellationToken,
+        leave: &Leave,
         log_outs: &mut mpsc::Receiver<Receipt>,
     ) -> Result<Next, StoreError> {
         let mut opened: Option<Opened> = None;
         let mut route_again: Option<Instant> = None;
+        let mut closing = OptionFuture::default();
+        let mut is_closing = false;
         let began = Instant::now();
         loop {
             let event = tokio::select! {
-                () = stop.cancelled() => {
-                    if let Some(opened) = opened {
-                        opened.close(FINISHING).await;
-                    }
+                // The account stays ours meanwhile, and the session goes on: its calls may end.
+                () = leave.stop.cancelled(), if !is_closing => {
+                    is_closing = true;
+                    let opened = opened.take();
+                    closing = OptionFuture::from(Some(Box::pin(async move {
+                        if let Some(opened) = opened {
+                            leave.hurry.run_until_cancelled(opened.close(FINISHING)).await;
+                        }
+                    })));
+                    continue;
+                }
+                Some(()) = &mut closing, if is_closing => {
                     session.close().await;
                     return Ok(Next::End);
                 }
@@ -164,6 +171,7 @@ impl Keeper {
                     let credentials = Some(credentials.into_secrets());
                     self.change(&SessionChange { credentials, ..change }).await?
                 }
+                SessionEvent::Online { .. } if is_closing => true,
                 SessionEvent::Online { external_id, name } => {
                     match self.online(&login.account, external_id, name).await? {
                         Ok(Some(is_open)) => {
@@ -264,7 +272,8 @@ impl Keeper {
         if let Some(new @ 1..) = new {
             metrics::counter!("rookery_inbound_events_total", "channel" => channel.to_owned())
                 .increment(new as u64);
-            if let Err(error) = self.app.lanes.push(vec![Push::ingest_events(self.owned.account_id)]).await {
+            let push = Push::ingest_events(self.owned.account_id).routed(self.app.own_route());
+            if let Err(error) = self.app.lanes.push(vec![push]).await {
                 tracing::debug!(%error, "the drain was not told of new events; the sweep will");
             }
         }
@@ -327,8 +336,8 @@ impl Keeper {
                 Ok(Next::End)
             }
             SessionEnd::Banned { lasting } => {
-                let until = lasting.map(|lasting| self.app.clock.now() + lasting);
-                feedback::stop_account(&self.app, account, BANNED, until).await?;
+                let until =
+                    feedback::stop_account(&self.app, account, BANNED, self.app.clock.now(), lasting).await?;
                 let connection = if until.is_some() { Connection::Connecting } else { Connection::Error };
                 let goes_on = self.change(&SessionChange::to(connection, Some(BANNED))).await?;
                 Ok(if goes_on && until.is_some() { Next::Again } else { Next::End })
@@ -364,8 +373,8 @@ impl App {
         }
     }
 
-    /// A job that only the owner of its account's session can do came to somebody else: sends it there, and its lane with
-    /// it. While the session is being opened, it waits.
+    /// A job that only the worker that its account is pinned to may do, or the owner of its session can, came to somebody
+    /// else: sends it there, and its lane with it. While the session is being opened, it waits.
     pub(crate) async fn pass_on(
         &self,
         claimed: Claimed,
@@ -388,6 +397,8 @@ impl App {
                 self.lanes.push_if_absent(vec![push]).await?;
                 Ok(claimed.settle(Settle::Release).await?)
             }
+            // It was not so a moment ago: it is looked at again.
+            _ if account.intake != Intake::Session => Ok(claimed.settle(Settle::Release).await?),
             _ => {
                 let wait = Wait::new("session", Scope::Lane, claimed.now() + OPENS);
                 Ok(claimed.park(wait.because("its session is being opened")).await?)

@@ -10,7 +10,7 @@ use channel::{ChannelError, Login};
 use model::{ConversationId, Job, Sending};
 use queue::{Claimed, Settle};
 
-use crate::{App, JobError, Policy, holds};
+use crate::{App, JobError, Policy, entry, holds};
 
 pub(crate) const POLICY: Policy =
     Policy { timeout: Duration::from_secs(10), backoff: Duration::from_secs(1) };
@@ -39,12 +39,14 @@ enum SignError {
 async fn show(app: &App, sign: Job, id: ConversationId) -> Result<(), SignError> {
     let Some(view) = app.store.load_sign(id).await? else { return Ok(()) };
     let account = &view.account;
-    if account.sending != Sending::Active || holds::all_held(account, app.clock.now()).is_some() {
+    if !app.serves(account)
+        || account.sending != Sending::Active
+        || holds::all_held(account, app.clock.now()).is_some()
+    {
         return Ok(());
     }
     let Some(channel) = app.channels.get(&account.channel) else { return Ok(()) };
-    let entered = channel.provider_url().map(|url| app.gates.send.enter(url)).transpose();
-    let Ok(_place) = entered else { return Ok(()) };
+    let Ok(_place) = entry::enter(&app.gates.send, channel.as_ref()).await else { return Ok(()) };
     // Nobody misses a sign for which the session is not at hand.
     let Some(_pass) = app.live.enter(account) else { return Ok(()) };
     let login = Login { account: view.account.clone(), credentials: view.credentials.into() };

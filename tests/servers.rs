@@ -67,6 +67,19 @@ impl Redis {
         assert_ne!(answer[0], b'-', "{words:?} was refused");
     }
 
+    /// How many bytes it uses for what it holds.
+    ///
+    /// # Panics
+    /// When it does not answer.
+    pub fn memory(&self) -> u64 {
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).expect("it listens");
+        stream.write_all(b"INFO memory\r\nQUIT\r\n").expect("it takes a command");
+        let mut told = String::new();
+        stream.read_to_string(&mut told).expect("it answers");
+        let used = told.lines().find_map(|line| line.strip_prefix("used_memory:"));
+        used.and_then(|used| used.trim().parse().ok()).expect("it says how much memory it uses")
+    }
+
     /// Kills it, as a crash would.
     ///
     /// # Panics
@@ -81,6 +94,25 @@ impl Redis {
     /// When it does not start.
     pub fn restart(&mut self) {
         self.kill();
+        drop(fs::remove_file(self.folder.path().join("dump.rdb")));
+        self.process = Self::run(self.folder.path(), self.port);
+    }
+
+    /// Keeps a snapshot of what it holds now, for [`Redis::restart_as_kept`].
+    ///
+    /// # Panics
+    /// When it does not answer.
+    pub fn keep(&self) {
+        self.command(&["SAVE"]);
+    }
+
+    /// Starts it again where it was with what it held when [`Redis::keep`] was called.
+    ///
+    /// # Panics
+    /// When it does not start, or nothing was kept.
+    pub fn restart_as_kept(&mut self) {
+        self.kill();
+        assert!(self.folder.path().join("dump.rdb").exists(), "a snapshot was kept");
         self.process = Self::run(self.folder.path(), self.port);
     }
 
@@ -285,6 +317,22 @@ mod tests {
         assert!(pong(redis.port));
         assert_eq!(redis.url(), url);
         assert_ne!(redis.pid(), pid);
+    }
+
+    #[test]
+    fn a_redis_comes_back_with_an_old_snapshot() {
+        if !present("restarts of Redis") {
+            return;
+        }
+        let mut redis = Redis::start();
+        redis.command(&["SET", "kept", "1"]);
+        redis.keep();
+        redis.command(&["SET", "lost", "1"]);
+        redis.restart_as_kept();
+        // Renaming what is not there is an error.
+        redis.command(&["RENAME", "kept", "found"]);
+        let renamed = std::panic::catch_unwind(|| redis.command(&["RENAME", "lost", "found"]));
+        assert!(renamed.is_err(), "what came after the snapshot is gone");
     }
 
     #[tokio::test]

@@ -4,7 +4,6 @@
 CREATE TABLE workspaces (
     id UUID PRIMARY KEY,
     name TEXT NOT NULL,
-    next_event_seq BIGINT NOT NULL,
     created_at TIMESTAMPTZ NOT NULL
 );
 
@@ -42,6 +41,8 @@ CREATE TABLE accounts (
     holds JSONB NOT NULL,
     -- Account or provider errors since the last call that went well.
     failures_in_a_row BIGINT NOT NULL,
+    -- How often in a row its provider stopped it: it was tried each time the stop was over.
+    stops_in_a_row BIGINT NOT NULL,
     timezone TEXT NOT NULL,
     -- What its rules say otherwise than its channel's profile.
     pacing JSONB NOT NULL,
@@ -52,11 +53,14 @@ CREATE TABLE accounts (
     registered_at TIMESTAMPTZ,
     -- Campaigns before then do not count for the response rate: a person let them go on.
     campaigns_resumed_at TIMESTAMPTZ,
+    -- The worker that alone works for it, by its own configuration; it stays when that one is gone. Null: any.
+    pinned_to UUID,
     created_at TIMESTAMPTZ NOT NULL,
     updated_at TIMESTAMPTZ NOT NULL,
     deleted_at TIMESTAMPTZ
 );
 CREATE UNIQUE INDEX accounts_external ON accounts (workspace_id, channel, external_id) WHERE deleted_at IS NULL;
+CREATE INDEX accounts_pinned ON accounts (pinned_to) WHERE pinned_to IS NOT NULL;
 
 CREATE TABLE contacts (
     id UUID PRIMARY KEY,
@@ -103,6 +107,8 @@ CREATE TABLE conversations (
     first_inbound_at TIMESTAMPTZ,
     -- When the first call for it began, whatever became of it.
     first_sent_at TIMESTAMPTZ,
+    -- When the provider took the first one: until then, or until it wrote, the chat is a new contact.
+    first_taken_at TIMESTAMPTZ,
     assignee TEXT,
     status TEXT NOT NULL,
     held_until TIMESTAMPTZ,
@@ -133,8 +139,9 @@ CREATE INDEX inbound_events_unprocessed ON inbound_events (account_id, id) WHERE
 
 CREATE TABLE messages (
     id UUID PRIMARY KEY,
-    workspace_id UUID NOT NULL REFERENCES workspaces (id),
-    account_id UUID NOT NULL REFERENCES accounts (id),
+    -- Its conversation's: no keys of their own, since checking one locks a row that all of them share.
+    workspace_id UUID NOT NULL,
+    account_id UUID NOT NULL,
     conversation_id UUID NOT NULL REFERENCES conversations (id),
     contact_id UUID REFERENCES contacts (id),
     direction TEXT NOT NULL,
@@ -219,8 +226,9 @@ CREATE TABLE attempts (
     -- What is called for: a message, or an action on one.
     subject_id UUID NOT NULL,
     n BIGINT NOT NULL,
-    workspace_id UUID NOT NULL REFERENCES workspaces (id),
-    account_id UUID NOT NULL REFERENCES accounts (id),
+    -- Its conversation's: no keys of their own, since checking one locks a row that all of them share.
+    workspace_id UUID NOT NULL,
+    account_id UUID NOT NULL,
     conversation_id UUID NOT NULL REFERENCES conversations (id),
     worker UUID NOT NULL,
     pace TEXT NOT NULL,
@@ -240,7 +248,8 @@ CREATE TABLE attempts (
     -- The waits that came before it.
     waits JSONB NOT NULL,
     UNIQUE (subject_id, n)
-);
+-- Each is written twice: room for its outcome, where nothing that an index knows changes.
+) WITH (fillfactor = 70);
 CREATE INDEX attempts_of_account ON attempts (account_id, started_at);
 CREATE INDEX attempts_of_campaigns ON attempts (account_id, started_at, conversation_id) WHERE purpose = 'campaign';
 
@@ -314,8 +323,9 @@ CREATE TABLE events (
     -- The order of writing. The one number that the database makes: the program's clocks cannot order what two
     -- processes did to one message, the database that carried out both can.
     n BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    id UUID NOT NULL UNIQUE,
-    workspace_id UUID NOT NULL REFERENCES workspaces (id),
+    id UUID NOT NULL,
+    -- No key of its own, since checking it locks a row that all events share.
+    workspace_id UUID NOT NULL,
     -- Given by the relay alone; null until then.
     seq BIGINT,
     kind TEXT NOT NULL,
@@ -326,11 +336,17 @@ CREATE TABLE events (
     client_id TEXT,
     connection TEXT,
     data JSONB NOT NULL,
-    created_at TIMESTAMPTZ NOT NULL,
-    UNIQUE (workspace_id, seq)
+    created_at TIMESTAMPTZ NOT NULL
 );
+CREATE UNIQUE INDEX events_numbered ON events (workspace_id, seq) WHERE seq IS NOT NULL;
 CREATE INDEX events_unnumbered ON events (workspace_id, n) WHERE seq IS NULL;
 CREATE INDEX events_of_message ON events (message_id) WHERE message_id IS NOT NULL;
+
+-- The newest number of a workspace's events, where it has one.
+CREATE TABLE event_counters (
+    workspace_id UUID PRIMARY KEY REFERENCES workspaces (id),
+    last BIGINT NOT NULL
+);
 
 CREATE TABLE idempotency_keys (
     workspace_id UUID NOT NULL REFERENCES workspaces (id),
@@ -356,6 +372,8 @@ CREATE TABLE dead_jobs (
 CREATE TABLE job_losses (
     job TEXT PRIMARY KEY,
     losses BIGINT NOT NULL,
+    -- The queue's own count at the last one: the same number again is the same loss.
+    noted BIGINT NOT NULL,
     last_at TIMESTAMPTZ NOT NULL
 );
 
@@ -388,7 +406,9 @@ CREATE INDEX owners_of_worker ON owners (worker);
 -- The workers that may own accounts, each until a time: among them accounts are spread evenly.
 CREATE TABLE workers (
     id UUID PRIMARY KEY,
-    expires_at TIMESTAMPTZ NOT NULL
+    expires_at TIMESTAMPTZ NOT NULL,
+    -- Whether it owns pinned accounts alone.
+    only_pinned BOOLEAN NOT NULL
 );
 
 -- Queues that an operator paused.
@@ -412,3 +432,5 @@ CREATE TABLE audit_log (
     detail JSONB NOT NULL,
     created_at TIMESTAMPTZ NOT NULL
 );
+CREATE INDEX audit_log_of_workspace ON audit_log (workspace_id, id);
+CREATE INDEX audit_log_of_subject ON audit_log (workspace_id, subject, id);

@@ -4,7 +4,6 @@
 CREATE TABLE workspaces (
     id BLOB PRIMARY KEY,
     name TEXT NOT NULL,
-    next_event_seq INTEGER NOT NULL,
     created_at TEXT NOT NULL
 ) STRICT;
 
@@ -42,6 +41,8 @@ CREATE TABLE accounts (
     holds TEXT NOT NULL,
     -- Account or provider errors since the last call that went well.
     failures_in_a_row INTEGER NOT NULL,
+    -- How often in a row its provider stopped it: it was tried each time the stop was over.
+    stops_in_a_row INTEGER NOT NULL,
     timezone TEXT NOT NULL,
     -- What its rules say otherwise than its channel's profile.
     pacing TEXT NOT NULL,
@@ -52,11 +53,14 @@ CREATE TABLE accounts (
     registered_at TEXT,
     -- Campaigns before then do not count for the response rate: a person let them go on.
     campaigns_resumed_at TEXT,
+    -- The worker that alone works for it, by its own configuration; it stays when that one is gone. Null: any.
+    pinned_to BLOB,
     created_at TEXT NOT NULL,
     updated_at TEXT NOT NULL,
     deleted_at TEXT
 ) STRICT;
 CREATE UNIQUE INDEX accounts_external ON accounts (workspace_id, channel, external_id) WHERE deleted_at IS NULL;
+CREATE INDEX accounts_pinned ON accounts (pinned_to) WHERE pinned_to IS NOT NULL;
 
 CREATE TABLE contacts (
     id BLOB PRIMARY KEY,
@@ -103,6 +107,8 @@ CREATE TABLE conversations (
     first_inbound_at TEXT,
     -- When the first call for it began, whatever became of it.
     first_sent_at TEXT,
+    -- When the provider took the first one: until then, or until it wrote, the chat is a new contact.
+    first_taken_at TEXT,
     assignee TEXT,
     status TEXT NOT NULL,
     held_until TEXT,
@@ -133,8 +139,9 @@ CREATE INDEX inbound_events_unprocessed ON inbound_events (account_id, id) WHERE
 
 CREATE TABLE messages (
     id BLOB PRIMARY KEY,
-    workspace_id BLOB NOT NULL REFERENCES workspaces (id),
-    account_id BLOB NOT NULL REFERENCES accounts (id),
+    -- Its conversation's: no keys of their own, since checking one locks a row that all of them share.
+    workspace_id BLOB NOT NULL,
+    account_id BLOB NOT NULL,
     conversation_id BLOB NOT NULL REFERENCES conversations (id),
     contact_id BLOB REFERENCES contacts (id),
     direction TEXT NOT NULL,
@@ -219,8 +226,9 @@ CREATE TABLE attempts (
     -- What is called for: a message, or an action on one.
     subject_id BLOB NOT NULL,
     n INTEGER NOT NULL,
-    workspace_id BLOB NOT NULL REFERENCES workspaces (id),
-    account_id BLOB NOT NULL REFERENCES accounts (id),
+    -- Its conversation's: no keys of their own, since checking one locks a row that all of them share.
+    workspace_id BLOB NOT NULL,
+    account_id BLOB NOT NULL,
     conversation_id BLOB NOT NULL REFERENCES conversations (id),
     worker BLOB NOT NULL,
     pace TEXT NOT NULL,
@@ -314,8 +322,9 @@ CREATE TABLE events (
     -- The order of writing. The one number that the database makes: the program's clocks cannot order what two
     -- processes did to one message, the database that carried out both can.
     n INTEGER PRIMARY KEY AUTOINCREMENT,
-    id BLOB NOT NULL UNIQUE,
-    workspace_id BLOB NOT NULL REFERENCES workspaces (id),
+    id BLOB NOT NULL,
+    -- No key of its own, since checking it locks a row that all events share.
+    workspace_id BLOB NOT NULL,
     -- Given by the relay alone; null until then.
     seq INTEGER,
     kind TEXT NOT NULL,
@@ -326,11 +335,17 @@ CREATE TABLE events (
     client_id TEXT,
     connection TEXT,
     data TEXT NOT NULL,
-    created_at TEXT NOT NULL,
-    UNIQUE (workspace_id, seq)
+    created_at TEXT NOT NULL
 ) STRICT;
+CREATE UNIQUE INDEX events_numbered ON events (workspace_id, seq) WHERE seq IS NOT NULL;
 CREATE INDEX events_unnumbered ON events (workspace_id, n) WHERE seq IS NULL;
 CREATE INDEX events_of_message ON events (message_id) WHERE message_id IS NOT NULL;
+
+-- The newest number of a workspace's events, where it has one.
+CREATE TABLE event_counters (
+    workspace_id BLOB PRIMARY KEY NOT NULL REFERENCES workspaces (id),
+    last INTEGER NOT NULL
+) STRICT;
 
 CREATE TABLE idempotency_keys (
     workspace_id BLOB NOT NULL REFERENCES workspaces (id),
@@ -356,6 +371,8 @@ CREATE TABLE dead_jobs (
 CREATE TABLE job_losses (
     job TEXT PRIMARY KEY,
     losses INTEGER NOT NULL,
+    -- The queue's own count at the last one: the same number again is the same loss.
+    noted INTEGER NOT NULL,
     last_at TEXT NOT NULL
 ) STRICT;
 
@@ -388,7 +405,9 @@ CREATE INDEX owners_of_worker ON owners (worker);
 -- The workers that may own accounts, each until a time: among them accounts are spread evenly.
 CREATE TABLE workers (
     id BLOB PRIMARY KEY,
-    expires_at TEXT NOT NULL
+    expires_at TEXT NOT NULL,
+    -- Whether it owns pinned accounts alone.
+    only_pinned INTEGER NOT NULL
 ) STRICT;
 
 -- Queues that an operator paused.
@@ -412,3 +431,5 @@ CREATE TABLE audit_log (
     detail TEXT NOT NULL,
     created_at TEXT NOT NULL
 ) STRICT;
+CREATE INDEX audit_log_of_workspace ON audit_log (workspace_id, id);
+CREATE INDEX audit_log_of_subject ON audit_log (workspace_id, subject, id);

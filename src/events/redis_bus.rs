@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::StreamExt;
-use redis::Client;
+use redis::io::tcp::TcpSettings;
+use redis::{Client, IntoConnectionInfo};
 use tokio::sync::{broadcast, mpsc};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -30,7 +31,7 @@ pub(crate) struct RedisBus<T> {
 
 impl<T: Word> RedisBus<T> {
     pub(crate) fn start(url: &str, channel: String, here: broadcast::Sender<T>) -> Result<Self, BusError> {
-        let client = Client::open(url).map_err(|error| BusError(error.category().to_owned()))?;
+        let client = open(url).map_err(|error| BusError(error.category().to_owned()))?;
         let stop = CancellationToken::new();
         let hears = Arc::new(AtomicBool::new(false));
         let (telling, told) = mpsc::channel(WAITING);
@@ -48,6 +49,12 @@ impl<T: Word> RedisBus<T> {
     pub(crate) fn say(&self, word: T) -> bool {
         self.telling.try_send(word).is_ok() && self.hears.load(Ordering::Relaxed)
     }
+}
+
+/// A client that connects later, whose words leave at once, whether or not those before them were acknowledged.
+fn open(url: &str) -> redis::RedisResult<Client> {
+    let tcp = TcpSettings::default().set_nodelay(true);
+    Client::open(url.into_connection_info()?.set_tcp_settings(tcp))
 }
 
 async fn hear<T: Word>(client: Client, channel: String, here: broadcast::Sender<T>, hears: Arc<AtomicBool>) {

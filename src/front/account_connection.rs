@@ -20,7 +20,7 @@ use crate::body::{Id, OptionalJson};
 use crate::connect;
 use crate::problem::{Kind, Problem};
 use crate::schema;
-use crate::sessions::{self, NOBODY};
+use crate::sessions;
 
 /// An owner that lives answers within milliseconds; one that was just lost is replaced within ten seconds.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
@@ -108,7 +108,7 @@ async fn log_out_account(
     if account.connection != Connection::Connected {
         return conflict("it is not connected: only a session that is open can log out");
     }
-    owned(&front, &caller, id).await?;
+    owned(&front, &caller, &account).await?;
     let order = front.ids.number();
     front.hints.control().log_out_confirmed(id, order, PATIENCE).await.map_err(unconfirmed)?;
     let account = front.store.account(caller.workspace, id).await?;
@@ -116,9 +116,10 @@ async fn log_out_account(
 }
 
 /// Somebody has to be there to be told.
-async fn owned(front: &Front, caller: &Caller, id: AccountId) -> Result<(), Problem> {
-    if front.store.account_owner(caller.workspace, id).await?.is_none() {
-        return Err(Problem::new(Kind::Unavailable).because(NOBODY).after(TRY_AGAIN));
+async fn owned(front: &Front, caller: &Caller, account: &Account) -> Result<(), Problem> {
+    if front.store.account_owner(caller.workspace, account.id).await?.is_none() {
+        let why = sessions::why_unowned(front, account).await?;
+        return Err(Problem::new(Kind::Unavailable).because(why).after(TRY_AGAIN));
     }
     Ok(())
 }
@@ -176,7 +177,7 @@ async fn restart_account(
     if account.connection != Connection::Connected && !begins {
         return conflict("it is not connected: connect it first");
     }
-    owned(&front, &caller, id).await?;
+    owned(&front, &caller, &account).await?;
     let order = front.ids.number();
     front.hints.control().restart_confirmed(id, order, PATIENCE).await.map_err(unconfirmed)?;
     Ok(StatusCode::ACCEPTED)

@@ -40,7 +40,10 @@ async fn account_status(
 ) -> Result<Response, Problem> {
     caller.needs(Scope::AccountsRead)?;
     let account = front.seen_account(&caller, id).await?;
-    let waiting: Option<Wait> = waiting::stopped(&account, front.clock.now());
+    let now = front.clock.now();
+    let unserved = front.unserved(&account).await?;
+    let pin = account.pinned_to.map(|worker| json!({"worker": worker, "lives": unserved.is_none()}));
+    let waiting: Option<Wait> = waiting::stopped(&account, now).or(unserved);
     let jobs = front.lanes.jobs(LaneId::send(id), LOOKED_AT).await?;
     let claimed = jobs.iter().filter(|(_, place)| matches!(place, JobPlace::Claimed { .. })).count();
     let owner =
@@ -56,11 +59,12 @@ async fn account_status(
         "connection_detail": account.connection_detail,
         "intake": account.intake,
         "owner": owner,
+        "pin": pin,
         "step": step,
         "sending": account.sending,
         "sending_reason": account.sending_reason,
         "sending_until": account.sending_until,
-        "holds": account.holds,
+        "holds": account.holds.iter().filter(|hold| hold.until > now).collect::<Vec<_>>(),
         "waiting": waiting,
         "lane": {"waiting": jobs.len() - claimed, "claimed": claimed, "more": jobs.len() == LOOKED_AT},
     }))

@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Response};
 use model::{Account, AccountId, Connection, Intake, Redelivery, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use store::{AccountChange, Created, NewAccount, Patch, StoreError};
 use utoipa::ToSchema;
@@ -105,7 +106,7 @@ pub(crate) struct ChangeAccount {
 #[derive(Debug, Serialize)]
 pub(crate) struct AccountView<'a> {
     #[serde(flatten)]
-    account: &'a Account,
+    account: Cow<'a, Account>,
     webhook_url: Option<String>,
 }
 
@@ -113,7 +114,14 @@ impl Front {
     /// How an account is answered.
     pub(crate) fn account_view<'a>(&self, account: &'a Account) -> AccountView<'a> {
         let url = || self.config.webhook_url(&account.channel, account.id);
-        AccountView { account, webhook_url: (account.intake == Intake::Webhook).then(url).flatten() }
+        let webhook_url = (account.intake == Intake::Webhook).then(url).flatten();
+        let now = self.clock.now();
+        let mut account = Cow::Borrowed(account);
+        // Rows lose those that ended with the next one that begins.
+        if account.holds.iter().any(|hold| hold.until <= now) {
+            account.to_mut().holds.retain(|hold| hold.until > now);
+        }
+        AccountView { account, webhook_url }
     }
 
     /// An account that the caller sees.

@@ -152,6 +152,10 @@ impl Front {
             .await?;
         match accepted {
             Created::New(action) => {
+                if matches!(new.change, Change::Edit(_)) {
+                    // One that waits because so many others say the same may say something else now.
+                    self.look_again_at(std::slice::from_ref(message)).await;
+                }
                 if let Some(push) = self.pending(action.id.into()).await? {
                     self.push(vec![push]).await;
                 }

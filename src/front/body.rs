@@ -115,7 +115,8 @@ pub(crate) fn wrong_field(path: &str, message: &str) -> Problem {
         (text, _) if text.starts_with("invalid type") => (path.to_owned(), "invalid_type"),
         _ => (path.to_owned(), "invalid"),
     };
-    Problem::field(field, code, if quotes_a_secret { "not of the right form" } else { message })
+    let message = model::in_plain_words(message);
+    Problem::field(field, code, if quotes_a_secret { "not of the right form" } else { &message })
 }
 
 /// A field that may be left out, null or something: `#[serde(default, deserialize_with = "patch")]`.

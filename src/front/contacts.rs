@@ -2,10 +2,10 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use model::{Contact, ContactId};
+use model::{Contact, ContactId, Status};
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use store::{ContactChange, ContactFilter, MessageFilter, Page, Patch};
+use store::{ContactChange, ContactFilter, MessageFilter, Page, PageRequest, Patch};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -19,6 +19,8 @@ use crate::schema;
 
 /// Longest name and phone number.
 const WORD_MAX: usize = 200;
+/// Messages to a contact that are asked anew when it changes; those behind them stand in line anyway.
+const WAITING: u32 = 200;
 
 /// Which contacts.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -67,6 +69,18 @@ fn seen(caller: &Caller, mut contact: Contact) -> Option<Contact> {
 async fn seen_contact(front: &Front, caller: &Caller, id: ContactId) -> Result<Contact, Problem> {
     let contact = front.store.contact(caller.workspace, id).await?;
     seen(caller, contact).ok_or_else(|| Problem::not_found("contact"))
+}
+
+impl Front {
+    /// Has what waits for a contact asked anew: its hours or its will are others now.
+    async fn look_again_at_contact(&self, caller: &Caller, id: ContactId) -> Result<(), Problem> {
+        let filter =
+            MessageFilter { contact: Some(id), status: Some(Status::Queued), ..MessageFilter::default() };
+        let page = PageRequest { cursor: None, limit: WAITING };
+        let waiting = self.store.messages(caller.workspace, &filter, page).await?;
+        self.look_again_at(&waiting.data).await;
+        Ok(())
+    }
 }
 
 /// Lists contacts, oldest first.
@@ -143,7 +157,11 @@ async fn change_contact(
         timezone: body.timezone,
         opted_out: body.opted_out,
     };
+    let moves = change.timezone.is_change() || change.opted_out.is_some();
     let changed = front.store.change_contact(caller.workspace, id, &change, &caller.actor()).await?;
+    if moves {
+        front.look_again_at_contact(&caller, id).await?;
+    }
     seen(&caller, changed).map(axum::Json).ok_or_else(|| Problem::not_found("contact"))
 }
 

@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use std::time::Duration;
 
-use model::{Job, MessageId, Queue, Status};
+use model::{AccountId, Job, MessageId, Queue, Status};
 use queue::Push;
 use serde::Deserialize;
 use serde_json::json;
@@ -141,7 +141,8 @@ impl Front {
                     .to_owned(),
             ));
         };
-        let account = dead.lane.parse();
+        let account = dead.lane.parse::<AccountId>();
+        let lane = account.as_ref().ok().copied();
         let lost = || "its lane is no account: discard it".to_owned();
         let push = match job {
             Job::SendMessage(message) => match self.pending(message.into()).await? {
@@ -164,7 +165,10 @@ impl Front {
             Job::RelayEvents(workspace) => Ok(Push::relay_events(workspace)),
         };
         match push {
-            Ok(push) => {
+            Ok(mut push) => {
+                if let (None, Some(account)) = (push.route, lane) {
+                    push.route = self.pin(account).await;
+                }
                 self.store.unbury_job(&dead.job).await?;
                 self.push(vec![push]).await;
                 Ok(Ok(()))

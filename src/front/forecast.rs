@@ -1,6 +1,7 @@
 //! An account's lane played forward from what is known now: why each message waits, and when it will be out.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use channel::{Capabilities, Pacing};
@@ -8,7 +9,7 @@ use model::{
     Account, Class, ConversationId, ConversationKind, HoldReach, Job, MessageId, Pace, Purpose, Scope,
     Timestamp, Wait, Zone,
 };
-use pacing::{Chat, HoldOn, Overhead, PastSend, Planned, Play, Profile, Response, State, Step};
+use pacing::{Chat, HoldOn, Overhead, PastSend, Planned, Play, Profile, Reasons, Response, State, Step};
 use queue::{JobId, LaneId, LaneState, LaneView};
 use store::{LaneAhead, QueuedMessage};
 use uuid::Uuid;
@@ -24,7 +25,7 @@ const ASKS: u64 = 20_000;
 /// How often a lane is looked at until nothing happened meanwhile.
 const LOOKS: u32 = 4;
 /// What a call to the provider takes where none was made yet; and where pacing is scaled, which is at a sandbox nearby.
-const FIRST_CALL: Duration = Duration::from_millis(300);
+const FIRST_CALL: Duration = Duration::from_millis(150);
 const FIRST_CALL_NEARBY: Duration = Duration::from_millis(10);
 /// From when a message may go until it is granted, and from the answer to one until the next is, where nobody knows yet.
 const FIRST_WAKE: Duration = Duration::from_millis(3);
@@ -55,6 +56,8 @@ pub(crate) struct Outlook {
     pub(crate) expected_at: Option<Timestamp>,
     /// How many of the account leave before it.
     pub(crate) ahead: u64,
+    /// Which rule makes it wait for the most part, be it that it holds those before it.
+    pub(crate) reason: Option<Arc<Wait>>,
     /// It will be refused: by which rule, and why.
     pub(crate) refused: Option<(&'static str, String)>,
     /// Its call was granted and is about to be made, or under way.
@@ -67,8 +70,10 @@ pub(crate) struct Forecast {
     outlooks: HashMap<MessageId, Outlook>,
     /// Those that left while they were asked about.
     left: HashSet<MessageId>,
-    /// What is known of those that were not played: how many were sent in the play, from when until when.
-    played: Option<(u64, Timestamp, Timestamp)>,
+    /// What is known of those that were not played.
+    played: Option<Reasons>,
+    /// Names of the rules of the account: what they hold goes when their time has come.
+    rules: HashSet<String>,
 }
 
 impl Front {
@@ -249,7 +254,10 @@ impl Front {
     ) -> Result<Forecast, Problem> {
         let (pace, ahead) = self.lane(account, PLAYED).await?;
         let play = self.play(account, &pace, &ahead, false).await?;
-        let mut forecast = Forecast::default();
+        let mut forecast = Forecast {
+            rules: pace.profile.rules().iter().map(|rule| rule.name.to_string()).collect(),
+            ..Forecast::default()
+        };
         for grant in pace.state.open_grants() {
             let outlook = Outlook {
                 expected_at: Some(grant.call_at(&pace.profile)),
@@ -287,16 +295,25 @@ impl Forecast {
 
     /// When a message leaves that stands so far behind that it was not played, at the pace of what was.
     pub(crate) fn beyond(&self, ahead: u32) -> Option<Timestamp> {
-        let (sent, from, until) = self.played.filter(|(sent, ..)| *sent > 0)?;
-        #[expect(clippy::cast_precision_loss, reason = "an estimate")]
-        let share = f64::from(ahead) / sent as f64;
-        Some(from + until.since(from).mul_f64(share.max(1.0)))
+        let (sent, from, until) = self.played.as_ref()?.span();
+        let share = f64::from(ahead) / count(sent);
+        (sent > 0).then(|| from + until.since(from).mul_f64(share.max(1.0)))
+    }
+
+    /// The rule that held those that were played longest.
+    pub(crate) fn most(&self) -> Option<Arc<Wait>> {
+        self.played.as_ref()?.most()
+    }
+
+    /// Whether a wait is one of the account's rules, and no word of the provider, of a person or of the queue.
+    pub(crate) fn is_rule(&self, wait: &Wait) -> bool {
+        self.rules.contains(&wait.rule)
     }
 
     fn played(mut self, mut play: Play, mut wanted: HashSet<MessageId>) -> Self {
         let from = play.now();
         let mut sent = 0_u64;
-        let mut last = from;
+        let mut reasons = Reasons::new(from);
         while !wanted.is_empty() && play.asks() < ASKS {
             let Some(step) = play.next() else { break };
             match step {
@@ -307,14 +324,15 @@ impl Forecast {
                         outlook.wait = Some(wait);
                     }
                 }
-                Step::Sent { id, at, .. } => {
+                Step::Sent { id, at, held, .. } => {
+                    reasons.sent(at, &held);
                     if wanted.remove(&id.into()) {
                         let outlook = self.outlooks.entry(id.into()).or_default();
                         outlook.expected_at = Some(at);
                         outlook.ahead = sent;
+                        outlook.reason = reasons.why(&held);
                     }
                     sent += 1;
-                    last = at;
                 }
                 Step::Refused { id, at, rule, reason } if wanted.remove(&id.into()) => {
                     let outlook = self.outlooks.entry(id.into()).or_default();
@@ -324,7 +342,7 @@ impl Forecast {
                 Step::Waits { .. } | Step::Refused { .. } => {}
             }
         }
-        self.played = Some((sent, from, last));
+        self.played = Some(reasons);
         self
     }
 }

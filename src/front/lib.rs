@@ -9,6 +9,7 @@ mod account_state;
 mod accounts;
 mod actions;
 mod api_keys;
+mod audit;
 mod auth;
 mod body;
 mod channels;

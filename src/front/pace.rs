@@ -1,5 +1,7 @@
 //! An account's pace: its rules and how much of each is used, its days to come, and when more messages would be out.
 
+use std::time::Duration;
+
 use axum::extract::State as Shared;
 use axum::response::{IntoResponse, Response};
 use channel::Pacing;
@@ -28,6 +30,13 @@ const WAITING_MAX: u32 = 20_000;
 const ASKS: u64 = 400_000;
 /// Longest text that is thought of, in characters.
 const CHARS_MAX: u32 = 100_000;
+
+/// No preview begins later than so far ahead: nobody knows the rules of then.
+const FARTHEST: Duration = Duration::from_hours(24 * 366);
+
+/// What is assumed of a preview's messages unless somebody says so.
+const CHARS: u32 = 120;
+const ORIGIN: Origin = Origin::Api;
 
 /// Stands for the text that all messages of a preview share.
 const SAME_TEXT: u64 = 1;
@@ -93,9 +102,10 @@ pub(crate) struct PreviewPace {
     /// What they are for; `campaign` if not given.
     #[schema(value_type = Option<schema::Purpose>)]
     purpose: Option<Purpose>,
-    /// How many of them go to new contacts: chats that the account never sent to and that never wrote. None if not given.
+    /// How many of them go to new contacts: chats that the account never sent to and that never wrote. If not given, all of
+    /// a campaign and none of anything else; the answer says what was assumed.
     new_contacts: Option<u32>,
-    /// When they are queued; now if not given or past.
+    /// When they are queued; now if not given or past. At most 366 days ahead.
     #[schema(value_type = Option<schema::Timestamp>)]
     start: Option<Timestamp>,
     /// The length of each text, in characters; 120 if not given.
@@ -124,7 +134,7 @@ async fn preview_pace(
     Json(body): Json<PreviewPace>,
 ) -> Result<Response, Problem> {
     caller.needs(Scope::AccountsRead)?;
-    body.check()?;
+    body.check(front.clock.now())?;
     let account = match front.seen_account(&caller, body.account_id).await {
         Err(problem) if problem.is_not_found() => {
             return Err(Problem::field("account_id", "not_found", "there is no such account"));
@@ -136,24 +146,26 @@ async fn preview_pace(
     if waiting.as_ref().is_some_and(|wait| wait.until.is_none()) {
         return Ok(axum::Json(json!({
             "finish": null, "estimate": false, "sent": 0, "refused": 0, "timeline": [], "waiting": waiting,
+            "assumed": body.assumed(),
         }))
         .into_response());
     }
-    let purpose = body.purpose.unwrap_or(Purpose::Campaign);
+    let purpose = body.purpose();
     let mut play = front.play(&account, &pace, &ahead, purpose == Purpose::Campaign).await?;
     if let Some(share) = body.answers {
         play.expect_answers(share);
     }
     let more = More {
         messages: body.messages,
-        new_contacts: body.new_contacts.unwrap_or(0),
+        new_contacts: body.new_contacts(),
         purpose,
-        origin: body.origin.unwrap_or(Origin::Api),
-        chars: body.chars.unwrap_or(120),
+        origin: body.origin.unwrap_or(ORIGIN),
+        chars: body.chars.unwrap_or(CHARS),
         text: body.same_text.then_some(SAME_TEXT),
         last_inbound_at: body.replies.then_some(pace.now),
         start: body.start.unwrap_or(pace.now).max(pace.now),
     };
+    let assumed = body.assumed();
     // Up to a second of pure reckoning, which other requests need not wait for.
     let preview = tokio::task::spawn_blocking(move || play.preview(&more, ASKS)).await.map_err(|error| {
         tracing::error!(%error, "a preview could not be played");
@@ -161,11 +173,32 @@ async fn preview_pace(
     })?;
     let mut answer = json!(preview);
     answer["waiting"] = json!(waiting);
+    answer["assumed"] = assumed;
     Ok(axum::Json(answer).into_response())
 }
 
 impl PreviewPace {
-    fn check(&self) -> Result<(), Problem> {
+    fn purpose(&self) -> Purpose {
+        self.purpose.unwrap_or(Purpose::Campaign)
+    }
+
+    /// Campaigns are what new contacts are found by; whoever is told something else is known, as a rule.
+    fn new_contacts(&self) -> u32 {
+        let all = if self.purpose() == Purpose::Campaign && !self.replies { self.messages } else { 0 };
+        self.new_contacts.unwrap_or(all)
+    }
+
+    /// What nobody said and the preview had to take for granted.
+    fn assumed(&self) -> Value {
+        json!({
+            "purpose": self.purpose.is_none().then(|| self.purpose()),
+            "new_contacts": self.new_contacts.is_none().then(|| self.new_contacts()),
+            "chars": self.chars.is_none().then_some(CHARS),
+            "origin": self.origin.is_none().then_some(ORIGIN),
+        })
+    }
+
+    fn check(&self, now: Timestamp) -> Result<(), Problem> {
         let mut problem = Problem::new(Kind::Validation);
         if !(1..=MESSAGES_MAX).contains(&self.messages) {
             problem =
@@ -174,8 +207,11 @@ impl PreviewPace {
         if self.new_contacts.is_some_and(|new| new > self.messages) {
             problem = problem.and("new_contacts", "out_of_range", "there are not so many messages");
         }
+        if self.start.is_some_and(|start| start > now + FARTHEST) {
+            problem = problem.and("start", "out_of_range", "at most 366 days ahead");
+        }
         if self.chars.is_some_and(|chars| chars > CHARS_MAX) {
-            problem = problem.and("chars", "out_of_range", format!("at most {CHARS_MAX}"));
+            problem = problem.and("chars", "out_of_range", format!("at most {CHARS_MAX} characters"));
         }
         if self.answers.is_some_and(|share| !(0.0..=1.0).contains(&share)) {
             problem = problem.and("answers", "out_of_range", "must lie within 0 and 1");

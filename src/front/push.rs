@@ -77,7 +77,8 @@ impl Front {
                 Some(push.routed(self.route(message.account_id, Some(channel)).await))
             }
             (Status::Scheduled, _, Some(at)) if at < now + NEAR => {
-                Some(Push::release_message(message.id, message.account_id, at))
+                let push = Push::release_message(message.id, message.account_id, at);
+                Some(push.routed(self.pin(message.account_id).await))
             }
             _ => None,
         }

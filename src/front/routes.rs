@@ -12,9 +12,9 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::problem::{Kind, Problem};
 use crate::{
-    Front, FrontConfig, account_connection, account_state, accounts, actions, api_keys, channels, compose,
-    contacts, conversations, dead_jobs, files, health, leftover, message_actions, message_batch, messages,
-    openapi, pace, queues, rate, request, stream, templates, uploads, webhooks,
+    Front, FrontConfig, account_connection, account_state, accounts, actions, api_keys, audit, channels,
+    compose, contacts, conversations, dead_jobs, files, health, leftover, message_actions, message_batch,
+    messages, openapi, pace, queues, rate, request, stream, templates, uploads, webhooks,
 };
 
 /// What clients call, with a key.
@@ -34,6 +34,7 @@ fn api() -> OpenApiRouter<Front> {
         contacts::router,
         stream::router,
         api_keys::router,
+        audit::router,
         queues::router,
         dead_jobs::router,
         uploads::router,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use channel::{Capabilities, LimitScope, Pacing};
-use model::{Account, AccountId, Job, Timestamp};
+use model::{Account, AccountId, ConversationId, Job, Message, MessageId, Status, Timestamp};
 use pacing::{Limit, Profile, Reach};
 use queue::{HoldTarget, JobId, LaneId, Op};
 use serde_json::{Map, Value};
@@ -72,20 +72,34 @@ impl Front {
         });
     }
 
+    /// Has these messages asked anew, as far as they wait: what is known of them or of their contact has changed.
+    pub(crate) async fn look_again_at(&self, messages: &[Message]) {
+        let waiting = messages.iter().filter(|message| message.status == Status::Queued);
+        let targets = waiting.flat_map(|message| {
+            resumed(&LaneId::send(message.account_id), message.conversation_id, message.id)
+        });
+        let resume: Vec<_> = targets.map(|target| Op::Resume { target }).collect();
+        if let Err(error) = self.lanes.apply(resume).await {
+            tracing::warn!(%error, "what waits was not asked anew; it waits on");
+        }
+    }
+
     async fn look_at_lane(&self, account: AccountId) -> Result<(), Problem> {
         let lane = LaneId::send(account);
         self.lanes.resume(HoldTarget::Lane(lane.clone())).await?;
         let waiting = self.store.lane_ahead(account, WAITING).await?.messages;
         for some in waiting.chunks(AT_ONCE) {
-            let targets = some.iter().flat_map(|message| {
-                let job = JobId::from(Job::SendMessage(message.id));
-                let chat = message.conversation_id.to_string();
-                [HoldTarget::Key(lane.clone(), chat), HoldTarget::Job(lane.clone(), job)]
-            });
+            let targets = some.iter().flat_map(|message| resumed(&lane, message.conversation_id, message.id));
             self.lanes.apply(targets.map(|target| Op::Resume { target }).collect()).await?;
         }
         Ok(())
     }
+}
+
+/// What may hold a message and no other chat.
+fn resumed(lane: &LaneId, chat: ConversationId, message: MessageId) -> [HoldTarget; 2] {
+    let job = JobId::from(Job::SendMessage(message));
+    [HoldTarget::Key(lane.clone(), chat.to_string()), HoldTarget::Job(lane.clone(), job)]
 }
 
 impl Rules {

@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use model::{Account, AccountId, Connection, PairingKind, PairingStep, WorkerId};
+use model::{Account, AccountId, Connection, PairingKind, PairingStep, Scope, Wait, WorkerId};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use store::{AccountChange, Owner};
+use store::{AccountChange, Owner, StoreError};
 use tokio::time::{Instant, sleep};
 use utoipa::ToSchema;
 
@@ -42,9 +42,19 @@ pub(crate) struct Connect {
     phone: Option<String>,
 }
 
-/// Owners of sessions, as they were a moment ago.
+/// Owners of sessions and pins, as they were a moment ago.
 #[derive(Debug, Default)]
-pub(crate) struct Routes(Mutex<HashMap<AccountId, (Option<WorkerId>, Instant)>>);
+pub(crate) struct Routes {
+    owners: Mutex<HashMap<AccountId, (Option<WorkerId>, Instant)>>,
+    pins: Mutex<Pins>,
+}
+
+/// All pinned accounts, each with its worker. There are few, or none.
+#[derive(Debug, Default)]
+struct Pins {
+    known: HashMap<AccountId, WorkerId>,
+    since: Option<Instant>,
+}
 
 impl Connect {
     /// The first field that was given.
@@ -134,7 +144,7 @@ pub(crate) async fn connect(
         }
         if Instant::now() >= deadline {
             let why = match owner {
-                None => NOBODY.to_owned(),
+                None => why_unowned(front, &account).await?.to_owned(),
                 Some(Owner { error: Some(error), .. }) => format!("its session is not open yet: {error}"),
                 Some(_) => "its session is not open yet".to_owned(),
             };
@@ -147,6 +157,15 @@ pub(crate) async fn connect(
 /// Why nothing of a session can be done.
 pub(crate) const NOBODY: &str =
     "no worker owns the account at the moment; if workers run, one will within seconds";
+
+/// Why nothing at all is done for an account.
+pub(crate) const UNSERVED: &str = "no worker serves this account: the one that it is pinned to is gone; start a worker \
+    with this account in --accounts, or take the pin away with `rookery unpin`";
+
+/// Why an account has no owner.
+pub(crate) async fn why_unowned(front: &Front, account: &Account) -> Result<&'static str, StoreError> {
+    Ok(if front.unserved(account).await?.is_some() { UNSERVED } else { NOBODY })
+}
 
 /// Returns once nobody keeps the account's session any more.
 pub(crate) async fn until_closed(front: &Front, caller: &Caller, id: AccountId) -> Result<(), Problem> {
@@ -168,8 +187,30 @@ impl Front {
         (step.expires_at > self.clock.now()).then_some(step)
     }
 
+    /// The worker that alone works for an account, if it is pinned to one.
+    pub(crate) async fn pin(&self, account: AccountId) -> Option<WorkerId> {
+        if self.routes.pins_are_old(Instant::now())
+            && let Ok(pins) = self.store.pins().await
+        {
+            self.routes.pins().known = pins;
+        }
+        self.routes.pins().known.get(&account).copied()
+    }
+
+    /// What an account waits for whose worker is gone.
+    pub(crate) async fn unserved(&self, account: &Account) -> Result<Option<Wait>, StoreError> {
+        let Some(worker) = account.pinned_to else { return Ok(None) };
+        if self.store.worker_lives(worker).await? {
+            return Ok(None);
+        }
+        Ok(Some(Wait::new("no_worker", Scope::Lane, None).because(UNSERVED)))
+    }
+
     /// Where an account's sends are made, if not anywhere.
     pub(crate) async fn route(&self, account: AccountId, channel: Option<&str>) -> Option<WorkerId> {
+        if let Some(worker) = self.pin(account).await {
+            return Some(worker);
+        }
         let keeps = |name| self.channels.get(name).is_none_or(|channel| channel.sessions().is_some());
         if !channel.is_none_or(keeps) {
             return None;
@@ -193,6 +234,20 @@ impl Front {
 
 impl Routes {
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<AccountId, (Option<WorkerId>, Instant)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.owners.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn pins(&self) -> std::sync::MutexGuard<'_, Pins> {
+        self.pins.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether whoever asks is to read the pins anew: one does, and the others go by what was known.
+    fn pins_are_old(&self, now: Instant) -> bool {
+        let mut pins = self.pins();
+        let are_old = pins.since.is_none_or(|since| now - since >= BELIEVED);
+        if are_old {
+            pins.since = Some(now);
+        }
+        are_old
     }
 }

@@ -234,6 +234,10 @@ async fn preview_template(
     }
     let template = front.store.template(caller.workspace, id).await?;
     let mut variables = body.variables;
+    // As with a message: they are there, though nothing may be known of them.
+    for known in ["account", "contact"] {
+        rendering::add(&mut variables, known, json!({}));
+    }
     let sender = match body.account_id {
         Some(id) => Some(Senders::default().get(&front, &caller, id).await?),
         None => None,

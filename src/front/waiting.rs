@@ -64,35 +64,52 @@ impl Front {
         let mut all = HashMap::new();
         let mut lanes: HashMap<(WorkspaceId, AccountId), Vec<&Message>> = HashMap::new();
         for message in messages {
-            match (message.status, message.send_at) {
-                (Status::Scheduled, Some(at)) => {
-                    let wait = Wait::new("scheduled", Scope::Job, at).because("it was asked to be sent then");
-                    all.insert(message.id, Waiting { wait: Some(wait), expected_at: Some(at) });
-                }
-                (Status::Queued, _) => {
-                    lanes.entry((message.workspace_id, message.account_id)).or_default().push(message);
-                }
-                _ => {}
+            if matches!(message.status, Status::Scheduled | Status::Queued) {
+                lanes.entry((message.workspace_id, message.account_id)).or_default().push(message);
             }
         }
-        for ((workspace, account), queued) in lanes {
+        for ((workspace, account), waiting) in lanes {
             let account = match self.store.account(workspace, account).await {
                 Err(StoreError::NotFound(_)) => continue,
                 account => account?,
             };
-            self.waits_in_lane(&account, &queued, &mut all).await?;
+            let (scheduled, queued): (Vec<&Message>, Vec<&Message>) =
+                waiting.into_iter().partition(|message| message.status == Status::Scheduled);
+            let stop = self.stop_of(&account, self.clock.now()).await?;
+            for message in scheduled {
+                if let Some(at) = message.send_at {
+                    let wait = Wait::new("scheduled", Scope::Job, at).because("it was asked to be sent then");
+                    // Whoever is stopped by then does not send then, either.
+                    let expected_at = match &stop {
+                        None => Some(at),
+                        Some(stop) => stop.until.map(|until| until.max(at)),
+                    };
+                    all.insert(message.id, Waiting { wait: Some(wait), expected_at });
+                }
+            }
+            if !queued.is_empty() {
+                self.waits_in_lane(&account, stop, &queued, &mut all).await?;
+            }
         }
         Ok(all)
+    }
+
+    /// Why nothing of an account leaves now, whatever its rules say.
+    async fn stop_of(&self, account: &Account, now: Timestamp) -> Result<Option<Wait>, Problem> {
+        match stopped(account, now) {
+            None => Ok(self.unserved(account).await?),
+            stop => Ok(stop),
+        }
     }
 
     async fn waits_in_lane(
         &self,
         account: &Account,
+        stop: Option<Wait>,
         queued: &[&Message],
         all: &mut HashMap<MessageId, Waiting>,
     ) -> Result<(), Problem> {
         let now = self.clock.now();
-        let stop = stopped(account, now);
         if let Some(stop) = stop.as_ref().filter(|stop| stop.until.is_none()) {
             let waiting = Waiting { wait: Some(stop.clone()), expected_at: None };
             all.extend(queued.iter().map(|message| (message.id, waiting.clone())));
@@ -146,11 +163,12 @@ impl Front {
             );
         }
         waits.extend(part_held(account, message, conversation.last_inbound_at, now));
-        let (ahead, expected_at) = if outlook.expected_at.is_some() {
-            (outlook.ahead, outlook.expected_at)
+        let foreseen = outlook.expected_at.is_some();
+        let (ahead, expected_at, reason) = if foreseen {
+            (outlook.ahead, outlook.expected_at, outlook.reason)
         } else {
             let ahead = self.store.sends_ahead(message).await?;
-            (u64::from(ahead), forecast.beyond(ahead))
+            (u64::from(ahead), forecast.beyond(ahead), forecast.most())
         };
         if let Some((rule, reason)) = outlook.refused {
             let wait =
@@ -158,18 +176,23 @@ impl Front {
             return Ok(Waiting { wait: Some(wait), expected_at });
         }
         // The wait that ends last decides, unless others go first even then.
-        let longest = waits.into_iter().max_by_key(|wait| wait.until);
-        let turn = || {
-            let detail = match (outlook.is_granted, ahead) {
-                (true, _) => "a worker has it and calls the provider then".to_owned(),
-                (false, 0) => "it goes next, as the account's pace allows".to_owned(),
-                (false, ahead) => format!("{ahead} messages of the account go first"),
-            };
-            Wait::new("turn", Scope::Lane, expected_at).because(detail)
-        };
+        let longest = waits.iter().max_by_key(|wait| wait.until);
         let wait = match longest {
-            Some(wait) if ahead == 0 || expected_at.is_none() || wait.until >= expected_at => wait,
-            Some(_) | None => turn(),
+            Some(wait) if ahead == 0 || expected_at.is_none() || wait.until >= expected_at => {
+                // A rule lets it go when its call may begin: it is typed towards that.
+                let until = if forecast.is_rule(wait) { wait.until.max(expected_at) } else { wait.until };
+                Wait { until, ..wait.clone() }
+            }
+            Some(_) | None => {
+                let place = match ahead {
+                    _ if outlook.is_granted => "A worker has it and calls the provider then.".to_owned(),
+                    0 if foreseen => "It goes next.".to_owned(),
+                    0 => "Nobody can say yet when it goes.".to_owned(),
+                    1 => "1 message of the account goes before it.".to_owned(),
+                    ahead => format!("{ahead} messages of the account go before it."),
+                };
+                behind(&waits, reason.as_deref(), &place, expected_at)
+            }
         };
         let expected_at = expected_at.max(wait.until);
         Ok(Waiting { wait: Some(wait), expected_at })
@@ -190,6 +213,24 @@ impl Front {
             }
         }
     }
+}
+
+/// The wait of a message that stands behind others: for the rule that holds it or them, of which one of its own waits may say
+/// more.
+fn behind(waits: &[Wait], reason: Option<&Wait>, place: &str, until: Option<Timestamp>) -> Wait {
+    let Some(reason) = reason else {
+        return Wait::new("turn", Scope::Lane, until).because(place);
+    };
+    let same = waits.iter().filter(|wait| wait.rule == reason.rule);
+    let words = same.chain([reason]).find_map(|wait| wait.detail.as_deref());
+    let detail = words.map_or_else(
+        || place.to_owned(),
+        |words| {
+            let stop = if words.ends_with('.') { "" } else { "." };
+            format!("{words}{stop} {place}")
+        },
+    );
+    Wait::new(reason.rule.as_str(), reason.scope, until).because(detail)
 }
 
 /// What is known of a message's wait besides its forecast.

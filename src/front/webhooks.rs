@@ -69,7 +69,7 @@ async fn receive_webhook(
         let new = front.store.record_inbound(Some(id), channel.name(), &events).await?;
         metrics::counter!("rookery_inbound_events_total", "channel" => channel.name()).increment(new as u64);
         if new > 0 {
-            front.push(vec![Push::ingest_events(id)]).await;
+            front.push(vec![Push::ingest_events(id).routed(front.pin(id).await)]).await;
         }
     }
     Ok((StatusCode::OK, response.answer.unwrap_or_default()).into_response())

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{AccountId, Hold, HoldReach, Timestamp, WorkspaceId, words};
+use crate::{AccountId, Hold, HoldReach, Timestamp, WorkerId, WorkspaceId, words};
 
 words! {
     /// Whether the provider can be reached with this account's credentials or session.
@@ -130,6 +130,9 @@ pub struct Account {
     pub registered_at: Option<Timestamp>,
     /// Campaigns before then do not count for the response rate: a person let them go on.
     pub campaigns_resumed_at: Option<Timestamp>,
+    /// The worker that alone works for it; it stays when that one is gone. None: any may.
+    #[serde(default)]
+    pub pinned_to: Option<WorkerId>,
     /// When the row was made.
     pub created_at: Timestamp,
     /// When the row last changed.

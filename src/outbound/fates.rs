@@ -252,12 +252,12 @@ async fn a_host_that_is_down_is_left_alone_and_others_are_not() {
     let error = http.provider().get(&failing, LONG).send().await.unwrap_err();
     let Error::HostDown { retry_in } = error else { panic!("{error:?}") };
     assert!(retry_in <= pause && error.outcome() == Outcome::NotSent, "{error:?}");
-    assert!(matches!(gate.enter(&failing), Err(Shut::Down(_))));
+    assert!(matches!(gate.enter(&failing).await, Err(Shut::Down(_))));
     assert_eq!(CALLS.load(Ordering::Relaxed), 3);
     assert_eq!(http.provider().get(&well, LONG).send().await.unwrap().status(), 200);
-    assert!(gate.enter(&well).is_ok());
+    assert!(gate.enter(&well).await.is_ok());
     tokio::time::sleep(pause).await;
-    assert!(gate.enter(&failing).is_ok());
+    assert!(gate.enter(&failing).await.is_ok());
     assert_eq!(http.provider().get(&failing, LONG).answer(10).await.unwrap().status, 200);
     assert_eq!(http.provider().get(&failing, LONG).answer(10).await.unwrap().status, 200);
 }

@@ -190,12 +190,15 @@ impl<'a> Look<'a> {
         })
     }
 
-    /// The hold that ends last, of those that a message started at `at` would meet; none where it may start.
+    /// The hold that ends last, of those that a message started at `at` would meet; none where it may start. A pause for want
+    /// of answers is told before all others: when it ends is asked anew then, so what ends after it says nothing.
     fn last_hold(&self, at: Timestamp) -> Option<Hold<'a>> {
         let mut last: Option<Hold<'a>> = None;
         let mut hold = |until: Timestamp, scope: Scope, by: By<'a>| {
-            if until > at && last.as_ref().is_none_or(|last| until > last.until) {
-                last = Some(Hold { until, scope, by });
+            let hold = Hold { until, scope, by };
+            let rank = |hold: &Hold<'_>| (hold.is_for_answers(), hold.until);
+            if until > at && last.as_ref().is_none_or(|last| rank(&hold) > rank(last)) {
+                last = Some(hold);
             }
         };
         // What was pruned cannot be asked any more; by then none of it binds.
@@ -268,12 +271,7 @@ impl<'a> Look<'a> {
     }
 
     fn detail(&self, rule: &Rule) -> String {
-        let whom = match rule.reach {
-            Reach::Account => "this account",
-            Reach::Chat => "this chat",
-            Reach::Group => "this group",
-        };
-        let mut text = format!("The rule for {whom}: {}.", rule.kind);
+        let mut text = rule.words();
         let answers = self.ask.response.filter(|_| match rule.kind {
             Kind::Gap(..) => self.times > 1,
             ref kind => matches!(kind, Kind::ResponseRate(_)),

@@ -55,7 +55,7 @@ pub use facts::Facts;
 pub use failures::Failures;
 pub use gap::{Bucket, Gap};
 pub use hours::{Hour, QuietHours};
-pub use play::{HoldOn, More, Overhead, Planned, Play, Preview, Segment, Step};
+pub use play::{Held, HoldOn, More, Overhead, Planned, Play, Preview, Reasons, RuleWait, Segment, Step};
 pub use profile::{Limit, Profile, ProfileError, ResponseRate};
 pub use rebuild::PastSend;
 pub use response::ResponseShare;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::unit::LONGEST;
+use crate::unit::{LONGEST, words};
 
 /// More than this is a mistake: a cap keeps a log of that many sends.
 const MOST: u32 = 100_000;
@@ -31,8 +31,14 @@ pub(crate) trait Numbers: Serialize + DeserializeOwned + Display {
 
 /// Admits a time within `least` and the longest that makes sense.
 pub(crate) fn time(field: &'static str, time: Duration, least: Duration) -> Result<(), Problem> {
-    if time < least || time > LONGEST {
-        return Err((field, format!("is {time:?}; it must lie within {least:?} and 400 days")));
+    let refused = |bound: String| Err((field, format!("is {}; it must be {bound}", words(time))));
+    if time > LONGEST {
+        return refused(format!("at most {}", words(LONGEST)));
+    }
+    if time < least {
+        // Nobody means a window of a microsecond: what is wrong is that there is none.
+        let is_any = least < Duration::from_millis(1);
+        return refused(if is_any { "more than 0".to_owned() } else { format!("at least {}", words(least)) });
     }
     Ok(())
 }

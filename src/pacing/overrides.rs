@@ -100,16 +100,21 @@ fn patched<N: Numbers>(base: &N, fields: &Map<String, Value>) -> Result<N, Vec<(
         let mut one = base.clone();
         one.insert(field.clone(), value.clone());
         if let Err(found) = read(&one) {
-            problems.push((found.path().to_string(), found.inner().to_string()));
+            problems.push(told(&found));
         }
         all.insert(field.clone(), value.clone());
     }
     if !problems.is_empty() {
         return Err(problems);
     }
-    let numbers = read(&all).map_err(|found| vec![(found.path().to_string(), found.inner().to_string())])?;
+    let numbers = read(&all).map_err(|found| vec![told(&found)])?;
     numbers.check().map_err(|(field, text)| vec![(field.to_owned(), text)])?;
     Ok(numbers)
+}
+
+/// The field that is wrong, and what is wrong with it.
+fn told(found: &serde_path_to_error::Error<serde_json::Error>) -> (String, String) {
+    (found.path().to_string(), model::in_plain_words(&found.inner().to_string()))
 }
 
 fn error(field: &str, problem: String) -> ProfileError {

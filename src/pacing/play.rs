@@ -10,20 +10,21 @@ mod group;
 mod hold;
 mod lane;
 mod preview;
+mod reasons;
 mod responses;
 mod words;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
 use std::time::Duration;
 
-use model::{Pace, Purpose, Scope, Timestamp};
+use model::{Pace, Purpose, Scope, Timestamp, Wait};
 
 use hold::Hold;
 use lane::Lane;
-pub use preview::{More, Preview, Segment};
+pub use preview::{More, Preview, RuleWait, Segment};
+pub use reasons::Reasons;
 use responses::Responses;
-pub use words::{HoldOn, Overhead, Planned, Step};
+pub use words::{Held, HoldOn, Overhead, Planned, Step};
 
 use crate::admit::held_by;
 use crate::typing::Seed;
@@ -49,7 +50,8 @@ pub struct Play {
     rate: Rate,
     steps: VecDeque<Step>,
     asks: u64,
-    granted: Granted,
+    /// When the newest grant was given.
+    granted: Timestamp,
 }
 
 /// Something that comes from outside.
@@ -80,6 +82,7 @@ struct Flight {
     typed: Duration,
     pace: Pace,
     is_new: bool,
+    held: Held,
     begun: bool,
 }
 
@@ -90,16 +93,6 @@ enum Rate {
     Unasked,
     /// It follows from what is played.
     Played(Responses),
-}
-
-/// The newest grant, for those who want to know what it had waited for.
-#[derive(Debug, Default)]
-struct Granted {
-    at: Timestamp,
-    /// When its message joined the lane.
-    joined: Timestamp,
-    /// The rule whose hold ended last before it, if one did since the grant before.
-    bound: Option<Arc<str>>,
 }
 
 impl Play {
@@ -130,7 +123,7 @@ impl Play {
             open: 0,
             steps: VecDeque::new(),
             asks: 0,
-            granted: Granted::default(),
+            granted: Timestamp::ZERO,
         };
         let open: Vec<_> = play.state.open_grants().to_vec();
         for grant in open {
@@ -167,7 +160,12 @@ impl Play {
 
     /// A hold that something else than pacing set: a pause, a provider's word.
     pub fn hold(&mut self, on: &HoldOn, until: Timestamp, rule: &str) {
-        self.lane.hold(on, &Hold::new(until, rule), self.now);
+        let scope = match on {
+            HoldOn::Lane => Scope::Lane,
+            HoldOn::Class(_) | HoldOn::Campaigns => Scope::Class,
+            HoldOn::Chat(_) => Scope::Recipient,
+        };
+        self.lane.hold(on, &Hold::of(Wait::new(rule, scope, until)), self.now);
     }
 
     /// A campaign reached the chat before the play began; when the chat wrote last, if it ever did. The earlier ones first.
@@ -294,6 +292,7 @@ impl Play {
             pace: flight.pace,
             is_new: flight.is_new,
             typed: flight.typed,
+            held: std::mem::take(&mut flight.held),
         });
         if planned.purpose == Purpose::Campaign
             && let Rate::Played(responses) = &mut self.rate
@@ -373,10 +372,8 @@ impl Play {
         let random = &mut self.random;
         match admit(&self.profile, &self.state, &ask, self.now, &mut || random.next()) {
             Decision::Go(grant) => {
-                let joined = self.lane.jobs[job].joined;
-                let since = self.granted.at.max(joined);
-                let bound = self.lane.bound(key, since).and_then(|hold| hold.rule.clone());
-                self.granted = Granted { at: self.now, joined, bound };
+                let held = self.lane.held(key, self.granted);
+                self.granted = self.now;
                 self.state = grant.state;
                 self.lane.claim(key, self.now);
                 self.flights.push(Flight {
@@ -387,6 +384,7 @@ impl Play {
                     typed: grant.typing,
                     pace: grant.pace,
                     is_new,
+                    held,
                     begun: false,
                 });
             }

@@ -84,7 +84,8 @@ impl Numbers for ResponseShare {
 impl fmt::Display for ResponseShare {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { recipients, within, slow_below, pause_below, pause, .. } = self;
-        let (slow, stop) = (slow_below * 100.0, pause_below * 100.0);
+        let percent = |share: &f64| (share * 10_000.0).round() / 100.0;
+        let (slow, stop) = (percent(slow_below), percent(pause_below));
         write!(f, "of at least {recipients} recipients of campaigns in {}, ", words(*within))?;
         write!(
             f,

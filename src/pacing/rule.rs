@@ -134,6 +134,16 @@ impl Kind {
 }
 
 impl Rule {
+    /// What it demands, for a person.
+    pub(crate) fn words(&self) -> String {
+        let whom = match self.reach {
+            Reach::Account => "this account",
+            Reach::Chat => "this chat",
+            Reach::Group => "this group",
+        };
+        format!("The rule for {whom}: {}.", self.kind)
+    }
+
     /// How much of the lane waits when this message must, unless the rule knows better.
     pub(crate) fn scope(&self, ask: &Ask<'_>) -> Scope {
         match (&self.kind, self.reach) {

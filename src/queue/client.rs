@@ -61,6 +61,11 @@ impl Lanes {
         self.clock.as_ref()
     }
 
+    /// The engine's newest epoch, as far as this process knows: never ahead of the answers that follow.
+    pub(crate) fn epoch(&self) -> u64 {
+        self.engine().epoch()
+    }
+
     /// Lane time.
     pub async fn now(&self) -> Result<Timestamp, QueueError> {
         self.engine().now().await
@@ -83,9 +88,15 @@ impl Lanes {
         }
     }
 
-    /// Takes up to `max` jobs of a queue.
-    pub async fn claim(&self, queue: Queue, worker: WorkerId, max: usize) -> Result<Claims, QueueError> {
-        match self.ask(Op::Claim { queue, worker, max }).await? {
+    /// Takes up to `max` jobs of a queue; with `own` only from lanes that are routed to this worker.
+    pub async fn claim(
+        &self,
+        queue: Queue,
+        worker: WorkerId,
+        max: usize,
+        own: bool,
+    ) -> Result<Claims, QueueError> {
+        match self.ask(Op::Claim { queue, worker, max, own }).await? {
             Outcome::Claimed(claims) => Ok(claims),
             other => Err(misfit(&other)),
         }

@@ -174,7 +174,7 @@ mod tests {
             let coalescer = Arc::clone(&coalescer);
             calls.spawn(async move {
                 let worker = WorkerId(uuid::Uuid::nil());
-                let op = Op::Claim { queue: Queue::Send, worker, max: n };
+                let op = Op::Claim { queue: Queue::Send, worker, max: n, own: false };
                 assert_eq!(coalescer.call(vec![op]).await, Ok(vec![Outcome::Pushed { inserted: n }]));
             });
         }

@@ -205,6 +205,8 @@ pub enum Op {
         worker: WorkerId,
         /// At most so many.
         max: usize,
+        /// Only of lanes that are routed to this worker; else also of those that are anybody's.
+        own: bool,
     },
     /// Gives a claim back because it must wait: the time is set on what `scope` says (the later of old and new), the
     /// job returns to its own place and turn. Answer: [`Outcome::Ok`] or [`Outcome::Lost`].
@@ -345,4 +347,10 @@ pub trait Engine: Send + Sync + fmt::Debug {
 
     /// Lane time.
     async fn now(&self) -> Result<Timestamp, QueueError>;
+
+    /// The number of the newest epoch that an answer came from; rises whenever the queue was lost and derived again. What was
+    /// claimed in an earlier one is nobody's any more. Always 0 where the queue lives and dies with this process.
+    fn epoch(&self) -> u64 {
+        0
+    }
 }

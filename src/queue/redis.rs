@@ -18,7 +18,7 @@
 //! | `s<class>:<lane>` | sorted set | keys whose first job is a slow one, by turn |
 //! | `t:<key>`, `f:<key>` | sorted set | the jobs behind the first one, in order; jobs whose time has not come |
 //! | `workers`, `claims:<worker>`, `reaped` | sorted set, set, sorted set | leases; claimed keys; who is to be told |
-//! | `idle:<queue>` | sorted set | workers with room, by when they look again |
+//! | `idle:<queue>` | sorted set | workers with room, by when they look again; `own:<queue>` those that serve their own lanes alone |
 //! | `holds`, `totals`, `routes:<queue>`, `garbage` | | queues' holds; sums for people; routes in use; what to drop when |
 
 mod bells;
@@ -33,14 +33,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use model::{Queue, Timestamp, WorkerId};
-use redis::{Client, Cmd, Script, Value, cmd};
+use redis::{Cmd, Script, Value, cmd};
 
 use crate::{Engine, LEASE, Op, Outcome, QueueError};
 use bells::Bells;
 use encode::Call;
 use epoch::Epoch;
 pub use epoch::{EpochError, RedisState};
-use link::{Link, Reached, Refusal};
+use link::{Link, Reached, Refusal, open};
 
 /// The only shard for now; its number is in every key so that there can be more, each on a node of its own.
 const SHARD: u32 = 0;
@@ -49,9 +49,11 @@ const SOURCE: &str = concat!(
     include_str!("redis/head.lua"),
     include_str!("redis/records.lua"),
     include_str!("redis/sets.lua"),
+    include_str!("redis/workers.lua"),
     include_str!("redis/push.lua"),
     include_str!("redis/claim.lua"),
     include_str!("redis/settle.lua"),
+    include_str!("redis/hold.lua"),
     include_str!("redis/look.lua"),
     include_str!("redis/main.lua"),
 );
@@ -98,7 +100,7 @@ impl RedisEngine {
         if prefix.is_empty() || !prefix.chars().all(plain) {
             return Err(ConnectError::Prefix(prefix.to_owned()));
         }
-        let client = Client::open(url).map_err(|error| ConnectError::Url(error.category().to_owned()))?;
+        let client = open(url).map_err(|error| ConnectError::Url(error.category().to_owned()))?;
         let base = format!("{{{prefix}:{SHARD}}}:");
         Ok(Self {
             bells: Bells::new(client.clone(), format!("{base}wake:")),
@@ -268,5 +270,9 @@ impl Engine for RedisEngine {
 
     async fn now(&self) -> Result<Timestamp, QueueError> {
         Ok(self.call(&[]).await?.0)
+    }
+
+    fn epoch(&self) -> u64 {
+        self.seen()
     }
 }

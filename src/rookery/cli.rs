@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
+use model::AccountId;
 
 use crate::config::{Config, Role, Work};
 use crate::{Failure, demo, doctor, keys, pace, sandbox, serve, telemetry};
@@ -44,6 +45,12 @@ enum Command {
     Keys {
         #[command(subcommand)]
         command: KeysCommand,
+    },
+    /// Let any worker work for accounts again that were pinned to one (`--accounts`). Stop that one first.
+    Unpin {
+        /// Their ids.
+        #[arg(required = true)]
+        accounts: Vec<AccountId>,
     },
     /// Run the sandbox provider alone.
     Sandbox {
@@ -93,6 +100,7 @@ impl Cli {
             Some(Command::Keys { command: KeysCommand::Create { name, scopes } }) => {
                 keys::create(&Config::from_env()?, name, scopes).await
             }
+            Some(Command::Unpin { accounts }) => keys::unpin(&Config::from_env()?, &accounts).await,
             Some(Command::Sandbox { addr, state, reply }) => {
                 configured(Work::default())?;
                 sandbox::run(addr, state, reply).await
@@ -113,7 +121,7 @@ async fn serve(role: Option<Role>, work: Work) -> Result<(), Failure> {
 
 /// Reads the configuration, starts to log, and tells what is in doubt.
 fn configured(work: Work) -> Result<Config, Failure> {
-    let config = Config::from_env()?.with(work);
+    let config = Config::from_env()?.with(work).checked()?;
     telemetry::start(&config.log);
     for doubt in &config.doubts {
         tracing::warn!("{doubt}");

@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use media::MediaPlace;
-use model::Queue;
+use model::{AccountId, Queue};
 use outbound::BreakerConfig;
 use reader::Reader;
 
@@ -68,6 +68,8 @@ pub(crate) struct Config {
     pub(crate) addr: SocketAddr,
     /// `DATABASE_URL` and `REDIS_URL`: both or neither.
     pub(crate) engines: Engines,
+    /// `ROOKERY_METRICS_ADDR`: where any role answers `/healthz`, `/readyz` and `/metrics` without a key.
+    pub(crate) metrics_addr: Option<SocketAddr>,
     /// `ROOKERY_DATABASE_CONNECTIONS`.
     pub(crate) database_connections: u32,
     /// `ROOKERY_REDIS_PREFIX`: what this installation's keys in Redis begin with.
@@ -84,6 +86,8 @@ pub(crate) struct Config {
     pub(crate) queues: Vec<Queue>,
     /// `ROOKERY_CONCURRENCY`: jobs of a queue that run at once.
     pub(crate) concurrency: usize,
+    /// `ROOKERY_ACCOUNTS`: the accounts that workers are for, and nobody else; none: all that are not pinned elsewhere.
+    pub(crate) accounts: Vec<AccountId>,
     /// `ROOKERY_PROVIDER_CONNECTIONS`: requests to one provider host under way at once.
     pub(crate) provider_connections: usize,
     /// `ROOKERY_BREAKER_…`: when a provider's host is left alone, and for how long.
@@ -123,7 +127,31 @@ impl Config {
             self.queues = work.queues;
         }
         self.concurrency = work.concurrency.unwrap_or(self.concurrency);
+        if !work.accounts.is_empty() {
+            self.accounts = work.accounts;
+        }
+        self.accounts.sort_unstable();
+        self.accounts.dedup();
         self
+    }
+
+    /// Whether what a worker is told fits together.
+    pub(crate) fn checked(self) -> Result<Self, ConfigError> {
+        let wrong = if self.accounts.is_empty() {
+            None
+        } else if matches!(self.engines, Engines::Embedded) {
+            Some(
+                "ROOKERY_ACCOUNTS (--accounts) is for a fleet: a single process works for all accounts there are",
+            )
+        } else if self.queues.len() < Queue::ALL.len() {
+            Some(
+                "ROOKERY_ACCOUNTS (--accounts) and ROOKERY_QUEUES (--queues) cannot go together: what this worker left \
+                 of its accounts' work, nobody else would do",
+            )
+        } else {
+            None
+        };
+        wrong.map_or(Ok(self), |wrong| Err(ConfigError(vec![wrong.to_owned()])))
     }
 
     /// From the environment of the process.
@@ -143,6 +171,7 @@ impl Config {
                 read.parsed("PORT", "a port number", 8080),
             ),
             engines,
+            metrics_addr: read.listening("ROOKERY_METRICS_ADDR"),
             database_connections: read.within("ROOKERY_DATABASE_CONNECTIONS", 20, 2, 1_000),
             redis_prefix: read
                 .vars
@@ -155,6 +184,7 @@ impl Config {
             cors_origins: read.origins(),
             queues: read.queues(),
             concurrency: read.within("ROOKERY_CONCURRENCY", 200, 1, 10_000),
+            accounts: read.accounts(),
             provider_connections: read.within("ROOKERY_PROVIDER_CONNECTIONS", 256, 1, 10_000),
             breaker: read.breaker(),
             max_requests: read.within("ROOKERY_MAX_REQUESTS", 1_024, 1, 1_000_000),
@@ -193,6 +223,9 @@ pub(crate) struct Work {
     /// How many jobs of a queue may run at once.
     #[arg(long, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=10_000))]
     concurrency: Option<usize>,
+    /// Work for these accounts alone, by their ids, comma separated; no other worker works for them then.
+    #[arg(long, value_delimiter = ',')]
+    accounts: Vec<AccountId>,
 }
 
 /// The largest file, in megabytes.
@@ -201,6 +234,8 @@ const LARGEST_MB: u64 = media::LARGEST / (1024 * 1024);
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const KEY: &str = "1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 
     fn read(vars: &[(&str, &str)]) -> Result<Config, String> {
         let vars = vars.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
@@ -222,7 +257,9 @@ mod tests {
             ("PORT", "eighty"),
             ("DATABASE_URL", "postgres://x"),
             ("ROOKERY_CONCURRENCY", "0"),
+            ("ROOKERY_METRICS_ADDR", "9464"),
             ("ROOKERY_QUEUES", "send,mow"),
+            ("ROOKERY_ACCOUNTS", "0192d4e0-7a1b-7c3d-8e4f-5a6b7c8d9e0f,shop"),
             ("ENABLE_TELEGRAM", "perhaps"),
             ("ROOKERY_TELEGRAM_URL", "ftp://x"),
             ("ROOKERY_MEDIA_URL", "/var/media"),
@@ -240,7 +277,9 @@ mod tests {
             "PORT",
             "REDIS_URL",
             "ROOKERY_CONCURRENCY",
+            "ROOKERY_METRICS_ADDR",
             "mow",
+            "`shop`",
             "ENABLE_TELEGRAM",
             "ROOKERY_TELEGRAM_URL",
             "ROOKERY_MEDIA_URL",
@@ -288,6 +327,23 @@ mod tests {
         let config = read(&[("ROOKERY_QUEUES", "media"), ("ROOKERY_CONCURRENCY", "7")]).unwrap();
         let config = config.with(Work { queues: vec![Queue::Send], ..Work::default() });
         assert_eq!((config.queues, config.concurrency), (vec![Queue::Send], 7));
+    }
+
+    #[test]
+    fn accounts_are_for_workers_of_a_fleet_that_do_all_of_their_work() {
+        let id = "0192d4e0-7a1b-7c3d-8e4f-5a6b7c8d9e0f";
+        let fleet =
+            [("DATABASE_URL", "postgres://x"), ("REDIS_URL", "redis://x"), ("ROOKERY_ENCRYPTION_KEY", KEY)];
+        let checked = |more: &[(&str, &str)]| {
+            let vars = [&fleet[..], more].concat();
+            read(&vars).unwrap().with(Work::default()).checked().map_err(|error| error.to_string())
+        };
+        let twice = format!("{id}, {id}");
+        assert_eq!(checked(&[("ROOKERY_ACCOUNTS", &twice)]).ok().unwrap().accounts, [id.parse().unwrap()]);
+        let error = checked(&[("ROOKERY_ACCOUNTS", id), ("ROOKERY_QUEUES", "send")]).err().unwrap();
+        assert!(error.contains("--queues"), "{error}");
+        let alone = read(&[("ROOKERY_ACCOUNTS", id)]).unwrap().checked().err().unwrap().to_string();
+        assert!(alone.contains("fleet"), "{alone}");
     }
 
     #[test]

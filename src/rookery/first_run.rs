@@ -46,6 +46,11 @@ pub(crate) async fn prepare(
     Ok(Welcome { workspace, account })
 }
 
+/// What the sandbox knows the first account by.
+pub(crate) fn token(account: AccountId) -> String {
+    format!("sandbox-auto-{account}")
+}
+
 async fn make_account(
     app: &App,
     workspace: WorkspaceId,
@@ -53,8 +58,7 @@ async fn make_account(
 ) -> Result<Option<AccountId>, Failure> {
     let Some(channel) = app.channels.get(SANDBOX) else { return Ok(None) };
     let id: AccountId = app.ids.id(app.clock.now());
-    let token = format!("sandbox-auto-{id}");
-    let credentials = Credentials::default().with("token", token);
+    let credentials = Credentials::default().with("token", token(id));
     let connected = channel
         .connect(&credentials, &json!({}), Some(&url_of(id)))
         .await

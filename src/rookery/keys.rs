@@ -1,8 +1,8 @@
-//! `rookery keys` and `rookery migrate`: short visits to the store.
+//! `rookery keys`, `rookery migrate` and `rookery unpin`: short visits to the store.
 
 use std::sync::Arc;
 
-use model::{Clock, Ids, SystemClock};
+use model::{AccountId, Clock, Ids, SystemClock};
 use store::{NewApiKey, SCOPES, Store};
 
 use crate::Failure;
@@ -23,6 +23,26 @@ pub(crate) async fn create(config: &Config, name: String, scopes: Vec<String>) -
     println!("{secret}");
     store.close().await;
     Ok(())
+}
+
+/// Takes the pins of accounts away: any worker may work for them then.
+pub(crate) async fn unpin(config: &Config, accounts: &[AccountId]) -> Result<(), Failure> {
+    let store = visit(config).await?;
+    known(&store, accounts).await?;
+    let unpinned = store.unpin_accounts(accounts).await?;
+    store.close().await;
+    println!("{unpinned} of {} accounts were pinned; any worker works for them from now on", accounts.len());
+    Ok(())
+}
+
+/// Refuses accounts that are not there.
+pub(crate) async fn known(store: &Store, accounts: &[AccountId]) -> Result<(), Failure> {
+    let unknown: Vec<String> =
+        store.unknown_accounts(accounts).await?.iter().map(ToString::to_string).collect();
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::Other(format!("there is no account {}; GET /v1/accounts lists them", unknown.join(", "))))
 }
 
 /// Brings the tables up to date: opening the store does.

@@ -10,6 +10,7 @@ mod first_run;
 mod keys;
 mod pace;
 mod parts;
+mod probes;
 mod sandbox;
 mod serve;
 mod telemetry;

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::serve::ListenerExt as _;
 use front::{Front, FrontConfig, RateLimit};
 use jobs::{Crew, CrewConfig, Leader};
 use model::AccountId;
@@ -15,7 +16,8 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{Config, Engines, Role};
 use crate::first_run::{self, Welcome};
 use crate::parts::{Parts, SANDBOX};
-use crate::{Failure, sandbox, telemetry};
+use crate::probes::{self, Probes};
+use crate::{Failure, keys, sandbox, telemetry};
 
 /// Open requests get this long to end when the process stops.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -61,7 +63,11 @@ impl Server {
             None
         };
         let addr = listener.as_ref().and_then(|listener| listener.local_addr().ok());
-        let parts = Parts::open(config).await?;
+        let mut parts = Parts::open(config).await?;
+        if role.works() && !config.accounts.is_empty() {
+            keys::known(&parts.app.store, &config.accounts).await?;
+            parts.app.pins = config.accounts.as_slice().into();
+        }
         let local = format!("http://{}", addr.map_or_else(String::new, |addr| addr.to_string()));
         let welcome = match &parts.folder {
             Some(folder) => {
@@ -85,6 +91,15 @@ impl Server {
         });
         let leader = role.schedules().then(|| Leader::start(parts.app.clone()));
         let stop = CancellationToken::new();
+        if let Some(addr) = config.metrics_addr {
+            let works = crew.as_ref().map(Crew::liveness);
+            let probes = Probes {
+                metrics: metrics.clone(),
+                works: Arc::new(move || works.as_ref().is_none_or(|works| works())),
+            };
+            let addr = probes::listen(addr, probes, stop.clone()).await?;
+            tracing::info!(%addr, "probes are answered: /healthz, /readyz and /metrics");
+        }
         let (mut front, mut listening) = (None, None);
         if let Some(listener) = listener {
             let settings = FrontConfig {
@@ -113,7 +128,8 @@ impl Server {
     /// Says where things are.
     fn greet(&self) {
         let Some(addr) = self.addr else {
-            println!("rookery is at work");
+            // By this id logs and timelines name it.
+            println!("rookery is at work as {}", self.parts.app.worker);
             return;
         };
         println!("rookery is listening on http://{addr} (API page: http://{addr}/docs)");
@@ -121,6 +137,9 @@ impl Server {
             println!("data: {}", folder.path().display());
             if let Some(account) = welcome.account {
                 println!("try it:\n{}", curl(addr, &folder.api_key().display().to_string(), account));
+                if let Some(sandbox) = self.sandbox() {
+                    println!("be written to:\n{}", inbound(&sandbox.url(), account));
+                }
             }
         }
     }
@@ -168,6 +187,16 @@ pub(crate) fn curl(addr: SocketAddr, key_file: &str, account: AccountId) -> Stri
     )
 }
 
+/// The same, for a contact of the sandbox who writes to the first account.
+fn inbound(sandbox: &str, account: AccountId) -> String {
+    format!(
+        "curl -s {sandbox}/control/inbound -H 'Content-Type: application/json' \
+         -d '{{\"token\":\"{}\",\"chat\":\"alice\",\
+         \"content\":{{\"type\":\"text\",\"text\":\"is anybody there?\"}}}}'",
+        first_run::token(account)
+    )
+}
+
 fn front_of(parts: &Parts, config: FrontConfig) -> Front {
     let app = &parts.app;
     Front::new(
@@ -184,6 +213,8 @@ fn front_of(parts: &Parts, config: FrontConfig) -> Front {
 
 async fn listen(listener: TcpListener, router: axum::Router, stop: CancellationToken) {
     let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    // Answers are small: none waits for the acknowledgement of the one before it. A socket that refuses works all the same.
+    let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
     let serving = axum::serve(listener, service).with_graceful_shutdown(stop.cancelled_owned());
     if let Err(error) = serving.await {
         tracing::error!(%error, "the front stopped listening");

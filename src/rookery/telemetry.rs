@@ -1,6 +1,7 @@
 //! Logs and metrics: where they go.
 
 use std::io::IsTerminal as _;
+use std::time::Duration;
 
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
@@ -12,6 +13,9 @@ use crate::config::LogConfig;
 /// Buckets for everything that is timed, in seconds.
 const SECONDS: &[f64] =
     &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0];
+
+/// How often what was timed is summed up.
+const TIDY: Duration = Duration::from_secs(5);
 
 /// Starts to log to standard error.
 pub(crate) fn start(config: &LogConfig) {
@@ -35,7 +39,7 @@ pub(crate) fn start(config: &LogConfig) {
     drop(started);
 }
 
-/// Starts to count, once a process; later calls give the same counts.
+/// Starts to count, once a process; later calls give the same counts. Call it inside a tokio runtime.
 pub(crate) fn metrics() -> Option<PrometheusHandle> {
     static HANDLE: std::sync::OnceLock<Option<PrometheusHandle>> = std::sync::OnceLock::new();
     HANDLE
@@ -44,7 +48,20 @@ pub(crate) fn metrics() -> Option<PrometheusHandle> {
             let recorder = builder.build_recorder();
             let handle = recorder.handle();
             metrics::set_global_recorder(recorder).ok()?;
+            tidy(handle.clone());
             Some(handle)
         })
         .clone()
+}
+
+/// What was timed is kept one by one until somebody asks for it, or until it is summed up: where nobody asks, memory would
+/// grow with everything that is done.
+fn tidy(handle: PrometheusHandle) {
+    tokio::spawn(async move {
+        let mut ticks = tokio::time::interval(TIDY);
+        loop {
+            ticks.tick().await;
+            handle.run_upkeep();
+        }
+    });
 }

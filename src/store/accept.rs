@@ -11,8 +11,8 @@ use sqlx::FromRow;
 use sqlx::types::Json;
 use uuid::Uuid;
 
-use crate::acceptance::{Acceptance, Answer, Write as _};
-use crate::db::{Db, statements};
+use crate::acceptance::{Acceptance, Answer};
+use crate::db::statements;
 use crate::{Store, StoreError, nul};
 
 statements! {
@@ -131,21 +131,7 @@ impl Store {
         }
         let now = self.now();
         let work = self.acceptance(workspace, new.clone(), idempotency.cloned(), now, Box::new(answer));
-        let written = match &self.db {
-            // Many connections commit at once, and Postgres brings their commits together by itself.
-            Db::Postgres(pool) => {
-                let mut tx = pool.begin().await?;
-                let written = (*tx).write(&work).await?;
-                if written.is_some() {
-                    tx.commit().await?;
-                } else {
-                    tx.rollback().await?;
-                }
-                written
-            }
-            Db::Sqlite { joint, .. } => joint.accept(work).await?,
-        };
-        match written {
+        match self.joint.accept(work).await? {
             Some(message) => Ok(Accepted::New(Box::new(message))),
             None => self.answered_by_another(workspace, idempotency).await,
         }

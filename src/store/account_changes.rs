@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::accounts::{AccountRow, columns};
 use crate::audit::INSERT_AUDIT;
 use crate::db::{statements, transaction};
-use crate::events::INSERT_EVENT;
+use crate::events::account_event;
 use crate::holds::lift;
 use crate::{Patch, Store, StoreError};
 
@@ -31,7 +31,7 @@ statements! {
     LOCK = concat!("UPDATE accounts SET updated_at = $3 WHERE workspace_id = $1 AND id = $2 AND deleted_at IS NULL
         RETURNING ", columns!());
     SET_SENDING = concat!("UPDATE accounts SET sending = $3, sending_reason = $4, sending_until = $5, holds = $6,
-        campaigns_resumed_at = $7, updated_at = $8
+        campaigns_resumed_at = $7, stops_in_a_row = 0, updated_at = $8
         WHERE workspace_id = $1 AND id = $2 AND deleted_at IS NULL RETURNING ", columns!());
     SET_CONNECTION = concat!("UPDATE accounts SET connection = $3, connection_detail = $4, updated_at = $5
         WHERE workspace_id = $1 AND id = $2 AND deleted_at IS NULL RETURNING ", columns!());
@@ -159,18 +159,7 @@ impl Store {
                 .bind(now.to_datetime())
                 .fetch_one(&mut *tx)
                 .await?;
-            sqlx::query(INSERT_EVENT)
-                .bind(event)
-                .bind(workspace.0)
-                .bind(EventKind::AccountStatus.as_str())
-                .bind(Some(id.0))
-                .bind(None::<Uuid>)
-                .bind(None::<Uuid>)
-                .bind(actor)
-                .bind(None::<String>)
-                .bind(None::<String>)
-                .bind(Json(json!({"sending": sending, "reason": reason, "until": until, "holds": account.holds})))
-                .bind(now.to_datetime())
+            account_event!(event, EventKind::AccountStatus, of: workspace, id, by: actor, at: now, json!({"sending": sending, "reason": reason, "until": until, "holds": account.holds}))
                 .execute(&mut *tx)
                 .await?;
             row
@@ -200,18 +189,7 @@ impl Store {
                 .fetch_optional(&mut *tx)
                 .await?;
             let row = row.ok_or(StoreError::NotFound("account"))?;
-            sqlx::query(INSERT_EVENT)
-                .bind(event)
-                .bind(workspace.0)
-                .bind(EventKind::AccountStatus.as_str())
-                .bind(Some(id.0))
-                .bind(None::<Uuid>)
-                .bind(None::<Uuid>)
-                .bind(actor)
-                .bind(None::<String>)
-                .bind(None::<String>)
-                .bind(Json(&data))
-                .bind(now.to_datetime())
+            account_event!(event, EventKind::AccountStatus, of: workspace, id, by: actor, at: now, &data)
                 .execute(&mut *tx)
                 .await?;
             row

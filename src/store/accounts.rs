@@ -3,37 +3,35 @@
 use std::collections::BTreeMap;
 
 use model::{
-    Account, AccountId, Actor, Connection, EventKind, Hold, Intake, Redelivery, Sending, Timestamp,
+    Account, AccountId, Actor, Connection, EventKind, Hold, Intake, Redelivery, Sending, Timestamp, WorkerId,
     WorkspaceId,
 };
 use serde_json::{Value, json};
-use sqlx::FromRow;
 use sqlx::types::Json;
 use sqlx::types::chrono::{DateTime, Utc};
+use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
 use crate::db::{read, statements, transaction};
-use crate::events::INSERT_EVENT;
-use crate::{Created, Cursor, Idempotency, Page, PageRequest, Store, StoreError};
+use crate::events::account_event;
+use crate::gathered::{Find, Found};
+use crate::{Created, Cursor, Idempotency, Page, PageRequest, Sealer, Store, StoreError};
 
 macro_rules! columns {
     () => {
         "id, workspace_id, channel, name, external_id, credentials, settings, intake, connection, connection_detail, sending,
         sending_reason, sending_until, holds, failures_in_a_row, timezone, pacing, pace_scale, redelivery,
-        first_connected_at, registered_at, campaigns_resumed_at, created_at, updated_at"
+        first_connected_at, registered_at, campaigns_resumed_at, pinned_to, created_at, updated_at"
     };
 }
 pub(crate) use columns;
 
 statements! {
-    INSERT = concat!("INSERT INTO accounts (", columns!(), ")
+    INSERT = concat!("INSERT INTO accounts (", columns!(), ", stops_in_a_row)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $16, $8, $9, $10, NULL, NULL, $17, 0, $11, $18, $12, $13,
         COALESCE((SELECT min(o.first_connected_at) FROM accounts o
-            WHERE o.workspace_id = $2 AND o.channel = $3 AND o.external_id = $5), $14), $19, NULL, $15, $15)
+            WHERE o.workspace_id = $2 AND o.channel = $3 AND o.external_id = $5), $14), $19, NULL, NULL, $15, $15, 0)
         RETURNING first_connected_at");
-    BY_ID = concat!("SELECT ", columns!(), " FROM accounts WHERE id = $1 AND deleted_at IS NULL");
-    IN_WORKSPACE = concat!("SELECT ", columns!(), " FROM accounts
-        WHERE workspace_id = $1 AND id = $2 AND deleted_at IS NULL");
     LIST = concat!("SELECT ", columns!(), " FROM accounts
         WHERE workspace_id = $1 AND deleted_at IS NULL AND id > $2 ORDER BY id LIMIT $3");
     BY_EXTERNAL_ID = "SELECT id FROM accounts WHERE workspace_id = $1 AND channel = $2 AND external_id = $3
@@ -42,6 +40,53 @@ statements! {
         sending_reason = 'deleted' WHERE workspace_id = $1 AND id = $2 AND deleted_at IS NULL";
     CANCEL_ALL = "UPDATE messages SET status = 'canceled', reason = 'account deleted', updated_at = $2
         WHERE account_id = $1 AND status IN ('scheduled', 'queued')";
+}
+
+pub(crate) const BY_IDS: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM accounts JOIN v ON v.account = accounts.id WHERE deleted_at IS NULL"
+);
+
+/// The rows of accounts with these ids, which must be one at least and none twice.
+macro_rules! rows {
+    ($connection:expr, $ids:expr) => {{
+        let rows = crate::rows::Rows::of($ids).uuid("account", |id| *id);
+        let mut query = rows.query(crate::accounts::BY_IDS);
+        let rows: Result<Vec<crate::accounts::AccountRow>, sqlx::Error> =
+            query.build_query_as().fetch_all($connection).await;
+        rows
+    }};
+}
+pub(crate) use rows;
+
+/// Looks up accounts, whatever their workspaces.
+#[derive(Debug)]
+pub(crate) struct ById;
+
+impl Find for ById {
+    type Key = Uuid;
+    type Value = AccountRow;
+
+    async fn find(
+        &self,
+        connection: &mut PgConnection,
+        keys: &[Uuid],
+    ) -> Result<Found<Uuid, AccountRow>, StoreError> {
+        let rows: Vec<AccountRow> = rows!(&mut *connection, keys)?;
+        Ok(rows.into_iter().map(|row| (row.id, Ok(row))).collect())
+    }
+}
+
+/// An account as it is, and its secrets.
+pub(crate) fn unseal(
+    sealer: &Sealer,
+    row: AccountRow,
+) -> Result<(Account, BTreeMap<String, String>), StoreError> {
+    let secrets = sealer.open(row.id, &row.credentials)?;
+    let secrets =
+        serde_json::from_slice(&secrets).map_err(|error| StoreError::Unreadable(error.to_string()))?;
+    Ok((row.try_into()?, secrets))
 }
 
 /// An account about to be made. It is connected: its credentials were checked.
@@ -73,7 +118,7 @@ pub struct NewAccount {
     pub redelivery: Redelivery,
 }
 
-#[derive(FromRow)]
+#[derive(Clone, FromRow)]
 pub(crate) struct AccountRow {
     pub(crate) id: Uuid,
     workspace_id: Uuid,
@@ -97,6 +142,7 @@ pub(crate) struct AccountRow {
     first_connected_at: Option<DateTime<Utc>>,
     registered_at: Option<DateTime<Utc>>,
     campaigns_resumed_at: Option<DateTime<Utc>>,
+    pinned_to: Option<Uuid>,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
 }
@@ -127,6 +173,7 @@ impl TryFrom<AccountRow> for Account {
             first_connected_at: row.first_connected_at.map(Timestamp::from),
             registered_at: row.registered_at.map(Timestamp::from),
             campaigns_resumed_at: row.campaigns_resumed_at.map(Timestamp::from),
+            pinned_to: row.pinned_to.map(WorkerId),
             created_at: row.created_at.into(),
             updated_at: row.updated_at.into(),
         })
@@ -158,6 +205,7 @@ impl NewAccount {
             first_connected_at: (self.connection == Connection::Connected).then_some(now),
             registered_at: self.registered_at,
             campaigns_resumed_at: None,
+            pinned_to: None,
             created_at: now,
             updated_at: now,
         }
@@ -242,18 +290,7 @@ impl Store {
                 }
                 Err(error) => return Err(error.into()),
             }
-            sqlx::query(INSERT_EVENT)
-                .bind(event)
-                .bind(workspace.0)
-                .bind(EventKind::AccountStatus.as_str())
-                .bind(Some(id.0))
-                .bind(None::<Uuid>)
-                .bind(None::<Uuid>)
-                .bind(&actor.0)
-                .bind(None::<String>)
-                .bind(None::<String>)
-                .bind(Json(json!({"connection": account.connection, "sending": account.sending})))
-                .bind(now.to_datetime())
+            account_event!(event, EventKind::AccountStatus, of: workspace, id, by: &actor.0, at: now, json!({"connection": account.connection, "sending": account.sending}))
                 .execute(&mut *tx)
                 .await?;
             if let Some(idempotency) = idempotency {
@@ -295,8 +332,7 @@ impl Store {
 
     /// An account of a workspace.
     pub async fn account(&self, workspace: WorkspaceId, id: AccountId) -> Result<Account, StoreError> {
-        let row: Option<AccountRow> = read!(self.db, conn => sqlx::query_as(IN_WORKSPACE)
-            .bind(workspace.0).bind(id.0).fetch_optional(conn).await)?;
+        let row = self.account_row(id).await?.filter(|row| row.workspace_id == workspace.0);
         row.ok_or(StoreError::NotFound("account"))?.try_into()
     }
 
@@ -305,16 +341,19 @@ impl Store {
         &self,
         id: AccountId,
     ) -> Result<Option<(Account, BTreeMap<String, String>)>, StoreError> {
-        let row: Option<AccountRow> =
-            read!(self.db, conn => sqlx::query_as(BY_ID).bind(id.0).fetch_optional(conn).await)?;
-        row.map(|row| self.unseal(row)).transpose()
+        self.account_row(id).await?.map(|row| self.unseal(row)).transpose()
+    }
+
+    async fn account_row(&self, id: AccountId) -> Result<Option<AccountRow>, StoreError> {
+        if let Some(reads) = &self.reads {
+            return reads.accounts.get(id.0).await;
+        }
+        let ids = [id.0];
+        Ok(read!(self.db, conn => rows!(conn, &ids))?.pop())
     }
 
     pub(crate) fn unseal(&self, row: AccountRow) -> Result<(Account, BTreeMap<String, String>), StoreError> {
-        let secrets = self.sealer.open(row.id, &row.credentials)?;
-        let secrets =
-            serde_json::from_slice(&secrets).map_err(|error| StoreError::Unreadable(error.to_string()))?;
-        Ok((row.try_into()?, secrets))
+        unseal(&self.sealer, row)
     }
 
     /// The accounts of a workspace, oldest first.

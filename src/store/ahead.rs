@@ -32,7 +32,8 @@ statements! {
     OF_CLASS = "SELECT m.id, m.conversation_id, c.kind AS chat_kind, m.status, m.class, m.purpose, m.origin, m.seq,
         m.queued_at, m.next_attempt_at, m.text_hash,
         CAST(length(COALESCE(m.content ->> 'text', m.content ->> 'caption', '')) AS BIGINT) AS chars, c.held_until,
-        c.last_inbound_at, c.first_inbound_at, c.first_sent_at, k.opted_out_at, k.timezone AS contact_timezone
+        c.last_inbound_at, c.first_inbound_at, c.first_sent_at, c.first_taken_at, k.opted_out_at,
+        k.timezone AS contact_timezone
         FROM (SELECT * FROM messages WHERE account_id = $1 AND class = $2 AND status IN ('queued', 'sending')
             ORDER BY queued_at, id LIMIT $3) AS m
         JOIN conversations c ON c.id = m.conversation_id LEFT JOIN contacts k ON k.id = c.contact_id
@@ -87,14 +88,16 @@ pub struct QueuedMessage {
     pub first_inbound_at: Option<Timestamp>,
     /// When the account first called for this chat.
     pub first_sent_at: Option<Timestamp>,
+    /// When a provider is first known to have taken a call for this chat, as long as it was a new contact.
+    pub first_taken_at: Option<Timestamp>,
     /// What its contact wants; of a group, nothing.
     pub contact: ContactFacts,
 }
 
 impl QueuedMessage {
-    /// Whether the chat is a new contact: the account never sent to it, and it never wrote.
+    /// Whether the chat is a new contact: it never wrote, and no call for it is known to have been taken.
     pub const fn is_new_contact(&self) -> bool {
-        self.first_sent_at.is_none() && self.first_inbound_at.is_none()
+        self.first_taken_at.is_none() && self.first_inbound_at.is_none()
     }
 }
 
@@ -128,6 +131,7 @@ struct Row {
     last_inbound_at: Option<DateTime<Utc>>,
     first_inbound_at: Option<DateTime<Utc>>,
     first_sent_at: Option<DateTime<Utc>>,
+    first_taken_at: Option<DateTime<Utc>>,
     opted_out_at: Option<DateTime<Utc>>,
     contact_timezone: Option<String>,
 }
@@ -153,6 +157,7 @@ impl TryFrom<Row> for QueuedMessage {
             last_inbound_at: row.last_inbound_at.map(Timestamp::from),
             first_inbound_at: row.first_inbound_at.map(Timestamp::from),
             first_sent_at: row.first_sent_at.map(Timestamp::from),
+            first_taken_at: row.first_taken_at.map(Timestamp::from),
             contact: ContactFacts { opted_out: row.opted_out_at.is_some(), timezone: row.contact_timezone },
         })
     }

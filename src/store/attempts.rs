@@ -56,7 +56,7 @@ pub struct NewAttempt {
     pub pace: Pace,
     /// What its message is for.
     pub purpose: Purpose,
-    /// Whether the chat is a new contact until now.
+    /// Whether the chat is a new contact until now: no earlier call for it is known to have been taken.
     pub is_new: bool,
     /// A hash of the words that it sends, of a campaign: see [`text_hash`](crate::text_hash).
     pub text_hash: Option<u64>,

@@ -61,9 +61,9 @@ impl Store {
         }
         let written = match &self.db {
             Db::Postgres(pool) => by_group(pool, works).await,
-            Db::Sqlite { joint, .. } => {
+            Db::Sqlite { .. } => {
                 let (places, works): (Vec<_>, Vec<_>) = works.into_iter().unzip();
-                places.into_iter().zip(joint.accept_all(works).await).collect()
+                places.into_iter().zip(self.joint.accept_all(works).await).collect()
             }
         };
         for (place, written) in written {

@@ -10,13 +10,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sqlx::types::Json;
 use sqlx::types::chrono::{DateTime, Utc};
-use sqlx::{FromRow, PgConnection, QueryBuilder, SqliteConnection};
+use sqlx::{FromRow, PgConnection, SqliteConnection};
 use uuid::Uuid;
 
 use crate::StoreError;
 use crate::db::statements;
 use crate::events::INSERT_EVENT;
 use crate::media;
+use crate::rows::Rows;
 
 statements! {
     FIND = "SELECT id, workspace_id, account_id, conversation_id, client_id FROM messages
@@ -267,12 +268,12 @@ macro_rules! changes_on {
                 if known.is_empty() {
                     return Ok(());
                 }
-                let mut query = QueryBuilder::new("WITH v (account_id, chat, provider_id) AS (");
-                query.push_values(known, |mut row, (account, chat, provider_id)| {
-                    row.push_bind(*account).push_bind(*chat).push_bind(*provider_id);
-                });
-                query.push(
-                    ") SELECT p.account_id, p.chat, p.provider_id, p.kind, p.sender, p.data, p.at
+                let rows = Rows::of(known)
+                    .uuid("account_id", |known| known.0)
+                    .text("chat", |known| known.1)
+                    .text("provider_id", |known| known.2);
+                let mut query = rows.query(
+                    "SELECT p.account_id, p.chat, p.provider_id, p.kind, p.sender, p.data, p.at
                     FROM parked_changes p JOIN v ON v.account_id = p.account_id AND v.chat = p.chat
                     AND v.provider_id = p.provider_id ORDER BY p.at",
                 );

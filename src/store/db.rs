@@ -11,7 +11,6 @@ use sqlx::sqlite::{
 };
 
 use crate::StoreError;
-use crate::joint::Joint;
 
 pub(crate) static POSTGRES: Migrator = sqlx::migrate!("../../migrations/postgres");
 pub(crate) static SQLITE: Migrator = sqlx::migrate!("../../migrations/sqlite");
@@ -52,7 +51,6 @@ pub(crate) enum Db {
     Sqlite {
         read: SqlitePool,
         write: SqlitePool,
-        joint: Joint,
     },
 }
 
@@ -77,8 +75,7 @@ impl Db {
                     .await?;
                 let read =
                     SqlitePoolOptions::new().max_connections(4).connect_with(options.read_only(true)).await?;
-                let joint = Joint::start(write.clone());
-                Ok(Self::Sqlite { read, write, joint })
+                Ok(Self::Sqlite { read, write })
             }
             StoreConfig::Postgres { url, max_connections } => {
                 let options = postgres_options(url)?;
@@ -88,6 +85,17 @@ impl Db {
                 let pool = PgPoolOptions::new()
                     .max_connections(*max_connections)
                     .acquire_timeout(Duration::from_secs(5))
+                    // A ping costs as much as a small statement. What was used a moment ago is there still, or has
+                    // just broken off, as it may at any time.
+                    .test_before_acquire(false)
+                    .before_acquire(|connection, known| {
+                        Box::pin(async move {
+                            if known.idle_for > FRESH {
+                                connection.ping().await?;
+                            }
+                            Ok(true)
+                        })
+                    })
                     .connect_with(options)
                     .await?;
                 Ok(Self::Postgres(pool))
@@ -113,6 +121,9 @@ impl Db {
         }
     }
 }
+
+/// For how long a connection needs no look whether it is still there.
+pub(crate) const FRESH: Duration = Duration::from_millis(100);
 
 /// A statement that takes longer hangs with its server or its disk. Whoever waits for it must hear so: what hangs may
 /// never end, and it has a connection and a slot.

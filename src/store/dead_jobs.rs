@@ -17,8 +17,10 @@ statements! {
         AND (queue = $2 OR $2 IS NULL) AND (lane = $3 OR $3 IS NULL) ORDER BY job LIMIT $4";
     ONE = "SELECT job, queue, lane, reason, died_at FROM dead_jobs WHERE job = $1";
     DELETE = "DELETE FROM dead_jobs WHERE job = $1";
-    LOSS = "INSERT INTO job_losses (job, losses, last_at) VALUES ($1, 1, $2)
-        ON CONFLICT (job) DO UPDATE SET losses = job_losses.losses + 1, last_at = excluded.last_at RETURNING losses";
+    LOSS = "INSERT INTO job_losses (job, losses, noted, last_at) VALUES ($1, 1, $3, $2)
+        ON CONFLICT (job) DO UPDATE SET losses = job_losses.losses
+            + CASE WHEN job_losses.noted = excluded.noted THEN 0 ELSE 1 END,
+            noted = excluded.noted, last_at = excluded.last_at RETURNING losses";
     FATE = "SELECT workspace_id, status, reason FROM messages WHERE id = $1";
     FORGET = "DELETE FROM job_losses WHERE job = $1";
 }
@@ -142,10 +144,12 @@ impl Store {
         Ok(deleted > 0)
     }
 
-    /// Counts that a worker died while it had this job; gives how many did so far.
-    pub async fn count_loss(&self, job: &str) -> Result<i64, StoreError> {
+    /// Counts that a worker died while it had this job, which the queue says is its `lost`th; gives how many did so far. A
+    /// handler that failed comes again with the same number, which counts once.
+    pub async fn count_loss(&self, job: &str, lost: u32) -> Result<i64, StoreError> {
         let now = self.now().to_datetime();
-        Ok(write!(self.db, conn => sqlx::query_scalar(LOSS).bind(job).bind(now).fetch_one(conn).await)?)
+        Ok(write!(self.db, conn => sqlx::query_scalar(LOSS).bind(job).bind(now).bind(i64::from(lost))
+            .fetch_one(conn).await)?)
     }
 
     /// The job came through: its losses do not count any more.

@@ -90,6 +90,15 @@ impl StoreError {
         matches!(self, Self::Unavailable(error) if is_outage(error))
     }
 
+    /// The same about a row, for another caller who asked for it.
+    pub(crate) fn again(&self) -> Self {
+        match self {
+            Self::Sealed(error) => Self::Sealed(error.clone()),
+            Self::Unreadable(words) => Self::Unreadable(words.clone()),
+            error => Self::Unreadable(error.to_string()),
+        }
+    }
+
     /// Whether a unique index refused the row.
     pub(crate) fn is_unique(&self) -> bool {
         matches!(self, Self::Unavailable(error) if Self::is_duplicate(error))

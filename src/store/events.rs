@@ -3,7 +3,6 @@
 use model::{Actor, Event, Timestamp, WorkspaceId};
 use serde_json::Value;
 use sqlx::FromRow;
-use sqlx::QueryBuilder;
 use sqlx::types::Json;
 use sqlx::types::chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -14,14 +13,36 @@ use crate::{Store, StoreError};
 statements! {
     INSERT = "INSERT INTO events (id, workspace_id, kind, account_id, conversation_id, message_id, actor, client_id,
         connection, data, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
-    UNNUMBERED = "SELECT id FROM events WHERE workspace_id = $1 AND seq IS NULL ORDER BY n LIMIT $2";
-    TAKE_NUMBERS = "UPDATE workspaces SET next_event_seq = next_event_seq + $2 WHERE id = $1
-        RETURNING next_event_seq";
+    TAKE_NUMBERS = "INSERT INTO event_counters (workspace_id, last) SELECT id, $2 FROM workspaces WHERE id = $1
+        ON CONFLICT (workspace_id) DO UPDATE SET last = event_counters.last + $2 RETURNING last";
+    NUMBER = "UPDATE events SET seq = $3 + new.place FROM (SELECT u.n, row_number() OVER (ORDER BY u.n) AS place FROM
+            (SELECT n FROM events WHERE workspace_id = $1 AND seq IS NULL ORDER BY n LIMIT $2) AS u) AS new
+        WHERE events.n = new.n";
     AFTER = "SELECT id, workspace_id, seq, kind, account_id, conversation_id, message_id, actor, client_id, connection,
         data, created_at FROM events WHERE workspace_id = $1 AND seq > $2 ORDER BY seq LIMIT $3";
-    LAST = "SELECT next_event_seq FROM workspaces WHERE id = $1";
+    LAST = "SELECT COALESCE((SELECT c.last FROM event_counters c WHERE c.workspace_id = w.id), 0) FROM workspaces w
+        WHERE w.id = $1";
 }
 pub(crate) const INSERT_EVENT: &str = INSERT;
+
+/// The query that tells something of an account: who did it, when, and what is so now.
+macro_rules! account_event {
+    ($id:expr, $kind:expr, of: $workspace:expr, $account:expr, by: $actor:expr, at: $now:expr, $data:expr) => {
+        sqlx::query(crate::events::INSERT_EVENT)
+            .bind($id)
+            .bind($workspace.0)
+            .bind($kind.as_str())
+            .bind(Some($account.0))
+            .bind(None::<uuid::Uuid>)
+            .bind(None::<uuid::Uuid>)
+            .bind($actor)
+            .bind(None::<String>)
+            .bind(None::<String>)
+            .bind(sqlx::types::Json($data))
+            .bind($now.to_datetime())
+    };
+}
+pub(crate) use account_event;
 
 /// What a round of numbering did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,28 +91,23 @@ impl TryFrom<Row> for Event {
 }
 
 impl Store {
-    /// Numbers up to `most` new events of a workspace. Only one caller at a time can succeed: the workspace's row is
-    /// the lock, and numbers are unique.
+    /// Numbers up to `most` new events of a workspace. Only one caller at a time can succeed: the workspace's counter
+    /// is the lock, and numbers are unique.
     pub async fn number_events(&self, workspace: WorkspaceId, most: u32) -> Result<Relayed, StoreError> {
         Ok(transaction!(self.db, tx => {
             // The lock comes before the look, so that two relays never number the same events.
             let before: Option<i64> = sqlx::query_scalar(TAKE_NUMBERS)
                 .bind(workspace.0).bind(0_i64).fetch_optional(&mut *tx).await?;
             let Some(before) = before else { return Err(StoreError::NotFound("workspace")) };
-            let new: Vec<Uuid> = sqlx::query_scalar(UNNUMBERED)
-                .bind(workspace.0).bind(i64::from(most)).fetch_all(&mut *tx).await?;
-            let count = i64::try_from(new.len()).unwrap_or(0);
+            let count = sqlx::query(NUMBER)
+                .bind(workspace.0).bind(i64::from(most)).bind(before).execute(&mut *tx).await?.rows_affected();
+            let count = usize::try_from(count).unwrap_or(usize::MAX);
+            let last = before + i64::try_from(count).unwrap_or(i64::MAX);
             if count > 0 {
                 sqlx::query_scalar::<_, i64>(TAKE_NUMBERS)
-                    .bind(workspace.0).bind(count).fetch_one(&mut *tx).await?;
-                let mut query = QueryBuilder::new("WITH v (id, seq) AS (");
-                query.push_values(new.iter().zip(before + 1..), |mut row, (id, seq)| {
-                    row.push_bind(*id).push_bind(seq);
-                });
-                query.push(") UPDATE events SET seq = v.seq FROM v WHERE events.id = v.id");
-                query.build().execute(&mut *tx).await?;
+                    .bind(workspace.0).bind(last - before).fetch_one(&mut *tx).await?;
             }
-            Relayed { count: new.len(), last: before + count }
+            Relayed { count, last }
         }))
     }
 

@@ -1,7 +1,9 @@
 //! Files that providers still have, and how far they are. Tries are counted before they begin: a file that takes its
 //! workers down with it is given up like any other.
 
-use model::{AccountId, Actor, ConversationId, EventKind, Media, MediaFile, MediaId, MediaState, Timestamp};
+use model::{
+    AccountId, Actor, ConversationId, EventKind, Media, MediaFile, MediaId, MediaState, Timestamp, WorkerId,
+};
 use serde_json::json;
 use sqlx::FromRow;
 use sqlx::types::Json;
@@ -11,13 +13,14 @@ use uuid::Uuid;
 use crate::db::{read, statements, transaction, write};
 use crate::events::INSERT_EVENT;
 use crate::media::{FileFacts, Row, columns};
+use crate::pins::route;
 use crate::{Store, StoreError, nul};
 
 statements! {
     TO_FETCH = concat!("SELECT ", columns!(), ", f.provider_ref, f.tries, f.next_try_at, m.conversation_id
         FROM media f JOIN messages m ON m.id = f.message_id WHERE f.id = $1 AND f.state = 'pending'");
-    DUE = "SELECT id, account_id FROM media WHERE state = 'pending' AND account_id IS NOT NULL
-        AND id > $1 AND COALESCE(next_try_at, created_at) <= $2 ORDER BY id LIMIT $3";
+    DUE = concat!("SELECT f.id, f.account_id, ", route!(), " AS route FROM media f JOIN accounts a ON a.id = f.account_id
+        WHERE f.state = 'pending' AND f.id > $1 AND COALESCE(f.next_try_at, f.created_at) <= $2 ORDER BY f.id LIMIT $3");
     BEGIN = "UPDATE media SET tries = tries + 1, updated_at = $2 WHERE id = $1 AND state = 'pending'";
     POSTPONE = "UPDATE media SET next_try_at = $2, tries = tries - $3, updated_at = $4
         WHERE id = $1 AND state = 'pending'";
@@ -49,6 +52,8 @@ pub struct PendingMedia {
     pub media_id: MediaId,
     /// The account that received it.
     pub account_id: AccountId,
+    /// The only worker that may fetch it: as of [`crate::PendingSend`].
+    pub route: Option<WorkerId>,
 }
 
 #[derive(FromRow)]
@@ -65,6 +70,7 @@ struct FetchRow {
 struct DueRow {
     id: Uuid,
     account_id: Uuid,
+    route: Option<Uuid>,
 }
 
 impl Store {
@@ -199,7 +205,11 @@ impl Store {
             .bind(after).bind(due.to_datetime()).bind(i64::from(most)).fetch_all(conn).await)?;
         Ok(rows
             .into_iter()
-            .map(|row| PendingMedia { media_id: row.id.into(), account_id: row.account_id.into() })
+            .map(|row| PendingMedia {
+                media_id: row.id.into(),
+                account_id: row.account_id.into(),
+                route: row.route.map(WorkerId),
+            })
             .collect())
     }
 }

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::accounts::AccountRow;
 use crate::db::{statements, transaction, write};
-use crate::events::INSERT_EVENT;
+use crate::events::account_event;
 use crate::{Store, StoreError};
 
 statements! {
@@ -99,18 +99,7 @@ impl Store {
                     .bind(account.campaigns_resumed_at.map(Timestamp::to_datetime))
                     .execute(&mut *tx)
                     .await?;
-                sqlx::query(INSERT_EVENT)
-                    .bind(event)
-                    .bind(account.workspace_id.0)
-                    .bind(EventKind::AccountHeld.as_str())
-                    .bind(Some(work.id.0))
-                    .bind(None::<Uuid>)
-                    .bind(None::<Uuid>)
-                    .bind(work.actor)
-                    .bind(None::<String>)
-                    .bind(None::<String>)
-                    .bind(Json(json!({"holds": account.holds})))
-                    .bind(now)
+                account_event!(event, EventKind::AccountHeld, of: account.workspace_id, work.id, by: work.actor, at: work.now, json!({"holds": account.holds}))
                     .execute(&mut *tx)
                     .await?;
             }
@@ -135,18 +124,7 @@ impl Store {
     /// Tells as an event that a person should see to something about an account.
     pub async fn alert_account(&self, account: &Account, data: &Value) -> Result<(), StoreError> {
         let now = self.now();
-        write!(self.db, conn => sqlx::query(INSERT_EVENT)
-            .bind(self.ids.uuid(now))
-            .bind(account.workspace_id.0)
-            .bind(EventKind::AccountAlert.as_str())
-            .bind(Some(account.id.0))
-            .bind(None::<Uuid>)
-            .bind(None::<Uuid>)
-            .bind("system")
-            .bind(None::<String>)
-            .bind(None::<String>)
-            .bind(Json(data))
-            .bind(now.to_datetime())
+        write!(self.db, conn => account_event!(self.ids.uuid(now), EventKind::AccountAlert, of: account.workspace_id, account.id, by: "system", at: now, data)
             .execute(conn).await.map(drop))?;
         Ok(())
     }

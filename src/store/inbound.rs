@@ -8,13 +8,13 @@ use std::collections::BTreeSet;
 use model::{Account, AccountId, ConversationId, Inbound, InboundEventId, InboundKind, MediaId};
 use serde_json::Value;
 use sqlx::FromRow;
-use sqlx::QueryBuilder;
 use sqlx::types::Json;
 use uuid::Uuid;
 
 use crate::db::{read, statements, transaction};
 use crate::reading::{Read as _, Reading};
 use crate::receipts::Lock as _;
+use crate::rows::Rows;
 use crate::{Store, StoreError, nul};
 
 statements! {
@@ -141,13 +141,13 @@ impl Store {
             (*tx).catch_up(&reading).await?;
             (*tx).touch(&reading).await?;
             if !batch.is_empty() {
-                let mut query = QueryBuilder::new("WITH v (id, error) AS (");
-                query.push_values(batch, |mut row, event| {
-                    row.push_bind(event.id.0).push_bind(event.meaning.as_ref().err().cloned());
-                });
-                query.push(") UPDATE inbound_events SET error = v.error, processed_at = ");
-                query.push_bind(stamp);
-                query.push(" FROM v WHERE inbound_events.id = v.id");
+                let rows = Rows::of(batch)
+                    .uuid("id", |event| event.id.0)
+                    .text("error", |event| event.meaning.as_ref().err().map(String::as_str))
+                    .time("at", |_| stamp);
+                let mut query = rows.query(
+                    "UPDATE inbound_events SET error = v.error, processed_at = v.at FROM v WHERE inbound_events.id = v.id",
+                );
                 query.build().execute(&mut *tx).await?;
             }
         });

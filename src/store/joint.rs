@@ -1,10 +1,11 @@
-//! Group commit for accepting on `SQLite`: callers who come at the same moment share one transaction.
+//! Group commit for accepting: callers who come at the same moment share one transaction.
 //!
-//! `SQLite` has one writer, and a commit waits for the disk; alone, each caller would wait for all the commits before its
-//! own. A savepoint each keeps one caller's failure from the others. Whoever is answered is committed.
+//! A commit costs a trip to the disk or to a server whatever is in it; alone, each caller would pay for one. Nobody waits
+//! for company: what comes while a transaction is under way makes the next one. Whoever is answered is committed.
 
 use std::time::Duration;
 
+use sqlx::postgres::PgPool;
 use sqlx::sqlite::SqlitePool;
 use sqlx::{Connection as _, Sqlite, Transaction};
 use tokio::sync::{mpsc, oneshot};
@@ -13,22 +14,30 @@ use crate::StoreError;
 use crate::acceptance::{Acceptance, Write as _, Written};
 use crate::writer::unavailable;
 
-const MOST: usize = 64;
+pub(crate) const MOST: usize = 64;
 const GATHER: Duration = Duration::from_millis(2);
 
-type Waiting = (Box<Acceptance>, oneshot::Sender<Written>);
+pub(crate) type Waiting = (Box<Acceptance>, oneshot::Sender<Written>);
 
 #[derive(Clone, Debug)]
 pub(crate) struct Joint(mpsc::Sender<Waiting>);
 
 impl Joint {
-    pub(crate) fn start(pool: SqlitePool) -> Self {
+    /// On `SQLite`, which has one writer: a savepoint each keeps one caller's failure from the others.
+    pub(crate) fn on_sqlite(pool: SqlitePool) -> Self {
         let (sender, mut receiver) = mpsc::channel(4 * MOST);
         tokio::spawn(async move {
             while let Some(batch) = crate::writer::gather(&mut receiver, MOST, GATHER).await {
                 commit(&pool, batch).await;
             }
         });
+        Self(sender)
+    }
+
+    /// On Postgres, by statements of many rows.
+    pub(crate) fn on_postgres(pool: &PgPool) -> Self {
+        let (sender, receiver) = mpsc::channel(4 * MOST);
+        crate::together::start(pool, receiver);
         Self(sender)
     }
 

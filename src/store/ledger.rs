@@ -4,15 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use model::{EventKind, Ids, Status, Subject, Timestamp};
 use serde_json::json;
-use sqlx::QueryBuilder;
-use sqlx::types::Json;
+use sqlx::sqlite::SqlitePool;
+use sqlx::types::chrono::{DateTime, Utc};
+use sqlx::{Connection as _, FromRow};
 use uuid::Uuid;
 
 use crate::actions::Actions as _;
 use crate::attempts::{Ended, NewAttempt, OutcomeKind};
 use crate::changes::{Changes as _, Known};
-use crate::db::{Db, statements, transaction};
+use crate::db::{Db, statements};
+use crate::kept::Kept;
 use crate::receipts::{self, Lock as _};
+use crate::rows::Rows;
 use crate::{StoreError, texts};
 
 statements! {
@@ -38,33 +41,116 @@ pub(crate) enum Fit {
     IdInAttemptOnly,
 }
 
+/// They are found by their ids: were a status as it is to be found in an index, the planner might read all that is unfinished
+/// instead, which it believes to be little.
 const OPEN_MESSAGES: &str =
-    ") UPDATE messages SET status = 'sending', updated_at = v.at FROM v WHERE messages.id = v.id
-    AND messages.revision = v.revision AND messages.status IN ('queued', 'sending') RETURNING messages.id";
+    "UPDATE messages SET status = 'sending', updated_at = v.at FROM v WHERE messages.id = v.id
+    AND messages.revision = v.revision AND messages.status || '' IN ('queued', 'sending') RETURNING messages.id";
 const OPEN_ACTIONS: &str =
-    ") UPDATE actions SET status = 'sending', updated_at = v.at FROM v WHERE actions.id = v.id
-    AND actions.status IN ('queued', 'sending') RETURNING actions.id";
+    "UPDATE actions SET status = 'sending', updated_at = v.at FROM v WHERE actions.id = v.id
+    AND actions.status || '' IN ('queued', 'sending') RETURNING actions.id";
 
-const FIRST_SENT: &str =
-    ") UPDATE conversations SET first_sent_at = v.at FROM v WHERE conversations.id = v.id
+const FIRST_SENT: &str = "UPDATE conversations SET first_sent_at = v.at FROM v WHERE conversations.id = v.id
     AND conversations.first_sent_at IS NULL";
+
+const FIRST_TAKEN: &str =
+    "UPDATE conversations SET first_taken_at = v.at FROM v WHERE conversations.id = v.id
+    AND conversations.first_taken_at IS NULL";
+
+const CLOSE: &str = "UPDATE attempts SET ended_at = v.at, outcome = v.outcome, error_code = v.error_code,
+    error = v.error, provider_id = v.provider_id FROM v WHERE attempts.id = v.id
+    AND (attempts.ended_at IS NULL OR v.outcome = 'accepted')
+    RETURNING attempts.id, attempts.conversation_id, attempts.is_new, attempts.outcome, attempts.ended_at";
+
+const CHANGE: &str = "UPDATE messages SET status = v.status, reason = v.reason,
+    provider_id = COALESCE(v.provider_id, messages.provider_id), sent_at = v.sent_at,
+    next_attempt_at = v.next_at, updated_at = v.at FROM v
+    WHERE messages.id = v.id AND (messages.status IN ('queued', 'sending')
+        OR (v.status = 'sent' AND messages.status IN ('unknown', 'failed', 'canceled', 'skipped')))
+    RETURNING messages.id";
+
+const EARLY: &str = "SELECT r.account_id, r.chat, r.provider_id, r.kind, r.at, r.error, v.at AS now FROM receipts r
+    JOIN v ON v.account_id = r.account_id AND v.chat = r.chat AND v.provider_id = r.provider_id ORDER BY r.at";
+
+/// An attempt that was ended.
+#[derive(FromRow)]
+struct Closed {
+    id: Uuid,
+    conversation_id: Uuid,
+    is_new: bool,
+    outcome: String,
+    ended_at: DateTime<Utc>,
+}
+
+/// Where the ledger is written: by one task, which keeps its connection.
+#[derive(Debug)]
+pub(crate) enum Desk {
+    Postgres(Kept),
+    Sqlite(SqlitePool),
+}
+
+impl Desk {
+    pub(crate) fn of(db: &Db) -> Self {
+        match db {
+            Db::Postgres(pool) => Self::Postgres(Kept::of(pool.clone())),
+            Db::Sqlite { write, .. } => Self::Sqlite(write.clone()),
+        }
+    }
+}
 
 /// Everything in one transaction; gives the messages and actions whose attempts were opened. None may come twice.
 pub(crate) async fn commit(
-    db: &Db,
+    desk: &mut Desk,
     ids: &Ids,
     attempts: &[NewAttempt],
     ended: &[Ended],
     fit: Fit,
 ) -> Result<Vec<Uuid>, StoreError> {
-    Ok(transaction!(db, tx => {
-        let opened = open!(tx, attempts);
-        if !ended.is_empty() {
-            end!(tx, ids, ended, fit);
+    match desk {
+        Desk::Postgres(kept) => {
+            let mut connection = kept.take().await?;
+            let mut tx = connection.begin().await?;
+            let opened = write!(tx, ids, attempts, ended, fit);
+            tx.commit().await?;
+            kept.put(connection);
+            Ok(opened)
+        }
+        Desk::Sqlite(pool) => {
+            let mut tx = pool.begin_with("BEGIN IMMEDIATE").await?;
+            let opened = write!(tx, ids, attempts, ended, fit);
+            tx.commit().await?;
+            Ok(opened)
+        }
+    }
+}
+
+macro_rules! write {
+    ($tx:ident, $ids:ident, $attempts:ident, $ended:ident, $fit:ident) => {{
+        let opened = open!($tx, $attempts);
+        if !$ended.is_empty() {
+            end!($tx, $ids, $ended, $fit);
         }
         opened
-    }))
+    }};
 }
+use write;
+
+/// Dates the first of something in conversations: in the order of their ids, as everybody else locks them.
+macro_rules! mark {
+    ($tx:ident, $dates:expr, $sql:ident) => {
+        let mut firsts: BTreeMap<Uuid, DateTime<Utc>> = BTreeMap::new();
+        for (conversation, date) in $dates {
+            let at = firsts.entry(conversation).or_insert(date);
+            *at = (*at).min(date);
+        }
+        if !firsts.is_empty() {
+            let firsts: Vec<_> = firsts.into_iter().collect();
+            let rows = Rows::of(&firsts).uuid("id", |first| first.0).time("at", |first| first.1);
+            rows.query($sql).build().execute(&mut *$tx).await?;
+        }
+    };
+}
+use mark;
 
 /// Writes the attempts of those messages and actions that may still be called for. Writing one again changes nothing.
 macro_rules! open {
@@ -78,55 +164,37 @@ macro_rules! open {
             if of_kind.is_empty() {
                 continue;
             }
-            let mut query = QueryBuilder::new("WITH v (id, revision, at) AS (");
-            query.push_values(of_kind, |mut row, attempt| {
-                row.push_bind(attempt.subject.id())
-                    .push_bind(attempt.revision)
-                    .push_bind(attempt.started_at.to_datetime());
-            });
-            query.push(sql);
+            let rows = Rows::of(of_kind)
+                .uuid("id", |attempt| attempt.subject.id())
+                .integer("revision", |attempt| attempt.revision)
+                .time("at", |attempt| attempt.started_at.to_datetime());
+            let mut query = rows.query(sql);
             let ids: Vec<Uuid> = query.build_query_scalar().fetch_all(&mut *$tx).await?;
             opened.extend(ids);
         }
         let admitted = $attempts.iter().filter(|attempt| opened.contains(&attempt.subject.id()));
         if !opened.is_empty() {
-            let mut query = QueryBuilder::new(
-                "INSERT INTO attempts (id, subject_id, n, workspace_id, account_id, conversation_id, worker, pace,
-                purpose, is_new, text_hash, granted_at, started_at, waits) ",
-            );
-            query.push_values(admitted.clone(), |mut row, attempt| {
-                row.push_bind(attempt.id.0)
-                    .push_bind(attempt.subject.id())
-                    .push_bind(attempt.n)
-                    .push_bind(attempt.workspace_id.0)
-                    .push_bind(attempt.account_id.0)
-                    .push_bind(attempt.conversation_id.0)
-                    .push_bind(attempt.worker.0)
-                    .push_bind(attempt.pace.as_str())
-                    .push_bind(attempt.purpose.as_str())
-                    .push_bind(attempt.is_new)
-                    .push_bind(attempt.text_hash.map(texts::to_row))
-                    .push_bind(attempt.granted_at.to_datetime())
-                    .push_bind(attempt.started_at.to_datetime())
-                    .push_bind(Json(attempt.waits.clone()));
-            });
-            query.push(" ON CONFLICT (id) DO NOTHING");
+            let rows = Rows::of(admitted.clone())
+                .uuid("id", |attempt| attempt.id.0)
+                .uuid("subject_id", |attempt| attempt.subject.id())
+                .integer("n", |attempt| attempt.n)
+                .uuid("workspace_id", |attempt| attempt.workspace_id.0)
+                .uuid("account_id", |attempt| attempt.account_id.0)
+                .uuid("conversation_id", |attempt| attempt.conversation_id.0)
+                .uuid("worker", |attempt| attempt.worker.0)
+                .text("pace", |attempt| attempt.pace.as_str())
+                .text("purpose", |attempt| attempt.purpose.as_str())
+                .bool("is_new", |attempt| attempt.is_new)
+                .bytes("text_hash", |attempt| attempt.text_hash.map(texts::to_row))
+                .time("granted_at", |attempt| attempt.granted_at.to_datetime())
+                .time("started_at", |attempt| attempt.started_at.to_datetime())
+                .json("waits", |attempt| json!(attempt.waits));
+            let mut query = rows.insert("attempts", "ON CONFLICT (id) DO NOTHING");
             query.build().execute(&mut *$tx).await?;
-            // A later call for the same message is not the first one in its chat. In the order of their ids, as everybody
-            // else locks conversations.
-            let mut firsts: BTreeMap<Uuid, Timestamp> = BTreeMap::new();
-            for attempt in admitted.filter(|attempt| attempt.n == 1) {
-                let at = firsts.entry(attempt.conversation_id.0).or_insert(attempt.started_at);
-                *at = (*at).min(attempt.started_at);
-            }
-            if !firsts.is_empty() {
-                let mut query = QueryBuilder::new("WITH v (id, at) AS (");
-                query.push_values(firsts, |mut row, (conversation, at)| {
-                    row.push_bind(conversation).push_bind(at.to_datetime());
-                });
-                query.push(FIRST_SENT);
-                query.build().execute(&mut *$tx).await?;
-            }
+            // A later call for the same message is not the first one in its chat.
+            let firsts = admitted.filter(|attempt| attempt.n == 1);
+            let firsts = firsts.map(|attempt| (attempt.conversation_id.0, attempt.started_at.to_datetime()));
+            mark!($tx, firsts, FIRST_SENT);
         }
         opened
     }};
@@ -146,26 +214,25 @@ macro_rules! end {
                     .filter_map(|end| end.provider_id.as_ref().map(|id| (end.account_id.0, id.as_str()))),
             )
             .await?;
-        let mut query = QueryBuilder::new("WITH v (id, at, outcome, error_code, error, provider_id) AS (");
-        query.push_values($ended, |mut row, end| {
-            row.push_bind(end.attempt_id.map_or(Uuid::nil(), |id| id.0))
-                .push_bind(end.at.to_datetime())
-                .push_bind(end.outcome.as_str())
-                .push_bind(end.error_code.clone())
-                .push_bind(end.error.clone())
-                .push_bind(end.provider_id.clone());
-        });
-        query.push(
-            ") UPDATE attempts SET ended_at = v.at, outcome = v.outcome, error_code = v.error_code,
-            error = v.error, provider_id = v.provider_id FROM v WHERE attempts.id = v.id
-            AND (attempts.ended_at IS NULL OR v.outcome = 'accepted') RETURNING attempts.id",
-        );
-        let closed: Vec<Uuid> = query.build_query_scalar().fetch_all(&mut *$tx).await?;
+        let rows = Rows::of($ended)
+            .uuid("id", |end| end.attempt_id.map_or(Uuid::nil(), |id| id.0))
+            .time("at", |end| end.at.to_datetime())
+            .text("outcome", |end| end.outcome.as_str())
+            .text("error_code", |end| end.error_code.as_deref())
+            .text("error", |end| end.error.as_deref())
+            .text("provider_id", |end| end.provider_id.as_deref());
+        let mut query = rows.query(CLOSE);
+        let closed: Vec<Closed> = query.build_query_as().fetch_all(&mut *$tx).await?;
+        let taken = closed
+            .iter()
+            .filter(|attempt| attempt.is_new && attempt.outcome == OutcomeKind::Accepted.as_str());
+        mark!($tx, taken.map(|attempt| (attempt.conversation_id, attempt.ended_at)), FIRST_TAKEN);
         // An attempt that somebody else ended says nothing any more, unless it is a yes.
         let (telling, of_actions): (Vec<&Ended>, Vec<&Ended>) = $ended
             .iter()
             .filter(|end| {
-                end.outcome == OutcomeKind::Accepted || end.attempt_id.is_none_or(|id| closed.contains(&id.0))
+                end.outcome == OutcomeKind::Accepted
+                    || end.attempt_id.is_none_or(|id| closed.iter().any(|attempt| attempt.id == id.0))
             })
             .partition(of_message);
         if $fit == Fit::EchoGivesWay {
@@ -182,18 +249,12 @@ macro_rules! end {
             }
         }
         if !sent.is_empty() {
-            let mut query = QueryBuilder::new("WITH v (account_id, chat, provider_id, at) AS (");
-            query.push_values(&sent, |mut row, end| {
-                row.push_bind(end.account_id.0)
-                    .push_bind(end.chat.clone())
-                    .push_bind(end.provider_id.clone())
-                    .push_bind(end.at.to_datetime());
-            });
-            query.push(
-                ") SELECT r.account_id, r.chat, r.provider_id, r.kind, r.at, r.error, v.at AS now FROM receipts r
-                JOIN v ON v.account_id = r.account_id AND v.chat = r.chat AND v.provider_id = r.provider_id
-                ORDER BY r.at",
-            );
+            let rows = Rows::of(sent.iter().copied())
+                .uuid("account_id", |end| end.account_id.0)
+                .text("chat", |end| end.chat.as_str())
+                .text("provider_id", |end| end.provider_id.as_deref())
+                .time("at", |end| end.at.to_datetime());
+            let mut query = rows.query(EARLY);
             let early: Vec<receipts::Row> = query.build_query_as().fetch_all(&mut *$tx).await?;
             for receipt in &early {
                 receipts::apply!($tx, $ids, receipt);
@@ -239,27 +300,15 @@ use give_way;
 /// What outcomes mean for their messages; gives those that changed.
 macro_rules! change {
     ($tx:ident, $telling:ident, $fit:ident) => {{
-        let mut query =
-            QueryBuilder::new("WITH v (id, status, reason, provider_id, sent_at, next_at, at) AS (");
-        query.push_values(&$telling, |mut row, end| {
-            let sent_at = (end.outcome == OutcomeKind::Accepted).then(|| end.at.to_datetime());
-            let provider_id = end.provider_id.clone().filter(|_| $fit != Fit::IdInAttemptOnly);
-            row.push_bind(end.subject.id())
-                .push_bind(end.status.as_str())
-                .push_bind(end.reason.clone())
-                .push_bind(provider_id)
-                .push_bind(sent_at)
-                .push_bind(end.next_attempt_at.map(Timestamp::to_datetime))
-                .push_bind(end.at.to_datetime());
-        });
-        query.push(
-            ") UPDATE messages SET status = v.status, reason = v.reason,
-            provider_id = COALESCE(v.provider_id, messages.provider_id), sent_at = v.sent_at,
-            next_attempt_at = v.next_at, updated_at = v.at FROM v
-            WHERE messages.id = v.id AND (messages.status IN ('queued', 'sending')
-                OR (v.status = 'sent' AND messages.status IN ('unknown', 'failed', 'canceled', 'skipped')))
-            RETURNING messages.id",
-        );
+        let rows = Rows::of($telling.iter().copied())
+            .uuid("id", |end| end.subject.id())
+            .text("status", |end| end.status.as_str())
+            .text("reason", |end| end.reason.as_deref())
+            .text("provider_id", |end| end.provider_id.as_deref().filter(|_| $fit != Fit::IdInAttemptOnly))
+            .time("sent_at", |end| (end.outcome == OutcomeKind::Accepted).then(|| end.at.to_datetime()))
+            .time("next_at", |end| end.next_attempt_at.map(Timestamp::to_datetime))
+            .time("at", |end| end.at.to_datetime());
+        let mut query = rows.query(CHANGE);
         let changed: Vec<Uuid> = query.build_query_scalar().fetch_all(&mut *$tx).await?;
         changed
     }};
@@ -268,26 +317,23 @@ use change;
 
 macro_rules! tell {
     ($tx:ident, $ids:ident, $told:ident) => {
-        let mut query = QueryBuilder::new(
-            "INSERT INTO events (id, workspace_id, kind, account_id, conversation_id, message_id, actor, client_id,
-            data, created_at) ",
-        );
-        query.push_values($told, |mut row, end| {
-            let data = json!({
-                "status": end.status, "reason": end.reason, "provider_id": end.provider_id,
-                "next_attempt_at": end.next_attempt_at,
-            });
-            row.push_bind($ids.uuid(end.at))
-                .push_bind(end.workspace_id.0)
-                .push_bind(EventKind::MessageStatus.as_str())
-                .push_bind(end.account_id.0)
-                .push_bind(end.conversation_id.0)
-                .push_bind(end.subject.id())
-                .push_bind("system")
-                .push_bind(end.client_id.clone())
-                .push_bind(Json(data))
-                .push_bind(end.at.to_datetime());
-        });
+        let rows = Rows::of($told.iter().copied())
+            .uuid("id", |end| $ids.uuid(end.at))
+            .uuid("workspace_id", |end| end.workspace_id.0)
+            .text("kind", |_| EventKind::MessageStatus.as_str())
+            .uuid("account_id", |end| end.account_id.0)
+            .uuid("conversation_id", |end| end.conversation_id.0)
+            .uuid("message_id", |end| end.subject.id())
+            .text("actor", |_| "system")
+            .text("client_id", |end| end.client_id.as_deref())
+            .json("data", |end| {
+                json!({
+                    "status": end.status, "reason": end.reason, "provider_id": end.provider_id,
+                    "next_attempt_at": end.next_attempt_at,
+                })
+            })
+            .time("created_at", |end| end.at.to_datetime());
+        let mut query = rows.insert("events", "");
         query.build().execute(&mut *$tx).await?;
     };
 }

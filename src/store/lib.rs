@@ -24,9 +24,12 @@ mod ensure;
 mod error;
 mod events;
 mod fetches;
+mod gathered;
+mod heads;
 mod holds;
 mod inbound;
 mod joint;
+mod kept;
 mod leases;
 mod ledger;
 mod lock;
@@ -38,9 +41,11 @@ mod page;
 mod patch;
 mod pauses;
 mod pending;
+mod pins;
 mod reading;
 mod receipts;
 mod responses;
+mod rows;
 mod secrets;
 mod send_times;
 mod sending;
@@ -49,6 +54,7 @@ mod stops;
 mod tables;
 mod templates;
 mod texts;
+mod together;
 mod upkeep;
 mod workspaces;
 mod writer;
@@ -56,6 +62,7 @@ mod writer;
 use std::sync::Arc;
 
 use model::{Clock, Ids, Timestamp};
+use sqlx::postgres::PgPool;
 
 pub use accept::{Accepted, Created, Idempotency, NewMessage, Recipient};
 pub use account_changes::AccountChange;
@@ -64,6 +71,7 @@ pub use actions::NewAction;
 pub use ahead::{LaneAhead, QueuedMessage};
 pub use api_keys::{ApiKey, NewApiKey, SCOPES};
 pub use attempts::{Attempt, Ended, NewAttempt, OutcomeKind};
+pub use audit::AuditEntry;
 pub use batch::NewItem;
 pub use contacts::{ContactChange, ContactFilter};
 pub use conversations::ConversationFilter;
@@ -72,6 +80,7 @@ pub use dead_jobs::{DeadJob, DeadJobFilter, Fate};
 pub use error::StoreError;
 pub use events::Relayed;
 pub use fetches::{Fetch, PendingMedia};
+pub use heads::Walk;
 pub use inbound::{IngestSummary, Ingested, NewInboundEvent, PendingEvent};
 pub use leases::Lease;
 pub use lock::DataLock;
@@ -80,29 +89,42 @@ pub use messages::MessageFilter;
 pub use owners::{Owned, Owner, Taken};
 pub use page::{Cursor, Page, PageRequest};
 pub use patch::Patch;
-pub use pending::{PendingSend, ScheduledSend};
+pub use pending::{PendingInbound, PendingSend, ScheduledSend};
 pub use responses::{CampaignRecipient, ResponseRate};
 pub use secrets::{Sealer, SealerError};
 pub use send_times::SendTimes;
 pub use sending::{ContactFacts, OpenAttempt, PastAttempt, SendView, SignView};
 pub use sessions::SessionChange;
-pub use stops::AccountsInState;
+pub use stops::{AccountsInState, Stopped};
 pub use tables::Tables;
 pub use templates::{Addressee, NewTemplate, TemplateChange};
 pub use texts::text_hash;
 pub use upkeep::Purged;
 
 use db::Db;
+use gathered::Gathered;
+use joint::Joint;
 use writer::Writer;
 
 /// The store. Cheap to clone: all clones share one pool and one group-commit writer.
 #[derive(Clone, Debug)]
 pub struct Store {
     db: Db,
+    /// Where a read costs a round trip.
+    reads: Option<Reads>,
+    joint: Joint,
     writer: Writer,
     sealer: Arc<Sealer>,
     clock: Arc<dyn Clock>,
     ids: Arc<Ids>,
+}
+
+/// What is read so often that those who ask at the same moment share the answer.
+#[derive(Clone, Debug)]
+struct Reads {
+    accounts: Gathered<accounts::ById>,
+    sends: Gathered<sending::OfMessages>,
+    by_index: PgPool,
 }
 
 impl Store {
@@ -115,8 +137,18 @@ impl Store {
     ) -> Result<Self, StoreError> {
         let db = Db::connect(config).await?;
         db.migrate().await?;
-        let writer = Writer::start(db.clone(), ids.clone());
-        Ok(Self { db, writer, sealer: Arc::new(sealer), clock, ids })
+        let writer = Writer::start(&db, ids.clone());
+        let sealer = Arc::new(sealer);
+        let (reads, joint) = match &db {
+            Db::Postgres(pool) => {
+                let accounts = Gathered::start(pool, accounts::ById);
+                let by_index = gathered::by_index(pool);
+                let sends = Gathered::start(&by_index, sending::OfMessages(Arc::clone(&sealer)));
+                (Some(Reads { accounts, sends, by_index }), Joint::on_postgres(pool))
+            }
+            Db::Sqlite { write, .. } => (None, Joint::on_sqlite(write.clone())),
+        };
+        Ok(Self { db, reads, joint, writer, sealer, clock, ids })
     }
 
     /// Whether the database answers.
@@ -128,6 +160,9 @@ impl Store {
     /// Finishes what the writer holds and closes all connections.
     pub async fn close(&self) {
         self.writer.flush().await;
+        if let Some(reads) = &self.reads {
+            reads.by_index.close().await;
+        }
         self.db.close().await;
     }
 
@@ -166,6 +201,7 @@ pub fn statements() -> Vec<(&'static str, &'static str)> {
         ensure::STATEMENTS,
         events::STATEMENTS,
         fetches::STATEMENTS,
+        heads::STATEMENTS,
         holds::STATEMENTS,
         inbound::STATEMENTS,
         leases::STATEMENTS,
@@ -175,6 +211,7 @@ pub fn statements() -> Vec<(&'static str, &'static str)> {
         owners::STATEMENTS,
         pauses::STATEMENTS,
         pending::STATEMENTS,
+        pins::STATEMENTS,
         reading::STATEMENTS,
         receipts::STATEMENTS,
         responses::STATEMENTS,

@@ -76,9 +76,9 @@ pub struct MessageFilter {
 
 #[derive(FromRow)]
 pub(crate) struct MessageRow {
-    id: Uuid,
+    pub(crate) id: Uuid,
     workspace_id: Uuid,
-    account_id: Uuid,
+    pub(crate) account_id: Uuid,
     conversation_id: Uuid,
     contact_id: Option<Uuid>,
     direction: String,
@@ -242,7 +242,11 @@ impl Store {
                 // What was lifted early ended when the message went.
                 let at = wait.until.unwrap_or(attempt.granted_at).min(attempt.granted_at);
                 let wait = Wait { until: Some(at), ..wait.clone() };
-                entries.push((at, json!({"at": at, "what": "waited", "wait": wait})));
+                let entry = (at, json!({"at": at, "what": "waited", "wait": wait}));
+                // One that was told with several ends was lifted once.
+                if !entries.contains(&entry) {
+                    entries.push(entry);
+                }
             }
             told.clone_from(&attempt.waits);
             entries.push((

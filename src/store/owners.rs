@@ -26,18 +26,20 @@ macro_rules! wanted {
 }
 
 statements! {
-    LIVE = "INSERT INTO workers (id, expires_at) VALUES ($1, $2)
-        ON CONFLICT (id) DO UPDATE SET expires_at = excluded.expires_at";
+    LIVE = "INSERT INTO workers (id, expires_at, only_pinned) VALUES ($1, $2, $3)
+        ON CONFLICT (id) DO UPDATE SET expires_at = excluded.expires_at, only_pinned = excluded.only_pinned";
     FORGET = "DELETE FROM workers WHERE id = $1 OR expires_at < $2";
     RENEW = concat!("UPDATE owners SET expires_at = $2 WHERE worker = $1 AND EXISTS
-        (SELECT 1 FROM accounts a WHERE a.id = owners.account_id AND ", wanted!(), ")
+        (SELECT 1 FROM accounts a WHERE a.id = owners.account_id
+            AND (a.pinned_to IS NULL OR a.pinned_to = $1) AND ", wanted!(), ")
         RETURNING account_id, generation, cursor");
-    COUNT = concat!("SELECT (SELECT count(*) FROM accounts a WHERE ", wanted!(), ") AS wanted,
-        (SELECT count(*) FROM workers w WHERE w.expires_at >= $1) AS live,
+    COUNT = concat!("SELECT (SELECT count(*) FROM accounts a WHERE a.pinned_to IS NULL AND ", wanted!(), ") AS wanted,
+        (SELECT count(*) FROM workers w WHERE w.expires_at >= $1 AND NOT w.only_pinned) AS live,
         (SELECT count(*) FROM owners o WHERE o.worker = $2) AS held");
     TAKE = concat!("INSERT INTO owners (account_id, worker, generation, since, expires_at)
         SELECT a.id, $1, 1, $2, $3 FROM accounts a LEFT JOIN owners o ON o.account_id = a.id
-        WHERE ", wanted!(), " AND (o.account_id IS NULL OR o.worker IS NULL OR o.expires_at < $2)
+        WHERE ", wanted!(), " AND (a.pinned_to = $1 OR a.pinned_to IS NULL AND NOT $5)
+            AND (o.account_id IS NULL OR o.worker IS NULL OR o.expires_at < $2)
         ORDER BY a.id LIMIT $4
         ON CONFLICT (account_id) DO UPDATE SET worker = excluded.worker, generation = owners.generation + 1,
         since = excluded.since, expires_at = excluded.expires_at, error = NULL
@@ -127,29 +129,45 @@ fn owned(rows: Vec<OwnedRow>, worker: WorkerId) -> Vec<Owned> {
 
 impl Store {
     /// Says that `worker` lives, and renews for `lasting` whatever it owns that still needs an owner: one statement for
-    /// all of them. What it owned and is not among the answer is to be let go of and given back.
-    pub async fn renew_owned(&self, worker: WorkerId, lasting: Duration) -> Result<Vec<Owned>, StoreError> {
+    /// all of them. What it owned and is not among the answer is to be let go of and given back. A worker that owns pinned
+    /// accounts alone takes no part in the sharing of the others.
+    pub async fn renew_owned(
+        &self,
+        worker: WorkerId,
+        lasting: Duration,
+        only_pinned: bool,
+    ) -> Result<Vec<Owned>, StoreError> {
         let until = self.database_now().await? + lasting;
         write!(self.db, conn => sqlx::query(LIVE)
-            .bind(worker.0).bind(until).execute(conn).await.map(drop))?;
+            .bind(worker.0).bind(until).bind(only_pinned).execute(conn).await.map(drop))?;
         let rows: Vec<OwnedRow> = write!(self.db, conn => sqlx::query_as(RENEW)
             .bind(worker.0).bind(until).fetch_all(conn).await)?;
         Ok(owned(rows, worker))
     }
 
-    /// Takes accounts that nobody owns, for `lasting`, up to the worker's fair share.
-    pub async fn take_accounts(&self, worker: WorkerId, lasting: Duration) -> Result<Taken, StoreError> {
+    /// Takes accounts that nobody owns, for `lasting`: those that are pinned to the worker, and of those that are not pinned at
+    /// all as many as are its fair share, unless it owns pinned accounts alone.
+    pub async fn take_accounts(
+        &self,
+        worker: WorkerId,
+        lasting: Duration,
+        only_pinned: bool,
+    ) -> Result<Taken, StoreError> {
         let mut accounts = Vec::new();
         loop {
             let now = self.database_now().await?;
             let count: CountRow = read!(self.db, conn => sqlx::query_as(COUNT)
                 .bind(now).bind(worker.0).fetch_one(conn).await)?;
-            let share = (count.wanted + count.live.max(1) - 1) / count.live.max(1);
+            let share = if only_pinned {
+                i64::from(u32::MAX)
+            } else {
+                (count.wanted + count.live.max(1) - 1) / count.live.max(1)
+            };
             let room = share - count.held;
             let mut rows: Vec<OwnedRow> = Vec::new();
             if room > 0 {
                 rows = write!(self.db, conn => sqlx::query_as(TAKE)
-                    .bind(worker.0).bind(now).bind(now + lasting).bind(room).fetch_all(conn).await)?;
+                    .bind(worker.0).bind(now).bind(now + lasting).bind(room).bind(only_pinned).fetch_all(conn).await)?;
             }
             let more = !rows.is_empty();
             accounts.extend(owned(rows, worker));

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use crate::db::{read, statements, transaction};
 use crate::events::INSERT_EVENT;
+use crate::heads::read_in_order;
 use crate::{Store, StoreError};
 
 /// Unfinished rows of a table as the queue needs to know them.
@@ -21,7 +22,9 @@ macro_rules! unfinished {
             $subject,
             "' AS subject, m.id, m.account_id, a.channel, m.conversation_id, m.class, m.seq,
             COALESCE(m.next_attempt_at, m.queued_at) AS ready_at,
-            CASE WHEN a.intake = 'session' THEN (SELECT o.worker FROM owners o WHERE o.account_id = a.id) END AS route
+            ",
+            crate::pins::route!(),
+            " AS route
             FROM ",
             $table,
             " m JOIN accounts a ON a.id = m.account_id
@@ -30,6 +33,8 @@ macro_rules! unfinished {
         )
     };
 }
+
+pub(crate) use unfinished;
 
 /// Of messages and of actions, each in the order of making; the first so many of both together.
 macro_rules! both {
@@ -52,13 +57,9 @@ macro_rules! both {
 statements! {
     OF_ACCOUNT = both!("m.account_id = $1", "$2");
     OF_CLASS = both!("m.class = $1 AND m.id > $2", "$3");
-    HEADS = both!("m.class = $1 AND m.id > $2 AND COALESCE(m.next_attempt_at, m.queued_at) <= $3
-        AND NOT EXISTS (SELECT 1 FROM messages e WHERE e.conversation_id = m.conversation_id AND e.class = m.class
-            AND e.status IN ('queued', 'sending') AND e.seq < m.seq)
-        AND NOT EXISTS (SELECT 1 FROM actions e WHERE e.conversation_id = m.conversation_id AND e.class = m.class
-            AND e.status IN ('queued', 'sending') AND e.seq < m.seq)", "$4");
-    SCHEDULED = "SELECT id, account_id, conversation_id, send_at FROM messages
-        WHERE status = 'scheduled' AND send_at <= $1 ORDER BY send_at LIMIT $2";
+    SCHEDULED = "SELECT m.id, m.account_id, m.conversation_id, m.send_at, a.pinned_to
+        FROM messages m JOIN accounts a ON a.id = m.account_id
+        WHERE m.status = 'scheduled' AND m.send_at <= $1 ORDER BY m.send_at LIMIT $2";
     MESSAGE = unfinished!("message", "messages", "m.id = $1");
     ACTION = unfinished!("action", "actions", "m.id = $1");
     RELEASE = "UPDATE messages SET status = 'queued', queued_at = $2, updated_at = $2
@@ -68,8 +69,9 @@ statements! {
         last_message_at = CASE WHEN last_message_at IS NULL OR last_message_at <= $3 THEN $3 ELSE last_message_at END,
         updated_at = $3 WHERE id = $1 RETURNING next_seq";
     SET_SEQ = "UPDATE messages SET seq = $2 WHERE id = $1";
-    WITH_INBOUND = "SELECT DISTINCT account_id FROM inbound_events WHERE processed_at IS NULL
-        AND account_id IS NOT NULL AND received_at <= $1 LIMIT $2";
+    WITH_INBOUND = "SELECT e.account_id, a.pinned_to FROM (SELECT DISTINCT account_id FROM inbound_events
+        WHERE processed_at IS NULL AND account_id IS NOT NULL AND received_at <= $1 LIMIT $2) AS e
+        JOIN accounts a ON a.id = e.account_id";
     WITH_EVENTS = "SELECT DISTINCT workspace_id FROM events WHERE seq IS NULL AND created_at <= $1 LIMIT $2";
 }
 
@@ -90,7 +92,7 @@ pub struct PendingSend {
     pub seq: i64,
     /// It is not tried before then.
     pub ready_at: Timestamp,
-    /// The only worker that can do it: the owner of the account's session.
+    /// The only worker that may do it: the one that its account is pinned to, or the owner of the account's session.
     pub route: Option<WorkerId>,
 }
 
@@ -105,10 +107,21 @@ pub struct ScheduledSend {
     pub conversation_id: ConversationId,
     /// Its time.
     pub send_at: Timestamp,
+    /// The only worker that works for its account, if it is pinned.
+    pub pinned_to: Option<WorkerId>,
+}
+
+/// An account whose provider events wait to be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PendingInbound {
+    /// The account.
+    pub account_id: AccountId,
+    /// The only worker that works for it, if it is pinned.
+    pub pinned_to: Option<WorkerId>,
 }
 
 #[derive(FromRow)]
-struct Row {
+pub(crate) struct Row {
     subject: String,
     id: Uuid,
     account_id: Uuid,
@@ -126,6 +139,13 @@ struct ScheduledRow {
     account_id: Uuid,
     conversation_id: Uuid,
     send_at: DateTime<Utc>,
+    pinned_to: Option<Uuid>,
+}
+
+#[derive(FromRow)]
+struct InboundRow {
+    account_id: Uuid,
+    pinned_to: Option<Uuid>,
 }
 
 #[derive(FromRow)]
@@ -167,27 +187,8 @@ impl Store {
         most: u32,
     ) -> Result<Vec<PendingSend>, StoreError> {
         let after = after.map_or(Uuid::nil(), Subject::id);
-        let rows: Vec<Row> = read!(self.db, conn => sqlx::query_as(OF_CLASS)
+        let rows: Vec<Row> = read_in_order!(self.db, conn => sqlx::query_as(OF_CLASS)
             .bind(class.as_str()).bind(after).bind(i64::from(most)).fetch_all(conn).await)?;
-        rows.into_iter().map(PendingSend::try_from).collect()
-    }
-
-    /// The first unfinished send of each (conversation, class) that was due at `due`, after `after`: what the sweep
-    /// looks at.
-    pub async fn due_heads(
-        &self,
-        class: Class,
-        due: Timestamp,
-        after: Option<Subject>,
-        most: u32,
-    ) -> Result<Vec<PendingSend>, StoreError> {
-        let after = after.map_or(Uuid::nil(), Subject::id);
-        let rows: Vec<Row> = read!(self.db, conn => sqlx::query_as(HEADS)
-            .bind(class.as_str())
-            .bind(after)
-            .bind(due.to_datetime())
-            .bind(i64::from(most))
-            .fetch_all(conn).await)?;
         rows.into_iter().map(PendingSend::try_from).collect()
     }
 
@@ -224,6 +225,7 @@ impl Store {
                 account_id: row.account_id.into(),
                 conversation_id: row.conversation_id.into(),
                 send_at: row.send_at.into(),
+                pinned_to: row.pinned_to.map(WorkerId),
             })
             .collect())
     }
@@ -266,10 +268,14 @@ impl Store {
         &self,
         before: Timestamp,
         most: u32,
-    ) -> Result<Vec<AccountId>, StoreError> {
-        let ids: Vec<Uuid> = read!(self.db, conn => sqlx::query_scalar(WITH_INBOUND)
+    ) -> Result<Vec<PendingInbound>, StoreError> {
+        let rows: Vec<InboundRow> = read!(self.db, conn => sqlx::query_as(WITH_INBOUND)
             .bind(before.to_datetime()).bind(i64::from(most)).fetch_all(conn).await)?;
-        Ok(ids.into_iter().map(AccountId).collect())
+        let pending = |row: InboundRow| PendingInbound {
+            account_id: row.account_id.into(),
+            pinned_to: row.pinned_to.map(WorkerId),
+        };
+        Ok(rows.into_iter().map(pending).collect())
     }
 
     /// Workspaces with events that were made before `before` and have no number yet.

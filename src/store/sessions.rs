@@ -10,7 +10,8 @@ use uuid::Uuid;
 
 use crate::accounts::{AccountRow, columns};
 use crate::db::{read, statements, transaction};
-use crate::events::INSERT_EVENT;
+use crate::events::account_event;
+use crate::pins::route;
 use crate::{Owned, Store, StoreError};
 
 statements! {
@@ -25,8 +26,7 @@ statements! {
             (SELECT min(o.first_connected_at) FROM accounts o WHERE o.workspace_id = accounts.workspace_id
                 AND o.channel = accounts.channel AND o.external_id = $5), $6) ELSE first_connected_at END,
         updated_at = $6 WHERE id = $1 RETURNING ", columns!());
-    ROUTE = "SELECT o.worker FROM owners o JOIN accounts a ON a.id = o.account_id
-        WHERE o.account_id = $1 AND a.intake = 'session' AND o.worker IS NOT NULL";
+    ROUTE = concat!("SELECT ", route!(), " AS route FROM accounts a WHERE a.id = $1");
 }
 
 /// What became of a session.
@@ -120,18 +120,7 @@ impl Store {
                 let data = json!({
                     "connection": change.connection, "detail": change.detail, "step": change.step,
                 });
-                sqlx::query(INSERT_EVENT)
-                    .bind(event)
-                    .bind(account.workspace_id.0)
-                    .bind(EventKind::AccountStatus.as_str())
-                    .bind(Some(id.0))
-                    .bind(None::<Uuid>)
-                    .bind(None::<Uuid>)
-                    .bind(Actor::system().0)
-                    .bind(None::<String>)
-                    .bind(None::<String>)
-                    .bind(Json(&data))
-                    .bind(now)
+                account_event!(event, EventKind::AccountStatus, of: account.workspace_id, id, by: Actor::system().0, at: at, &data)
                     .execute(&mut *tx)
                     .await?;
             }
@@ -140,11 +129,11 @@ impl Store {
         Ok(Some(account))
     }
 
-    /// Where an account's sends have to be made: the owner of its session. None for accounts without a session, and while
-    /// nobody has it. A hint: an owner may be gone.
+    /// Where an account's calls have to be made: by the worker that it is pinned to, else by the owner of its session. None
+    /// for other accounts, and while nobody has the session. A hint: the worker may be gone.
     pub async fn route(&self, account: AccountId) -> Result<Option<WorkerId>, StoreError> {
-        let worker: Option<Uuid> = read!(self.db, conn => sqlx::query_scalar(ROUTE)
+        let worker: Option<Option<Uuid>> = read!(self.db, conn => sqlx::query_scalar(ROUTE)
             .bind(account.0).fetch_optional(conn).await)?;
-        Ok(worker.map(WorkerId))
+        Ok(worker.flatten().map(WorkerId))
     }
 }

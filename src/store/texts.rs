@@ -12,9 +12,11 @@ statements! {
         AND text_hash IS NOT NULL ORDER BY id LIMIT $3";
 }
 
-/// A hash of a content's words as they are sent, none where it has none: the first 8 bytes of their SHA-256.
+/// A hash of a content's words as they are sent, none where it has none: the first 8 bytes of their SHA-256. Case and white
+/// space count for nothing: what looks the same to people is the same to whoever looks for machines.
 pub fn text_hash(content: &Content) -> Option<u64> {
-    let digest = Sha256::digest(content.words()?);
+    let words: Vec<String> = content.words()?.split_whitespace().map(str::to_lowercase).collect();
+    let digest = Sha256::digest(words.join(" "));
     digest.first_chunk().map(|first| u64::from_be_bytes(*first))
 }
 

@@ -13,8 +13,8 @@ statements! {
         OR (account_id IS NULL AND received_at < $1) LIMIT $2)";
     PARKED = "DELETE FROM parked_changes WHERE (account_id, provider_id, chat, kind, sender) IN
         (SELECT account_id, provider_id, chat, kind, sender FROM parked_changes WHERE parked_at < $1 LIMIT $2)";
-    EVENTS = "DELETE FROM events WHERE id IN
-        (SELECT id FROM events WHERE seq IS NOT NULL AND created_at < $1 LIMIT $2)";
+    EVENTS = "DELETE FROM events WHERE n IN
+        (SELECT n FROM events WHERE seq IS NOT NULL AND created_at < $1 LIMIT $2)";
 }
 
 /// How many rows went.

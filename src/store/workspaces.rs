@@ -7,9 +7,9 @@ use crate::{Store, StoreError};
 
 statements! {
     FIRST = "SELECT id FROM workspaces ORDER BY id LIMIT 1";
-    INSERT_FIRST = "INSERT INTO workspaces (id, name, next_event_seq, created_at) VALUES ($1, $2, 0, $3)
+    INSERT_FIRST = "INSERT INTO workspaces (id, name, created_at) VALUES ($1, $2, $3)
         ON CONFLICT (id) DO NOTHING";
-    INSERT = "INSERT INTO workspaces (id, name, next_event_seq, created_at) VALUES ($1, $2, 0, $3)";
+    INSERT = "INSERT INTO workspaces (id, name, created_at) VALUES ($1, $2, $3)";
 }
 
 const FIRST_ID: uuid::Uuid = uuid::Uuid::from_u128(1);

@@ -1,7 +1,7 @@
 //! Group commit: attempts and outcomes of many messages and actions share one transaction.
 //!
 //! A commit costs a trip to the disk whatever is in it, and a send needs two. So callers hand their write to one
-//! task, which takes what has gathered (64 rows at most, or what came within 2 ms) and commits it together. A batch
+//! task, which takes what has gathered (64 rows at most; `SQLite` waits 2 ms for more) and commits it together. A batch
 //! that fails is tried again row by row, so that one bad row spoils nobody else's.
 
 use std::collections::HashSet;
@@ -15,7 +15,7 @@ use uuid::Uuid;
 use crate::StoreError;
 use crate::attempts::{Ended, NewAttempt};
 use crate::db::Db;
-use crate::ledger::{self, Fit};
+use crate::ledger::{self, Desk, Fit};
 
 const MOST: usize = 64;
 const GATHER: Duration = Duration::from_millis(2);
@@ -35,12 +35,13 @@ pub(crate) enum Write {
 pub(crate) struct Writer(mpsc::Sender<Write>);
 
 impl Writer {
-    pub(crate) fn start(db: Db, ids: Arc<Ids>) -> Self {
+    pub(crate) fn start(db: &Db, ids: Arc<Ids>) -> Self {
+        let mut desk = Desk::of(db);
         let (sender, mut receiver) = mpsc::channel(4 * MOST);
         tokio::spawn(async move {
-            while let Some(writes) = gather(&mut receiver, MOST, GATHER).await {
+            while let Some(writes) = desk.next(&mut receiver).await {
                 for batch in batches(writes) {
-                    batch.commit(&db, &ids).await;
+                    batch.commit(&mut desk, &ids).await;
                 }
             }
         });
@@ -60,18 +61,28 @@ impl Writer {
     }
 }
 
+impl Desk {
+    /// The next writes that share a commit.
+    async fn next(&mut self, receiver: &mut mpsc::Receiver<Write>) -> Option<Vec<Write>> {
+        match self {
+            Self::Sqlite(_) => gather(receiver, MOST, GATHER).await,
+            // A commit waits for no disk of ours: what comes meanwhile is company enough.
+            Self::Postgres(kept) => tokio::select! {
+                biased;
+                come = received(receiver, MOST) => come,
+                never = kept.idle() => match never {},
+            },
+        }
+    }
+}
+
 /// What has come, and what comes within `pause`, `most` at most; none when nobody can send any more.
 pub(crate) async fn gather<T>(
     receiver: &mut mpsc::Receiver<T>,
     most: usize,
     pause: Duration,
 ) -> Option<Vec<T>> {
-    let mut writes = vec![receiver.recv().await?];
-    while writes.len() < most
-        && let Ok(write) = receiver.try_recv()
-    {
-        writes.push(write);
-    }
+    let mut writes = received(receiver, most).await?;
     // One alone goes at once: waiting for company would only cost it time. Where there is company, more may come.
     if writes.len() > 1 && writes.len() < most {
         let end = tokio::time::Instant::now() + pause;
@@ -82,6 +93,17 @@ pub(crate) async fn gather<T>(
         }
     }
     Some(writes)
+}
+
+/// What has come, `most` at most; none when nobody can send any more. Given up, it loses nothing.
+pub(crate) async fn received<T>(receiver: &mut mpsc::Receiver<T>, most: usize) -> Option<Vec<T>> {
+    let mut all = vec![receiver.recv().await?];
+    while all.len() < most
+        && let Ok(one) = receiver.try_recv()
+    {
+        all.push(one);
+    }
+    Some(all)
 }
 
 /// Writes that share a transaction.
@@ -122,10 +144,10 @@ fn batches(writes: Vec<Write>) -> Vec<Batch> {
 }
 
 impl Batch {
-    async fn commit(self, db: &Db, ids: &Ids) {
+    async fn commit(self, desk: &mut Desk, ids: &Ids) {
         let (attempts, open_answers): (Vec<_>, Vec<_>) = self.opens.into_iter().unzip();
         let (ended, end_answers): (Vec<_>, Vec<_>) = self.ends.into_iter().unzip();
-        match commit(db, ids, &attempts, &ended, Fit::AsTold).await {
+        match commit(desk, ids, &attempts, &ended, Fit::AsTold).await {
             Ok(opened) => {
                 for (attempt, answer) in attempts.iter().zip(open_answers) {
                     drop(answer.send(Ok(opened.contains(&attempt.subject.id()))));
@@ -140,7 +162,7 @@ impl Batch {
                 for (attempt, answer) in attempts.into_iter().zip(open_answers) {
                     let id = attempt.subject.id();
                     let done = match &outage {
-                        None => open_alone(db, ids, attempt).await,
+                        None => open_alone(desk, ids, attempt).await,
                         Some(words) => Err(unavailable(words)),
                     };
                     outage = outage.or_else(|| done.as_ref().err().and_then(self::outage));
@@ -148,7 +170,7 @@ impl Batch {
                 }
                 for (ended, answer) in ended.into_iter().zip(end_answers) {
                     let done = match &outage {
-                        None => end_alone(db, ids, &ended).await,
+                        None => end_alone(desk, ids, &ended).await,
                         Some(words) => Err(unavailable(words)),
                     };
                     outage = outage.or_else(|| done.as_ref().err().and_then(self::outage));
@@ -174,13 +196,13 @@ fn outage(error: &StoreError) -> Option<String> {
 /// The transaction, but not for longer than anybody should wait. What became of it is not known then: writing it again
 /// changes nothing.
 async fn commit(
-    db: &Db,
+    desk: &mut Desk,
     ids: &Ids,
     attempts: &[NewAttempt],
     ended: &[Ended],
     fit: Fit,
 ) -> Result<Vec<Uuid>, StoreError> {
-    let done = tokio::time::timeout(PATIENCE, ledger::commit(db, ids, attempts, ended, fit)).await;
+    let done = tokio::time::timeout(PATIENCE, ledger::commit(desk, ids, attempts, ended, fit)).await;
     done.unwrap_or_else(|_| Err(unavailable("the database took too long to commit")))
 }
 
@@ -189,8 +211,8 @@ pub(crate) fn unavailable(words: &str) -> StoreError {
 }
 
 /// One attempt by itself. Its number may be taken: then another worker was faster.
-async fn open_alone(db: &Db, ids: &Ids, attempt: NewAttempt) -> Result<Vec<Uuid>, StoreError> {
-    match commit(db, ids, std::slice::from_ref(&attempt), &[], Fit::AsTold).await {
+async fn open_alone(desk: &mut Desk, ids: &Ids, attempt: NewAttempt) -> Result<Vec<Uuid>, StoreError> {
+    match commit(desk, ids, std::slice::from_ref(&attempt), &[], Fit::AsTold).await {
         Err(error) if error.is_unique() => Err(StoreError::Conflict(format!(
             "attempt {} of {} was opened by another worker",
             attempt.n, attempt.subject
@@ -201,10 +223,10 @@ async fn open_alone(db: &Db, ids: &Ids, attempt: NewAttempt) -> Result<Vec<Uuid>
 
 /// One outcome by itself. An echo of the message that was stored as a message of its own gives way to it. Where the
 /// provider gave the id to another message too, the attempt alone keeps it: an outcome is recorded in any case.
-async fn end_alone(db: &Db, ids: &Ids, ended: &Ended) -> Result<(), StoreError> {
+async fn end_alone(desk: &mut Desk, ids: &Ids, ended: &Ended) -> Result<(), StoreError> {
     let mut done = Ok(Vec::new());
     for fit in [Fit::AsTold, Fit::EchoGivesWay, Fit::IdInAttemptOnly] {
-        done = commit(db, ids, &[], std::slice::from_ref(ended), fit).await;
+        done = commit(desk, ids, &[], std::slice::from_ref(ended), fit).await;
         if !done.as_ref().is_err_and(StoreError::is_unique) {
             break;
         }

@@ -6,14 +6,12 @@
 //!
 //! `--accounts N` (10,000), `--messages N` (1,000,000), `--only embedded,fleet`.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
-use tests::bench::{Args, Fleet, Load, Post, Report, Row, Target, Tree, binary, children};
+use tests::bench::{Args, Fleet, Load, Post, Report, Row, Target, Tree, binary, children, connect};
 use tests::harness::{Api, Installation};
-use tokio::sync::Semaphore;
 
 /// Accounts that the queued messages belong to.
 const SENDERS: usize = 100;
@@ -76,7 +74,7 @@ async fn measure(
         }
     };
     add("just started", "");
-    connect(api, accounts).await;
+    connect_idle(api, accounts).await;
     tokio::time::sleep(WATCHED / 4).await;
     add(&format!("{accounts} accounts"), "under 100 MB");
     let before: f64 = trees.iter().map(|tree| tree.seconds()).sum();
@@ -89,27 +87,14 @@ async fn measure(
     report.add(Row::new(format!("{name}: processor, {accounts} accounts idle"), "% of a core", vec![share]));
 }
 
-async fn connect(api: &Api, accounts: usize) -> Vec<String> {
-    let gate = Arc::new(Semaphore::new(16));
-    let calls: Vec<_> = (0..accounts)
-        .map(|number| {
-            let (api, gate) = (api.clone(), Arc::clone(&gate));
-            let name = format!("idle-{number}");
-            let body = json!({
-                "channel": "sandbox", "name": name, "credentials": {"token": format!("sandbox-auto-{name}")},
-            });
-            tokio::spawn(async move {
-                let _place = gate.acquire_owned().await.expect("the gate stays open");
-                let account = api.post("/v1/accounts", &body).await;
-                account["id"].as_str().expect("an account has an id").to_owned()
-            })
+async fn connect_idle(api: &Api, accounts: usize) -> Vec<String> {
+    let body = |number: usize| {
+        let name = format!("idle-{number}");
+        json!({
+            "channel": "sandbox", "name": name, "credentials": {"token": format!("sandbox-auto-{name}")},
         })
-        .collect();
-    let mut ids = Vec::new();
-    for call in calls {
-        ids.push(call.await.expect("it is connected"));
-    }
-    ids
+    };
+    connect(api, accounts, body).await
 }
 
 /// Queues messages on accounts that are paused.

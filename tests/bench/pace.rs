@@ -6,8 +6,8 @@
 //! new contacts of the day are used up and all the rest waits for tomorrow.
 //!
 //! Real processes: one on `SQLite` and memory, and a fleet on Postgres and Redis where there are such servers
-//! (`tests/run -- cargo bench …`). The release build is measured if there is one (`cargo build --release -p rookery`), else
-//! the debug build; it says which, and how old it is.
+//! (`tests/run -- cargo bench …`). Measured is what `ROOKERY_BINARY` names, else the release build if there is one (`cargo
+//! build --release -p rookery`), else the debug build; it says which, and how old it is.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -83,8 +83,11 @@ async fn main() {
     }
 }
 
-/// The release build if there is one, else whatever there is.
+/// What is named, else the release build if there is one, else whatever there is.
 fn binary() -> (PathBuf, &'static str) {
+    if let Some(named) = std::env::var_os("ROOKERY_BINARY") {
+        return (PathBuf::from(named), "named");
+    }
     let here = std::env::current_exe().expect("a path of its own");
     let target = here.ancestors().nth(3).expect("it lies in the target folder");
     let builds = ["release", "debug"].map(|build| (target.join(build).join("rookery"), build));

@@ -7,7 +7,6 @@
 mod actions;
 mod crash;
 mod feedback;
-mod foresight;
 mod loss;
 mod media;
 mod outages;
@@ -19,17 +18,10 @@ mod sessions;
 mod suite;
 mod telegram;
 
-use serde_json::{Value, json};
-use tests::harness::{Api, Installation, until};
+use serde_json::Value;
+use tests::harness::{Api, at_once, text, unbroken, until};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_rookery");
-
-/// A text on its way out.
-fn text(account: &str, to: &str, text: &str, purpose: &str) -> Value {
-    json!({
-        "account_id": account, "to": {"address": to}, "content": {"type": "text", "text": text}, "purpose": purpose,
-    })
-}
 
 /// Waits until a message has one of these statuses, and gives it.
 async fn becomes(api: &Api, id: &str, statuses: &[&str]) -> Value {
@@ -55,35 +47,4 @@ async fn drained(api: &Api, account: &str) -> Vec<Value> {
     let mut messages = api.all(&format!("/v1/messages?account_id={account}")).await;
     messages.retain(|message| message["direction"] == "outbound");
     messages
-}
-
-/// Nothing was broken by the sandbox's own count.
-async fn unbroken(installation: &Installation) {
-    let report = installation.report().await;
-    for count in ["limit_violations", "order_inversions"] {
-        assert_eq!(report[count], 0, "{report:#}");
-    }
-}
-
-/// Runs many calls at once, so many at a time.
-async fn at_once<T: Send + 'static>(
-    width: usize,
-    calls: impl IntoIterator<Item = impl Future<Output = T> + Send + 'static>,
-) -> Vec<T> {
-    let gate = std::sync::Arc::new(tokio::sync::Semaphore::new(width));
-    let running: Vec<_> = calls
-        .into_iter()
-        .map(|call| {
-            let gate = gate.clone();
-            tokio::spawn(async move {
-                let _place = gate.acquire_owned().await.expect("the gate stays open");
-                call.await
-            })
-        })
-        .collect();
-    let mut answers = Vec::new();
-    for call in running {
-        answers.push(call.await.expect("no call panics"));
-    }
-    answers
 }

@@ -32,6 +32,7 @@ every_installation! {
     what_ends_a_session_says_what_is_to_be_done,
     sessions_go_on_when_their_owner_is_killed,
     a_planned_stop_moves_sessions_without_a_gap,
+    a_planned_stop_lets_long_calls_end,
     an_owner_that_was_frozen_holds_no_session_beside_the_new_one,
 }
 
@@ -65,13 +66,7 @@ async fn step(api: &Api, account: &str, how: &Value) -> Value {
 }
 
 async fn paired(installation: &Installation, name: &str) -> String {
-    let account = device(installation, name).await;
-    let step = step(installation.api(), &account, &json!({})).await;
-    assert_eq!(step["kind"], "qr");
-    let scan = json!({"token": installation.token(name), "code": step["code"]});
-    installation.sandbox().post("/control/sessions/pair", &scan).await;
-    connection_is(installation.api(), &account, "connected").await;
-    account
+    installation.pair(name, 200.0, json!({})).await
 }
 
 async fn status(api: &Api, account: &str) -> Value {
@@ -387,6 +382,38 @@ async fn a_planned_stop_moves_sessions_without_a_gap(installation: &mut Installa
         // Sooner than any lease ends: it was given back.
         assert!(!installation.has_other_workers() || gap < 4.0, "a session was gone for {gap} s");
     }
+}
+
+/// How long a slow call takes: more than the pauses that a stop could hide it in.
+const SLOW: &str = "slow-5000";
+
+async fn a_planned_stop_lets_long_calls_end(installation: &mut Installation) {
+    let accounts = spread(installation).await;
+    let mut slow = Vec::new();
+    for account in accounts.values() {
+        let body = text(account, SLOW, "Hello.", "transactional");
+        let message = installation.api().post("/v1/messages", &body).await;
+        slow.push(message["id"].as_str().unwrap().to_owned());
+    }
+    for id in &slow {
+        becomes(installation.api(), id, &["sending"]).await;
+    }
+    assert!(installation.stop_a_worker().await, "it ended well");
+    if !installation.has_other_workers() {
+        installation.start_killed_workers().await;
+    }
+    for id in &slow {
+        becomes(installation.api(), id, &["sent", "delivered", "read"]).await;
+        let timeline = installation.api().get(&format!("/v1/messages/{id}/timeline")).await;
+        let entries = timeline["data"].as_array().unwrap();
+        let attempts: Vec<_> = entries.iter().filter(|entry| entry["what"] == "attempt").collect();
+        assert_eq!(attempts.len(), 1, "its call was let end: {timeline}");
+    }
+    assert_eq!(installation.report().await["duplicates"], 0);
+    for account in accounts.values() {
+        sent(installation.api(), account, "chat-0", "Next.").await;
+    }
+    one_at_a_time(installation).await;
 }
 
 async fn an_owner_that_was_frozen_holds_no_session_beside_the_new_one(installation: &mut Installation) {

@@ -1,17 +1,28 @@
-//! Many accounts, three workers that are killed and started at random, a queue that is flushed once: and the sandbox, which
-//! knows what each account may do, counts no break of any limit.
+//! A fleet of real processes on Postgres and Redis that is treated badly while it is loaded through the front door, and
+//! judged afterwards by the record of the sandbox, which shares no code with it.
 //!
-//! Real processes on Postgres and Redis, driven through the front door. Virtual days pass in seconds (`pace_scale`), so
-//! that caps of a day bind as well as gaps. `ROOKERY_SEED` repeats a run as far as real processes can be repeated.
+//! Here: many accounts, three workers that are killed and started at random, a queue that is flushed, and no limit broken.
+//! Virtual days pass in seconds (`pace_scale`), so that caps of a day bind as well as gaps. Elsewhere: workers that die
+//! between any two commits (`kills`) or freeze there (`frozen`), a release that is rolled out (`rolling`), servers that go
+//! and come (`losses`), and long work (`soak`); these share their load (`load`) and their judge (`verdict`).
+//!
+//! `ROOKERY_SEED` repeats a run as far as real processes can be repeated; `ROOKERY_LONG` asks for the full counts.
 
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed, which is what it is for")]
 
 mod audit;
 mod chaos;
+mod frozen;
+mod kills;
+mod load;
+mod losses;
 mod plan;
 mod pressed;
 mod record;
+mod rolling;
 mod rules;
+mod soak;
+mod verdict;
 
 use std::time::{Duration, Instant};
 
@@ -42,21 +53,30 @@ struct Size {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "it finds limits broken on a few accounts of a hundred, which is still to be mended; run it with --ignored"]
 async fn workers_that_die_at_random_break_no_limit() {
     if !servers::present("workers that die at random under the pace of a hundred accounts") {
         return;
     }
-    let seed = std::env::var("ROOKERY_SEED").ok().and_then(|seed| seed.parse().ok());
-    let seed: u64 = seed.unwrap_or_else(|| Ids::from_os().number() % 1_000_000);
+    let seed = seed();
     let secs = Duration::from_secs;
-    if std::env::var_os("ROOKERY_LONG").is_some() {
+    if is_long() {
         for round in 0..5 {
-            run(seed + round, Size { factor: 10, unrest: secs(240), patience: secs(1_200) }).await;
+            run(seed + round, Size { factor: 10, unrest: secs(240), patience: secs(2_400) }).await;
         }
     } else {
         run(seed, Size { factor: 1, unrest: secs(25), patience: secs(300) }).await;
     }
+}
+
+/// What chance starts from: given, or drawn.
+fn seed() -> u64 {
+    let given = std::env::var("ROOKERY_SEED").ok().and_then(|seed| seed.parse().ok());
+    given.unwrap_or_else(|| Ids::from_os().number() % 1_000_000)
+}
+
+/// Whether the full counts are asked for.
+fn is_long() -> bool {
+    std::env::var_os("ROOKERY_LONG").is_some()
 }
 
 async fn run(seed: u64, size: Size) {

@@ -13,6 +13,8 @@ pub struct Record {
     pub sends: BTreeMap<String, Vec<Send>>,
     /// Outcomes of its calls, by message.
     pub calls: BTreeMap<String, Vec<String>>,
+    /// When they arrived, in µs since 1970, by message.
+    pub arrived: BTreeMap<String, Vec<u64>>,
 }
 
 /// A call that sends a message.
@@ -47,6 +49,8 @@ impl Record {
             let words = |field: &str| call[field].as_str().unwrap().to_owned();
             let arrived_us = call["arrived_us"].as_u64().unwrap();
             self.sends.entry(words("account")).or_default().push(Send { chat: words("chat"), arrived_us });
+            let arrived_at_us = call["arrived_at_us"].as_u64().unwrap();
+            self.arrived.entry(words("client_id")).or_default().push(arrived_at_us);
             self.calls.entry(words("client_id")).or_default().push(words("outcome"));
         }
     }

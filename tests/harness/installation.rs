@@ -11,24 +11,24 @@ use super::{Api, Process, until};
 
 /// One role of a running installation and what started it.
 #[derive(Debug)]
-struct Member {
-    role: &'static str,
-    vars: Vec<(&'static str, String)>,
-    process: Process,
+pub(super) struct Member {
+    pub(super) role: &'static str,
+    pub(super) vars: Vec<(&'static str, String)>,
+    pub(super) process: Process,
 }
 
 /// A running installation.
 #[derive(Debug)]
 pub struct Installation {
-    binary: String,
+    pub(super) binary: String,
     _sandbox: Process,
     sandbox_url: String,
-    members: Vec<Member>,
+    pub(super) members: Vec<Member>,
     api: Api,
     ports: Vec<u16>,
     shared: Vec<(&'static str, String)>,
     // Last, so that the logs are there while the processes end.
-    folder: TempDir,
+    pub(super) folder: TempDir,
 }
 
 impl Installation {
@@ -176,6 +176,35 @@ impl Installation {
         account["id"].as_str().expect("an account has an id").to_owned()
     }
 
+    /// Connects a sandbox account that keeps a session, and pairs it, with more fields as given.
+    ///
+    /// # Panics
+    /// When it is refused, or cannot be paired in good time.
+    pub async fn pair(&self, name: &str, scale: f64, more: Value) -> String {
+        let mut body = json!({
+            "channel": "sandbox", "name": name, "settings": {"mode": "session"}, "pace_scale": scale,
+        });
+        if let (Some(body), Value::Object(more)) = (body.as_object_mut(), more) {
+            body.extend(more);
+        }
+        let account = self.api.post("/v1/accounts", &body).await;
+        let id = account["id"].as_str().expect("an account has an id").to_owned();
+        let connect = format!("/v1/accounts/{id}/connect");
+        let code = until("the session shows a code", async || {
+            let answer = self.api.call("POST", &connect, &json!({})).await;
+            (answer.status == 202).then(|| answer.body["step"]["code"].clone())
+        })
+        .await;
+        let scan = json!({"token": self.token(name), "code": code});
+        self.sandbox().post("/control/sessions/pair", &scan).await;
+        let status = format!("/v1/accounts/{id}/status");
+        until("the account is connected", async || {
+            (self.api.get(&status).await["connection"] == "connected").then_some(())
+        })
+        .await;
+        id
+    }
+
     /// The sandbox token of the account called `name`.
     pub fn token(&self, name: &str) -> String {
         format!("sandbox-auto-{name}")
@@ -224,37 +253,6 @@ impl Installation {
     /// When there is none.
     pub fn signal_a_worker(&mut self, name: &str) {
         self.a_worker().process.signal(name);
-    }
-
-    /// Kills a fleet's worker, if it lives; they are numbered from 0.
-    ///
-    /// # Panics
-    /// When there is none of this number.
-    pub fn kill_worker(&mut self, number: usize) {
-        self.worker(number).process.kill();
-    }
-
-    /// Starts a fleet's worker that was killed, as it was started before, and waits until it has begun.
-    ///
-    /// # Panics
-    /// When there is none of this number, or it does not start.
-    pub fn start_worker(&mut self, number: usize) {
-        let (binary, log) = (self.binary.clone(), self.folder.path().join("worker.log"));
-        let member = self.worker(number);
-        member.process = Process::start(&binary, &[member.role], &member.vars, &log);
-    }
-
-    /// Whether a fleet's worker has not ended.
-    ///
-    /// # Panics
-    /// When there is none of this number.
-    pub fn worker_lives(&mut self, number: usize) -> bool {
-        self.worker(number).process.lives()
-    }
-
-    fn worker(&mut self, number: usize) -> &mut Member {
-        let mut workers = self.members.iter_mut().filter(|member| member.role == "worker");
-        workers.nth(number).expect("there is a worker of this number")
     }
 
     /// Starts the processes that work and were killed or stopped, as they were started before.
@@ -314,7 +312,7 @@ impl Installation {
         self.folder.path().to_owned()
     }
 
-    fn add(&mut self, role: &'static str, mut vars: Vec<(&'static str, String)>) {
+    pub(super) fn add(&mut self, role: &'static str, mut vars: Vec<(&'static str, String)>) {
         vars.extend(self.shared.iter().cloned());
         let log = self.folder.path().join(format!("{role}.log"));
         let process = Process::start(&self.binary, &[role], &vars, &log);
@@ -341,21 +339,8 @@ impl Installation {
         members.map(|member| member.process.id()).collect()
     }
 
-    /// Who leads the schedulers of a fleet, by the lease in its database; none while nobody does.
-    ///
-    /// # Panics
-    /// When the database does not answer.
-    pub async fn leader(&self) -> Option<String> {
-        use sqlx::{Connection as _, PgConnection};
-        let url = self.variable("DATABASE_URL");
-        let mut connection = PgConnection::connect(url).await.expect("the database answers");
-        let asked =
-            "SELECT owner::text FROM leases WHERE name = 'scheduler' AND expires_at > clock_timestamp()";
-        sqlx::query_scalar(asked).fetch_optional(&mut connection).await.expect("the database answers")
-    }
-
     /// A port that stays the same over restarts.
-    fn free_port(&mut self) -> u16 {
+    pub(super) fn free_port(&mut self) -> u16 {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let port = listener.local_addr().expect("its number").port();
         self.ports.push(port);
@@ -371,7 +356,7 @@ impl Installation {
         &found.unwrap_or_else(|| panic!("{name} is not set")).1
     }
 
-    async fn ready(&self) {
+    pub(super) async fn ready(&self) {
         until("the API answers", async || {
             self.api.try_get("/readyz").await.filter(|answer| answer.status == 200)
         })

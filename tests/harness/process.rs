@@ -70,9 +70,28 @@ impl Process {
         self.child.try_wait().expect("it can be waited for").is_none()
     }
 
+    /// Whether a signal froze it.
+    ///
+    /// # Panics
+    /// When the system does not tell.
+    pub fn is_frozen(&self) -> bool {
+        let told = std::fs::read_to_string(format!("/proc/{}/stat", self.id())).expect("it is a process");
+        // The state stands behind its name, which is in brackets.
+        told.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('T'))
+    }
+
     /// Its process id.
     pub fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// By what id logs, timelines and claims name it, if it works.
+    ///
+    /// # Panics
+    /// When it did not say so.
+    pub fn worker(&self) -> String {
+        let said = self.greeting.strip_prefix("rookery is at work as ");
+        said.unwrap_or_else(|| panic!("it said {}", self.greeting)).to_owned()
     }
 
     /// `kill -9`: it gets no chance to do anything.

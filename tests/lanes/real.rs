@@ -160,7 +160,7 @@ impl Worker<'_> {
     /// Claims one job and treats it. When the lane is due next.
     fn claim(&mut self) -> Option<Timestamp> {
         let Outcome::Claimed(mut claims) =
-            self.apply(Op::Claim { queue: Queue::Send, worker: WORKER, max: 1 })
+            self.apply(Op::Claim { queue: Queue::Send, worker: WORKER, max: 1, own: false })
         else {
             panic!("a claim is answered with claims");
         };

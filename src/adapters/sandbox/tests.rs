@@ -66,6 +66,7 @@ pub(super) fn account(external_id: &str) -> Account {
         pacing: json!({}),
         registered_at: None,
         campaigns_resumed_at: None,
+        pinned_to: None,
         timezone: "UTC".to_owned(),
         pace_scale: 1.0,
         redelivery: Redelivery::AtLeastOnce,

@@ -36,6 +36,7 @@ fn account() -> Account {
         pacing: json!({}),
         registered_at: None,
         campaigns_resumed_at: None,
+        pinned_to: None,
         timezone: "UTC".to_owned(),
         pace_scale: 1.0,
         redelivery: Redelivery::AtLeastOnce,

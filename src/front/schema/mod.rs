@@ -19,9 +19,10 @@ pub use batch::{AcceptedMessage, BatchResult, BatchResults, KeptJob, RefusedMess
 pub use content::{Button, ContactCard, Content, Media};
 pub use files::{LinkedMedia, MediaFile};
 pub use operations::{
-    AccountOwner, AccountPace, AccountStatus, Attempt, CalendarDay, CampaignAnswers, Capabilities, Channel,
-    ConnectField, ConnectStep, DeadJob, LaneCount, LaneSummary, Limit, MediaLimit, NewApiKey, PacePreview,
-    PaceSegment, Pairing, PairingStep, QueueSummary, QueuedJob, RuleView, TimelineEntry,
+    AccountOwner, AccountPace, AccountPin, AccountStatus, Attempt, AuditEntry, CalendarDay, CampaignAnswers,
+    Capabilities, Channel, ConnectField, ConnectStep, DeadJob, LaneCount, LaneSummary, Limit, MediaLimit,
+    NewApiKey, PaceAssumptions, PacePreview, PaceSegment, Pairing, PairingStep, QueueSummary, QueuedJob,
+    RuleView, RuleWait, TimelineEntry,
 };
 pub use templates::{Template, TemplatePreview};
 pub use words::{
@@ -92,6 +93,8 @@ pub struct Account {
     pub registered_at: Option<Timestamp>,
     /// Campaigns before then do not count for the response rate: a person let them go on.
     pub campaigns_resumed_at: Option<Timestamp>,
+    /// The worker that alone works for it, a boot of a process; it stays when that one is gone. Null: any may.
+    pub pinned_to: Option<Uuid>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it last changed.

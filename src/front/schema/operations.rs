@@ -5,7 +5,9 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{Connection, ContentKind, Hold, Intake, PairingKind, Queue, Sending, Timestamp, Wait};
+use super::{
+    Connection, ContentKind, Hold, Intake, Origin, PairingKind, Purpose, Queue, Sending, Timestamp, Wait,
+};
 
 /// Whether an account is connected, whether it sends, and how much waits.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -18,6 +20,8 @@ pub struct AccountStatus {
     pub intake: Intake,
     /// Who asks for its events or keeps its session; null: nobody (yet), or it needs nobody.
     pub owner: Option<AccountOwner>,
+    /// The worker that alone works for it, as it was started with `--accounts`; null: any does.
+    pub pin: Option<AccountPin>,
     /// What a person has to do with their phone so that its session begins; null: nothing.
     pub step: Option<PairingStep>,
     /// Whether messages leave.
@@ -65,6 +69,32 @@ pub struct AccountOwner {
     pub since: Timestamp,
     /// Why events do not come at the moment; null: they do.
     pub error: Option<String>,
+}
+
+/// The worker that alone works for an account.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct AccountPin {
+    /// Which it is: a boot of a process.
+    pub worker: Uuid,
+    /// Whether it lives. If it does not, nobody works for the account until another one comes that was given it.
+    pub lives: bool,
+}
+
+/// Somebody did something that decides about others.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct AuditEntry {
+    /// Its id; they rise with time.
+    pub id: Uuid,
+    /// Who: `api_key:<id>`, `contact`, `system`.
+    pub actor: String,
+    /// What: `account.pacing`, `contact.changed`, `contact.opted_out` and the like.
+    pub action: String,
+    /// To whom: `account:<id>`, `contact:<id>`.
+    pub subject: String,
+    /// How it was and how it is.
+    pub detail: Value,
+    /// When.
+    pub created_at: Timestamp,
 }
 
 /// How much is in a lane.
@@ -143,6 +173,21 @@ pub struct PacePreview {
     pub timeline: Vec<PaceSegment>,
     /// What stops the whole account now; null: nothing but its rules.
     pub waiting: Option<Wait>,
+    /// What the request left open.
+    pub assumed: PaceAssumptions,
+}
+
+/// What a preview took for granted because the request did not say it; null: it was said.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct PaceAssumptions {
+    /// What the messages are for.
+    pub purpose: Option<Purpose>,
+    /// How many go to new contacts: all of a campaign, else none.
+    pub new_contacts: Option<u32>,
+    /// The length of each text.
+    pub chars: Option<u32>,
+    /// What makes them.
+    pub origin: Option<Origin>,
 }
 
 /// A time in which one rule bound most.
@@ -159,6 +204,19 @@ pub struct PaceSegment {
     /// How many others of the account.
     pub others: u32,
     /// For how many seconds of it that rule held.
+    pub wait_s: f64,
+    /// All that held in it, the longest first.
+    pub rules: Vec<RuleWait>,
+    /// How many parts it was made of, because there were too many to show: 1 where it is one.
+    pub merged: u32,
+}
+
+/// For how long a rule held.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct RuleWait {
+    /// The rule; `typing` or `turn` where none did.
+    pub rule: String,
+    /// For how long, in seconds.
     pub wait_s: f64,
 }
 

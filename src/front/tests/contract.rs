@@ -181,7 +181,7 @@ async fn device(t: &mut Tour) {
     let at = |rest: &str| format!("/v1/accounts/{account}{rest}");
     let hour = std::time::Duration::from_hours(1);
     let worker = uuid::Uuid::from_u128(9).into();
-    let owned = t.app.store.take_accounts(worker, hour).await.unwrap().accounts.remove(0);
+    let owned = t.app.store.take_accounts(worker, hour, false).await.unwrap().accounts.remove(0);
     let step = PairingStep {
         kind: PairingKind::Code,
         code: "ABCD-1234".to_owned(),
@@ -214,7 +214,7 @@ async fn polled_account(t: &mut Tour) {
     let at = |rest: &str| format!("/v1/accounts/{account}{rest}");
     t.post("/v1/accounts/{id}/restart", &at("/restart"), None, 503).await;
     let worker = uuid::Uuid::from_u128(8).into();
-    t.app.store.take_accounts(worker, std::time::Duration::from_hours(1)).await.unwrap();
+    t.app.store.take_accounts(worker, std::time::Duration::from_hours(1), false).await.unwrap();
     t.get("/v1/accounts/{id}/status", &at("/status")).await;
     let control = t.app.hints.control().clone();
     let mut orders = control.orders();
@@ -258,7 +258,8 @@ async fn messages(t: &mut Tour, account: &str) -> Value {
     later["send_at"] = json!("2099-01-01T00:00:00Z");
     let later = t.post("/v1/messages", "/v1/messages", Some(later), 202).await;
     let message = |message: &Value, rest: &str| format!("/v1/messages/{}{rest}", id(message));
-    assert_eq!(t.get("/v1/messages/{id}", &message(&second, "")).await["waiting"]["rule"], "turn");
+    let rule = t.get("/v1/messages/{id}", &message(&second, "")).await["waiting"]["rule"].clone();
+    assert!(rule == "gap" || rule == "same_recipient", "whichever ends last: {rule}");
     assert_eq!(t.get("/v1/messages/{id}", &message(&later, "")).await["waiting"]["rule"], "scheduled");
     t.get("/v1/messages", "/v1/messages?limit=2").await;
     attempt(&t.app, &first).await;
@@ -362,6 +363,7 @@ async fn conversations_and_contacts(t: &mut Tour) {
     t.get("/v1/contacts/{id}/messages", &at("/messages")).await;
     let change = json!({"phone": "+49 30 1", "attributes": {"vip": true}});
     t.call(Method::PATCH, "/v1/contacts/{id}", &at(""), Some(change)).await.ok(200);
+    assert_ne!(t.get("/v1/audit", "/v1/audit").await["data"], json!([]));
 }
 
 async fn keys(t: &mut Tour, account: &str) {

@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod accounts;
+mod audit;
 #[cfg(test)]
 mod batch;
 #[cfg(test)]

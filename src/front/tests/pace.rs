@@ -174,7 +174,8 @@ async fn a_preview_tells_the_end_and_what_binds() {
     assert!(rules.contains(&&json!("new_contacts")), "{shown}");
 
     // The same text may go ten times in a row, then it rests for a day.
-    let shown = preview(json!({"messages": 12, "same_text": true})).await.ok(200);
+    let same = json!({"messages": 12, "new_contacts": 0, "same_text": true});
+    let shown = preview(same).await.ok(200);
     let finish: Timestamp = serde_json::from_value(shown["finish"].clone()).unwrap();
     assert!(finish.since(begin).as_secs() >= 24 * 3_600, "{shown}");
 
@@ -183,6 +184,85 @@ async fn a_preview_tells_the_end_and_what_binds() {
     app.post(&format!("/v1/accounts/{account}/pause"), json!({})).await.ok(200);
     let shown = preview(json!({"messages": 3})).await.ok(200);
     assert_eq!((&shown["finish"], &shown["waiting"]["rule"]), (&json!(null), &json!("paused")));
+}
+
+#[tokio::test]
+async fn a_preview_says_what_it_took_for_granted() {
+    let app = App::new().await;
+    let account = app.account("one").await;
+    let preview = async |body: Value| {
+        let mut body = body;
+        body["account_id"] = json!(account);
+        app.post("/v1/pace/preview", body).await
+    };
+    // A campaign's contacts are new unless somebody says otherwise: thirty on the first day.
+    let shown = preview(json!({"messages": 40})).await.ok(200);
+    let rules: Vec<_> = shown["timeline"].as_array().unwrap().iter().map(|part| &part["rule"]).collect();
+    assert!(rules.contains(&&json!("new_contacts")), "{shown}");
+    assert_eq!(
+        shown["assumed"],
+        json!({"purpose": "campaign", "new_contacts": 40, "chars": 120, "origin": "api"})
+    );
+    for part in shown["timeline"].as_array().unwrap() {
+        assert_eq!((&part["merged"], &part["rules"][0]["rule"]), (&json!(1), &part["rule"]), "{part}");
+    }
+    let told = json!({
+        "messages": 40, "purpose": "conversation", "chars": 7, "origin": "agent", "new_contacts": 1,
+    });
+    let shown = preview(told).await.ok(200);
+    let nothing = json!({"purpose": null, "new_contacts": null, "chars": null, "origin": null});
+    assert_eq!(shown["assumed"], nothing);
+    let shown = preview(json!({"messages": 40, "purpose": "transactional"})).await.ok(200);
+    assert_eq!(shown["assumed"]["new_contacts"], 0);
+}
+
+#[tokio::test]
+async fn mistakes_are_told_in_words_that_no_programmer_needs() {
+    let app = App::new().await;
+    let account = app.account("one").await;
+    let told = |answer: crate::support::Answer| {
+        let problem = answer.json();
+        let error = &problem["errors"][0];
+        (error["field"].as_str().unwrap().to_owned(), error["message"].as_str().unwrap().to_owned())
+    };
+    for (wrong, field, message) in [
+        (json!({"messages": "many"}), "messages", "is \"many\"; it must be a whole number of 0 or more"),
+        (json!({"messages": -1}), "messages", "is -1; it must be a whole number of 0 or more"),
+        (json!({"answers": "some"}), "answers", "is \"some\"; it must be a number"),
+        (json!({"same_text": 1}), "same_text", "is 1; it must be true or false"),
+        (json!({"start": "9999-12-31T00:00:00Z"}), "start", "at most 366 days ahead"),
+        (
+            json!({"start": "tomorrow"}),
+            "start",
+            "must be a time as RFC 3339 has it, for example 2026-03-02T08:00:00Z",
+        ),
+    ] {
+        let mut body = json!({"account_id": account, "messages": 3});
+        body.as_object_mut().unwrap().extend(wrong.as_object().unwrap().clone());
+        let answer = app.post("/v1/pace/preview", body).await;
+        assert_eq!(told(answer), (field.to_owned(), message.to_owned()), "{wrong}");
+    }
+    for (wrong, field, message) in [
+        (
+            json!({"per_minute": {"window_s": 0}}),
+            "pacing.per_minute.window_s",
+            "is 0 s; it must be more than 0",
+        ),
+        (
+            json!({"per_minute": {"count": "many"}}),
+            "pacing.per_minute.count",
+            "is \"many\"; it must be a whole number of 0 or more",
+        ),
+        (json!({"gap_bulk": {"min_s": "soon"}}), "pacing.gap_bulk.min_s", "is \"soon\"; it must be a number"),
+        (
+            json!({"same_recipient": {"every_s": 1e9}}),
+            "pacing.same_recipient.every_s",
+            "is 1000000000; that is longer than 400 days",
+        ),
+    ] {
+        let answer = change(&app, &account, json!({"pacing": wrong, "i_accept_the_risk": true})).await;
+        assert_eq!(told(answer), (field.to_owned(), message.to_owned()));
+    }
 }
 
 #[tokio::test]

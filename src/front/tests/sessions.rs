@@ -1,12 +1,12 @@
 //! Accounts that are devices: what a person is told to do, and clear words when nobody keeps the session.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use model::{Connection, PairingKind, PairingStep, WorkerId};
 use serde_json::{Value, json};
 use store::{Owned, SessionChange};
 
-use crate::support::App;
+use crate::support::{Answer, App};
 
 const LONG: Duration = Duration::from_hours(1);
 
@@ -20,7 +20,7 @@ async fn device(app: &App) -> String {
 /// A worker takes what there is.
 async fn taken(app: &App) -> Owned {
     let worker: WorkerId = uuid::Uuid::from_u128(8).into();
-    app.store.take_accounts(worker, LONG).await.unwrap().accounts.remove(0)
+    app.store.take_accounts(worker, LONG, false).await.unwrap().accounts.remove(0)
 }
 
 fn to_scan(code: &str) -> SessionChange {
@@ -93,6 +93,60 @@ async fn an_owner_that_cannot_log_out_says_why() {
     let (answer, ()) = tokio::join!(app.post(&path, json!({})), refusing);
     assert!(answer.text.contains("the network is away"), "{}", answer.text);
     answer.problem(503);
+}
+
+/// An account whose session is open, by its row: its owner hears nothing.
+async fn with_a_silent_owner(app: &App) -> String {
+    let path = format!("/v1/accounts/{}", device(app).await);
+    let owned = taken(app).await;
+    let change = SessionChange::to(Connection::Connected, None);
+    let change = SessionChange { external_id: Some("me".to_owned()), ..change };
+    app.store.change_session(&owned, &change).await.unwrap().unwrap();
+    path
+}
+
+fn not_confirmed(answer: Answer, began: Instant) {
+    assert!(began.elapsed() < Duration::from_secs(15), "it was waited for {:?}", began.elapsed());
+    assert!(answer.headers.contains_key("retry-after"), "{answer:?}");
+    assert!(answer.text.contains("did not confirm in time"), "{}", answer.text);
+    answer.problem(503);
+}
+
+#[tokio::test]
+async fn an_owner_that_is_silent_is_waited_for_a_while_only() {
+    let app = App::new().await;
+    let (path, began) = (with_a_silent_owner(&app).await, Instant::now());
+    let [restart, log_out] = ["restart", "logout"].map(|what| format!("{path}/{what}"));
+    let (restarted, logged_out) = tokio::join!(app.post(&restart, json!({})), app.post(&log_out, json!({})));
+    not_confirmed(restarted, began);
+    not_confirmed(logged_out, began);
+}
+
+#[tokio::test]
+async fn a_disconnection_that_nobody_confirms_is_written_all_the_same() {
+    let app = App::new().await;
+    let (path, began) = (with_a_silent_owner(&app).await, Instant::now());
+    not_confirmed(app.post(&format!("{path}/disconnect"), json!({})).await, began);
+    assert_eq!(app.get(&path).await.ok(200)["connection"], "disconnected");
+}
+
+#[tokio::test]
+async fn an_account_whose_own_worker_is_gone_says_that_nobody_serves_it() {
+    let app = App::new().await;
+    let path = format!("/v1/accounts/{}", device(&app).await);
+    let worker: WorkerId = uuid::Uuid::from_u128(9).into();
+    let account = path.rsplit('/').next().unwrap().parse().unwrap();
+    app.store.renew_owned(worker, LONG, true).await.unwrap();
+    assert_eq!(app.store.pin_accounts(worker, &[account]).await.unwrap(), [account]);
+    let pin = |lives: bool| json!({"worker": worker, "lives": lives});
+    assert_eq!(app.get(&format!("{path}/status")).await.ok(200)["pin"], pin(true));
+
+    app.store.retire_worker(worker).await.unwrap();
+    let status = app.get(&format!("{path}/status")).await.ok(200);
+    assert_eq!((&status["pin"], &status["owner"]), (&pin(false), &Value::Null));
+    let nobody = app.post(&format!("{path}/restart"), json!({})).await;
+    assert!(nobody.text.contains("no worker serves this account"), "{}", nobody.text);
+    nobody.problem(503);
 }
 
 #[tokio::test]

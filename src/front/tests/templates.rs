@@ -229,6 +229,10 @@ async fn a_preview_shows_texts_that_differ_and_how_many_there_are() {
     let few = app.post(&path, json!({"variables": {"name": "Anna"}})).await.ok(200);
     assert_eq!(few["samples"].as_array().unwrap().len(), 3);
     assert_eq!(app.post(&path, json!({})).await.field(), "variables.name");
+    let body = json!({"name": "known", "text": "Hi {{ contact.name | default(\"there\") }}!"});
+    let id = app.post("/v1/templates", body).await.ok(201)["id"].as_str().unwrap().to_owned();
+    let known = app.post(&format!("/v1/templates/{id}/preview"), json!({})).await.ok(200);
+    assert_eq!(known["samples"], json!(["Hi there!"]));
     assert_eq!(app.post(&path, json!({"samples": 0})).await.field(), "samples");
     assert_eq!(app.post(&path, json!({"samples": 21})).await.field(), "samples");
     let shown = app.post(&path, json!({"account_id": account, "variables": {"w": 1}})).await.ok(200);

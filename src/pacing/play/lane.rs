@@ -10,7 +10,7 @@ use model::{Class, Origin, Purpose, Scope, Timestamp, Wait};
 
 use super::group::{From, Group, Sort};
 use super::hold::Hold;
-use super::{HoldOn, Planned};
+use super::{Held, HoldOn, Planned};
 use crate::{Chat, Kind, Rule};
 
 /// One chat, and the messages to it.
@@ -99,7 +99,8 @@ impl Lane {
     /// Takes a message in; it joins its key's line by [`Lane::join`].
     pub fn keep(&mut self, planned: Planned) -> usize {
         let key = self.key(&planned.chat);
-        let wait = planned.after.map_or_else(Hold::default, |after| Hold::new(after, "retry"));
+        let wait =
+            planned.after.map_or_else(Hold::default, |after| Hold::of(Wait::new("retry", Scope::Job, after)));
         self.jobs.push(Job { planned, key, joined: Timestamp::ZERO, wait, is_slow: false, told: None });
         self.jobs.len() - 1
     }
@@ -175,20 +176,22 @@ impl Lane {
         let Some(job) = self.head(key) else { return false };
         let Planned { class, text, .. } = self.jobs[job].planned;
         let sort = self.sort(key, job);
-        let hold = Hold::new(wait.until.unwrap_or(Hold::FOREVER), &wait.rule);
+        let hold = Hold::of(wait.clone());
         self.jobs[job].is_slow = wait.scope == Scope::Pace;
         let mut kept = false;
         for (rule, until) in shared {
-            let hold = Hold::new(*until, &rule.name);
+            let hold = |scope| Hold::of(Wait::new(&*rule.name, scope, *until).because(rule.words()));
             match (&rule.kind, text) {
-                (Kind::NewContacts(_), _) => self.hold_groups(class, &hold, |group| group.is_new),
-                (Kind::WarmUp(_), _) => self.hold_groups(class, &hold, |group| {
+                (Kind::NewContacts(_), _) => {
+                    self.hold_groups(class, &hold(Scope::Recipient), |group| group.is_new);
+                }
+                (Kind::WarmUp(_), _) => self.hold_groups(class, &hold(wait.scope), |group| {
                     group.is_new == sort.is_new && group.origin == sort.origin
                 }),
                 (Kind::QuietHours(_), _) => {
-                    self.hold_groups(class, &hold, |group| group.origin == sort.origin);
+                    self.hold_groups(class, &hold(Scope::Job), |group| group.origin == sort.origin);
                 }
-                (Kind::IdenticalText(_), Some(text)) => self.rest(text, &hold),
+                (Kind::IdenticalText(_), Some(text)) => self.rest(text, &hold(Scope::Job)),
                 _ => continue,
             }
             kept = true;
@@ -277,7 +280,7 @@ impl Lane {
     /// More is known of a contact: one that is new no more does not wait for another day.
     pub fn known(&mut self, key: usize, now: Timestamp) {
         let Key { contact, hold, .. } = &mut self.keys[key];
-        if !contact.is_new && matches!(hold.rule.as_deref(), Some("new_contacts" | "warm_up")) {
+        if !contact.is_new && matches!(hold.rule(), Some("new_contacts" | "warm_up")) {
             *hold = Hold::default();
         }
         self.place(key, now);
@@ -380,19 +383,26 @@ impl Lane {
         (first < Hold::FOREVER).then_some(first)
     }
 
-    /// Of the holds that bound the head of a key, the one that ended last, if it ended after `since`.
-    pub fn bound(&self, key: usize, since: Timestamp) -> Option<&Hold> {
-        let job = &self.jobs[self.head(key)?];
+    /// What held the head of a key until now: the lane since the grant before, and itself since it joined.
+    pub fn held(&self, key: usize, granted: Timestamp) -> Held {
+        let Some(job) = self.head(key).map(|job| &self.jobs[job]) else { return Held::default() };
         let line = &self.lines[job.planned.class.rank()];
-        let campaign = job.planned.purpose == Purpose::Campaign;
+        let campaigns = (job.planned.purpose == Purpose::Campaign).then_some(&self.campaigns);
         let group = match self.keys[key].place {
             Place::Ready { group, .. } => Some(&line.groups[group].hold),
             _ => None,
         };
-        let pace = job.is_slow.then_some(&line.pace);
         let rest = job.planned.text.and_then(|text| self.texts.get(&text));
-        let holds = [&self.hold, &line.hold, &self.keys[key].hold, &job.wait].into_iter();
-        let holds = holds.chain(group).chain(pace).chain(rest).chain(campaign.then_some(&self.campaigns));
-        holds.filter(|hold| hold.until > since).max_by_key(|hold| hold.until)
+        let own = [&self.keys[key].hold, &job.wait].into_iter().chain(group).chain(rest).chain(campaigns);
+        let shared = [&self.hold, &line.hold].into_iter().chain(job.is_slow.then_some(&line.pace));
+        let last = |holds: &mut dyn Iterator<Item = &Hold>, since: Timestamp| {
+            let last = holds.filter(|hold| hold.until > since).max_by_key(|hold| hold.until);
+            last.and_then(|hold| hold.wait.clone())
+        };
+        Held {
+            joined: job.joined,
+            last: last(&mut own.clone().chain(shared), granted.max(job.joined)),
+            own: last(&mut own.clone(), job.joined),
+        }
     }
 }

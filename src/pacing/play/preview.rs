@@ -1,5 +1,6 @@
 //! When more messages would be out, and what would bind them on the way.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -69,6 +70,20 @@ pub struct Segment {
     /// For how much of it that rule held.
     #[serde(rename = "wait_s", serialize_with = "seconds")]
     pub wait: Duration,
+    /// All that held in it, the longest first.
+    pub rules: Vec<RuleWait>,
+    /// How many parts it was made of, because there were too many: 1 where it is one.
+    pub merged: u32,
+}
+
+/// For how long a rule held.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RuleWait {
+    /// The rule; `typing` or `turn` where none did.
+    pub rule: String,
+    /// For how long.
+    #[serde(rename = "wait_s", serialize_with = "seconds")]
+    pub wait: Duration,
 }
 
 impl Play {
@@ -83,13 +98,12 @@ impl Play {
         let from = last.max(more.start);
         while seen.sent + seen.refused < more.messages && self.asks < most {
             match self.next() {
-                Some(Step::Sent { id, at, typed, .. }) => {
+                Some(Step::Sent { id, at, typed, held, .. }) => {
                     let own = more.owns(id);
                     seen.sent += u32::from(own);
-                    let rule = self.granted.bound.take();
-                    let from = last.max(self.granted.joined);
+                    let from = last.max(held.joined);
                     let free = if typed.is_zero() { TURN } else { TYPING };
-                    let rule = rule.map_or_else(|| free.to_owned(), |rule| rule.to_string());
+                    let rule = held.last.map_or_else(|| free.to_owned(), |wait| wait.rule.clone());
                     pauses.push(Pause { from, until: at, rule, own });
                     last = at;
                     if own {
@@ -162,22 +176,32 @@ struct Pause {
 }
 
 /// Sends whose pauses are short run together; a long pause is an entry of its own. What is long is chosen so that the
-/// timeline can be read.
+/// timeline can be read; where none would be long then, neighbours are merged.
 fn timeline(pauses: &[Pause]) -> Vec<Segment> {
     const LONG: [u64; 6] = [60, 600, 3_600, 6 * 3_600, 24 * 3_600, 7 * 24 * 3_600];
-    let longs = LONG.into_iter().map(Duration::from_secs).chain([Duration::MAX]);
-    let mut entries = Vec::new();
-    for long in longs {
-        entries = segments(pauses, long);
-        if entries.len() <= ENTRIES {
+    let mut parts = Vec::new();
+    for long in LONG.map(Duration::from_secs) {
+        let coarser = segments(pauses, long);
+        let says_too_little = coarser.len() < ENTRIES / 10 && parts.len() > ENTRIES;
+        if says_too_little {
+            break;
+        }
+        parts = coarser;
+        if parts.len() <= ENTRIES {
             break;
         }
     }
-    entries
+    let some = parts.len().div_ceil(ENTRIES).max(1);
+    let mut parts = parts.into_iter();
+    let merged = std::iter::from_fn(|| {
+        let first = parts.next()?;
+        Some(parts.by_ref().take(some - 1).fold(first, Run::and))
+    });
+    merged.map(Segment::from).collect()
 }
 
-fn segments(pauses: &[Pause], long: Duration) -> Vec<Segment> {
-    let mut entries: Vec<Run> = Vec::new();
+fn segments(pauses: &[Pause], long: Duration) -> Vec<Run<'_>> {
+    let mut entries: Vec<Run<'_>> = Vec::new();
     for pause in pauses {
         let length = pause.until.since(pause.from);
         let is_long = length >= long;
@@ -186,7 +210,7 @@ fn segments(pauses: &[Pause], long: Duration) -> Vec<Segment> {
             .last()
             .is_some_and(|run| run.long == is_long && (!is_long || run.by.contains_key(pause.rule.as_str())));
         if !joins || entries.last().is_some_and(|run| run.until < pause.from) {
-            entries.push(Run { long: is_long, from: pause.from, ..Run::default() });
+            entries.push(Run { long: is_long, from: pause.from, parts: 1, ..Run::default() });
         }
         if let Some(run) = entries.last_mut() {
             run.until = pause.until;
@@ -195,7 +219,7 @@ fn segments(pauses: &[Pause], long: Duration) -> Vec<Segment> {
             *run.by.entry(&pause.rule).or_default() += length;
         }
     }
-    entries.into_iter().map(Segment::from).collect()
+    entries
 }
 
 #[derive(Default)]
@@ -205,20 +229,41 @@ struct Run<'a> {
     until: Timestamp,
     sent: u32,
     others: u32,
+    parts: u32,
     by: BTreeMap<&'a str, Duration>,
+}
+
+impl Run<'_> {
+    /// The two as one.
+    fn and(mut self, next: Self) -> Self {
+        self.until = next.until;
+        self.sent += next.sent;
+        self.others += next.others;
+        self.parts += next.parts;
+        for (rule, time) in next.by {
+            *self.by.entry(rule).or_default() += time;
+        }
+        self
+    }
 }
 
 impl From<Run<'_>> for Segment {
     fn from(run: Run<'_>) -> Self {
-        let longest = run.by.iter().max_by_key(|(_, time)| **time);
-        let (rule, wait) = longest.map_or((TURN, Duration::ZERO), |(rule, time)| (rule, *time));
+        let held = |(rule, wait): (&str, Duration)| RuleWait { rule: rule.to_owned(), wait };
+        let mut rules: Vec<_> = run.by.into_iter().map(held).collect();
+        rules.sort_by_key(|held| Reverse(held.wait));
+        let (rule, wait) = rules
+            .first()
+            .map_or_else(|| (TURN.to_owned(), Duration::ZERO), |held| (held.rule.clone(), held.wait));
         Self {
             from: run.from,
             until: run.until,
-            rule: rule.to_owned(),
+            rule,
             sent: run.sent,
             others: run.others,
             wait,
+            rules,
+            merged: run.parts,
         }
     }
 }

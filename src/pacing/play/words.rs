@@ -1,5 +1,6 @@
 //! What is put into a play, and what comes out.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use model::{Class, Origin, Pace, Purpose, Timestamp, Wait};
@@ -66,6 +67,8 @@ pub enum Step {
         is_new: bool,
         /// Typing was shown for so long before.
         typed: Duration,
+        /// What it had waited for.
+        held: Held,
     },
     /// A message is told to wait. Those that wait behind it, or in its group, are not told.
     Waits {
@@ -87,6 +90,18 @@ pub enum Step {
         /// For a person.
         reason: String,
     },
+}
+
+/// What a message of a play had waited for when it was sent.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Held {
+    /// When it joined the lane.
+    pub joined: Timestamp,
+    /// What held it last, by itself or with the whole lane, since the send before was granted. None where nothing but that
+    /// send did.
+    pub last: Option<Arc<Wait>>,
+    /// What held it, or all that are like it, while others might go.
+    pub own: Option<Arc<Wait>>,
 }
 
 /// What a send takes besides its pace and its call.

@@ -27,10 +27,10 @@ impl World {
                 let new = pushes.iter().filter(|push| self.push(push, *mark, when.to)).count();
                 check(new == *inserted, || format!("{new} were new"))
             }
-            (Op::Claim { queue, worker, max }, Outcome::Claimed(claims)) => {
+            (Op::Claim { queue, worker, max, own }, Outcome::Claimed(claims)) => {
                 let in_time = when.from <= claims.now && claims.now <= when.to;
                 check(in_time, || "its time is not lane time".to_owned())?;
-                self.judge_claim(*queue, *worker, *max, claims)
+                self.judge_claim(*queue, *worker, *max, *own, claims)
             }
             (Op::Park { ticket, wait }, Outcome::Ok | Outcome::Lost) => {
                 let held = self.claimed(ticket).is_some();

@@ -28,17 +28,24 @@ fn are_told(told: &[Wait], known: &[Wait]) -> bool {
 
 impl World {
     /// Whether a claim's answer is legal and complete; takes it over.
-    pub fn judge_claim(&mut self, queue: Queue, worker: WorkerId, max: usize, answer: &Claims) -> Verdict {
+    pub fn judge_claim(
+        &mut self,
+        queue: Queue,
+        worker: WorkerId,
+        max: usize,
+        own: bool,
+        answer: &Claims,
+    ) -> Verdict {
         self.leases.insert(worker, answer.now + crate::LEASE);
         check(answer.claims.len() <= max, || "more than was asked for".to_owned())?;
         for claim in &answer.claims {
-            self.judge_one(queue, worker, answer, claim)?;
+            self.judge_one(queue, worker, own, answer, claim)?;
         }
-        let more = self.may_claim(queue, worker, answer.now);
+        let more = self.may_claim(queue, worker, own, answer.now);
         let full = answer.claims.len() == max;
         let again = answer.next_due.is_some_and(|due| due <= answer.now);
         check(full || again || more.is_none(), || format!("{more:?} could have been given"))?;
-        let due = self.next_due(queue, worker, answer.now);
+        let due = self.next_due(queue, worker, own, answer.now);
         let told = match (due, answer.next_due) {
             (Some(due), Some(told)) => told <= due,
             (Some(_), None) => false,
@@ -47,7 +54,14 @@ impl World {
         check(told, || format!("something is due at {due:?}, but it said {:?}", answer.next_due))
     }
 
-    fn judge_one(&mut self, queue: Queue, worker: WorkerId, answer: &Claims, claim: &Claim) -> Verdict {
+    fn judge_one(
+        &mut self,
+        queue: Queue,
+        worker: WorkerId,
+        own: bool,
+        answer: &Claims,
+        claim: &Claim,
+    ) -> Verdict {
         let (now, ticket) = (answer.now, &claim.ticket);
         let queue_hold = self.queue_hold(queue).0;
         let last = std::mem::replace(&mut self.last_token, ticket.token);
@@ -59,7 +73,7 @@ impl World {
         check(known, || "there is no such job".to_owned())?;
         let waits = self.waits(&ticket.lane, &ticket.job);
         let lane = self.lanes.get_mut(&ticket.lane).ok_or("there is no such lane")?;
-        check(lane.open_to(worker), || "the lane is full, or another worker's".to_owned())?;
+        check(lane.open_to(worker, own), || "the lane is full, or not this worker's".to_owned())?;
         check(lane.hold.0 <= now, || "the lane is held".to_owned())?;
         let offer = lane.offer(&ticket.key, now).map(|(id, _)| id.clone());
         let job = lane.jobs.get(&ticket.job).ok_or("there is no such job")?;

@@ -82,7 +82,15 @@ impl Kit<'_> {
     }
 
     pub async fn claim_of(&self, queue: Queue, by: u128, max: usize) -> Claims {
-        match self.one(Op::Claim { queue, worker: worker(by), max }).await {
+        match self.one(Op::Claim { queue, worker: worker(by), max, own: false }).await {
+            Outcome::Claimed(claims) => claims,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// What a worker gets of the send queue that serves nothing but its own lanes.
+    pub async fn claim_own(&self, by: u128, max: usize) -> Claims {
+        match self.one(Op::Claim { queue: Queue::Send, worker: worker(by), max, own: true }).await {
             Outcome::Claimed(claims) => claims,
             other => panic!("{other:?}"),
         }

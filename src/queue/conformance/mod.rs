@@ -107,6 +107,7 @@ list! {
     shape: width_limits_the_claims_of_a_lane
         a_lane_with_claims_belongs_to_one_worker
         a_routed_lane_is_for_its_worker_only
+        who_serves_its_own_lanes_alone_gets_no_others
         a_push_takes_over_width_and_route
         a_lane_routed_elsewhere_drains_first
         queues_do_not_mix;
@@ -152,6 +153,7 @@ list! {
         a_stale_ticket_changes_nothing;
     wakes: a_claim_says_when_the_next_lane_is_due
         a_push_wakes_one_idle_worker
+        who_serves_its_own_lanes_alone_is_woken_for_no_others
         a_full_claim_wakes_another
         an_earlier_due_time_wakes;
 }

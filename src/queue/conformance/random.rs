@@ -214,6 +214,7 @@ impl Driver<'_> {
             queue: self.queue(),
             worker: self.worker(),
             max: usize::try_from(self.below(4)).unwrap_or(0),
+            own: self.below(8) == 0,
         };
         let lane = self.lane();
         match self.below(100) {

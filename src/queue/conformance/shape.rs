@@ -39,6 +39,19 @@ pub async fn a_routed_lane_is_for_its_worker_only(subject: &Subject) {
     kit.only(2, "mine").await;
 }
 
+/// Who serves its own lanes alone is given no other and is told of no other.
+pub async fn who_serves_its_own_lanes_alone_gets_no_others(subject: &Subject) {
+    let kit = Kit(subject);
+    kit.push([of_lane("b", "free")]).await;
+    let nothing = kit.claim_own(2, 9).await;
+    assert_eq!((names(&nothing.claims), nothing.next_due), (Vec::<&str>::new(), None));
+    kit.push([Push { route: Some(worker(2)), ..job("mine") }]).await;
+    let mine = kit.claim_own(2, 9).await.claims;
+    assert_eq!(names(&mine), ["mine"]);
+    kit.settle(&mine[0], Settle::Done).await;
+    kit.only(1, "free").await;
+}
+
 /// LANES 2.1.
 pub async fn a_push_takes_over_width_and_route(subject: &Subject) {
     let kit = Kit(subject);

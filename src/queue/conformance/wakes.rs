@@ -63,6 +63,18 @@ pub async fn a_push_wakes_one_idle_worker(subject: &Subject) {
     assert_eq!(woken(subject, &[1, 2, 3], 1).await, [other]);
 }
 
+/// LANES 2.6: who serves its own lanes alone would only wake to sleep again.
+pub async fn who_serves_its_own_lanes_alone_is_woken_for_no_others(subject: &Subject) {
+    let kit = Kit(subject);
+    assert!(kit.claim_own(1, 9).await.claims.is_empty());
+    kit.none(2).await;
+    kit.push([of_lane("a", "a")]).await;
+    assert_eq!(woken(subject, &[1, 2], 1).await, [2]);
+    kit.only(2, "a").await;
+    kit.push([Push { route: Some(worker(1)), ..of_lane("b", "b") }]).await;
+    assert_eq!(woken(subject, &[1, 2], 1).await, [1]);
+}
+
 /// LANES 2.6.
 pub async fn a_full_claim_wakes_another(subject: &Subject) {
     let kit = Kit(subject);

@@ -67,10 +67,11 @@ impl MLane {
     }
 
     /// Whether a worker may claim from it, were anything ready.
-    pub fn open_to(&self, worker: WorkerId) -> bool {
+    pub fn open_to(&self, worker: WorkerId, own: bool) -> bool {
         self.claims().count() < self.width
             && self.owner().is_none_or(|owner| owner == worker)
             && self.route.is_none_or(|route| route == worker)
+            && (!own || self.owner().or(self.route).is_some())
     }
 
     /// The jobs of a key that stand in its order at `now`, best first.
@@ -186,16 +187,16 @@ impl World {
     }
 
     /// Whether a worker may claim anything of a queue at `now`.
-    pub fn may_claim(&self, queue: Queue, worker: WorkerId, now: Timestamp) -> Option<&JobId> {
+    pub fn may_claim(&self, queue: Queue, worker: WorkerId, own: bool, now: Timestamp) -> Option<&JobId> {
         if self.queue_hold(queue).0 > now {
             return None;
         }
-        let open = self.lanes.iter().filter(|(id, lane)| id.queue == queue && lane.open_to(worker));
+        let open = self.lanes.iter().filter(|(id, lane)| id.queue == queue && lane.open_to(worker, own));
         open.flat_map(|(_, lane)| lane.ready(now)).map(|(id, _)| id).next()
     }
 
     /// The first time after `now` at which a worker may claim something of a queue, if nothing else happens.
-    pub fn next_due(&self, queue: Queue, worker: WorkerId, now: Timestamp) -> Option<Timestamp> {
+    pub fn next_due(&self, queue: Queue, worker: WorkerId, own: bool, now: Timestamp) -> Option<Timestamp> {
         let mut times = BTreeSet::from([self.queue_hold(queue).0]);
         for (_, lane) in self.lanes.iter().filter(|(id, _)| id.queue == queue) {
             times.insert(lane.hold.0);
@@ -204,7 +205,7 @@ impl World {
             times.extend(lane.jobs.values().flat_map(|job| [job.ready_at, job.wait.0]));
         }
         let mut later = times.range(now..).copied();
-        later.find(|time| self.may_claim(queue, worker, *time).is_some())
+        later.find(|time| self.may_claim(queue, worker, own, *time).is_some())
     }
 
     /// The lane and job of a claim that is still its worker's.

@@ -15,14 +15,14 @@ use crate::{Claim, Claims, JobId, LEASE, Ticket};
 const PROMOTED_A_CLAIM: usize = 4096;
 
 impl Shard {
-    pub(super) fn claim(&mut self, queue: Queue, worker: WorkerId, max: usize) -> Claims {
+    pub(super) fn claim(&mut self, queue: Queue, worker: WorkerId, max: usize, own: bool) -> Claims {
         let now = self.now;
         self.leases.entry(worker).or_default().ends = now + LEASE;
         let mut budget = PROMOTED_A_CLAIM;
         let hold = self.queues.entry(queue).or_default().hold.clone();
         let mut claims = Vec::new();
         while claims.len() < max && budget > 0 {
-            let Some((due, lane)) = self.queues.entry(queue).or_default().next(worker) else {
+            let Some((due, lane)) = self.queues.entry(queue).or_default().next(worker, own) else {
                 break;
             };
             if due > now {
@@ -40,9 +40,9 @@ impl Shard {
                 claims.push(claim);
             }
         }
-        let next_due = self.queues.entry(queue).or_default().next(worker).map(|(due, _)| due);
+        let next_due = self.queues.entry(queue).or_default().next(worker, own).map(|(due, _)| due);
         if claims.len() < max {
-            self.idle.rests(queue, worker, next_due);
+            self.idle.rests(queue, worker, own, next_due);
         } else {
             self.idle.forget(queue, worker);
         }

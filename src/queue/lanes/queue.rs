@@ -81,9 +81,12 @@ impl Line {
     }
 
     /// The lane that a worker should serve next, and when that is due.
-    pub fn next(&self, worker: WorkerId) -> Option<(Timestamp, Arc<LaneId>)> {
-        let routes = [Route::Anybody, Route::Owner(worker)];
-        let firsts = routes.iter().filter_map(|route| self.routes.get(route)?.first_key_value());
+    pub fn next(&self, worker: WorkerId, own: bool) -> Option<(Timestamp, Arc<LaneId>)> {
+        let routes = [Route::Owner(worker), Route::Anybody];
+        let firsts = routes
+            .iter()
+            .take(if own { 1 } else { 2 })
+            .filter_map(|route| self.routes.get(route)?.first_key_value());
         let (due, lane) = firsts.min_by_key(|(due, _)| **due)?;
         Some((due.0.max(self.hold.end()), Arc::clone(lane)))
     }

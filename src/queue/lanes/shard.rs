@@ -73,7 +73,7 @@ impl Shard {
         self.now = self.now.max(now);
         let outcome = match op {
             Op::Push { pushes, mark } => self.push(pushes, mark),
-            Op::Claim { queue, worker, max } => Outcome::Claimed(self.claim(queue, worker, max)),
+            Op::Claim { queue, worker, max, own } => Outcome::Claimed(self.claim(queue, worker, max, own)),
             Op::Park { ticket, wait } => self.park(&ticket, &wait),
             Op::Grant { ticket, state, binds_until } => self.grant(&ticket, state, binds_until),
             Op::Settle { ticket, how, state } => self.settle(&ticket, how, state),
@@ -289,7 +289,7 @@ mod tests {
                 route: None,
             };
             shard.apply(now, Op::Push { pushes: vec![push], mark: Mark::Again });
-            let claim = shard.claim(Queue::Send, worker, 1).claims.remove(0);
+            let claim = shard.claim(Queue::Send, worker, 1, false).claims.remove(0);
             let state = (n % 2 == 0).then_some((LaneState::default(), binds_until));
             shard.apply(now, Op::Settle { ticket: claim.ticket, how: Settle::Done, state });
         }

@@ -25,14 +25,21 @@ impl Expects {
     }
 }
 
+#[derive(Debug)]
+struct Rest {
+    /// Whether it serves nothing but the lanes that are routed to it.
+    own: bool,
+    expects: Expects,
+}
+
 /// The idle workers: those whose last claim of the queue gave less than they asked for.
 #[derive(Debug, Default)]
-pub(super) struct Idle(BTreeMap<(Queue, WorkerId), Expects>);
+pub(super) struct Idle(BTreeMap<(Queue, WorkerId), Rest>);
 
 impl Idle {
     /// A worker claimed and has room left; it was told when the next lane is due.
-    pub fn rests(&mut self, queue: Queue, worker: WorkerId, due: Option<Timestamp>) {
-        self.0.insert((queue, worker), Expects::Due(due));
+    pub fn rests(&mut self, queue: Queue, worker: WorkerId, own: bool, due: Option<Timestamp>) {
+        self.0.insert((queue, worker), Rest { own, expects: Expects::Due(due) });
     }
 
     /// A worker has no room, or is gone.
@@ -44,26 +51,27 @@ impl Idle {
     pub fn call(&mut self, queue: Queue, line: &Line) -> Wakes {
         let held = line.hold.end();
         let mut wakes = Wakes::new();
-        for ((of, worker), expects) in &mut self.0 {
+        for ((of, worker), rest) in &mut self.0 {
             if *of != queue {
                 continue;
             }
             if let Some((due, _)) = line.first(Route::Owner(*worker))
-                && !expects.covers(due.max(held))
+                && !rest.expects.covers(due.max(held))
             {
-                *expects = Expects::Woken;
+                rest.expects = Expects::Woken;
                 wakes.push((queue, Some(*worker)));
             }
         }
         let Some((due, _)) = line.first(Route::Anybody) else {
             return wakes;
         };
-        let mut of_queue = self.0.iter_mut().filter(|((of, _), _)| *of == queue);
         let due = due.max(held);
-        if !of_queue.any(|(_, expects)| expects.covers(due))
-            && let Some(((_, worker), expects)) = self.0.iter_mut().find(|((of, _), _)| *of == queue)
+        let serves = |of: Queue, rest: &Rest| of == queue && !rest.own;
+        let mut serving = self.0.iter().filter(|((of, _), rest)| serves(*of, rest));
+        if !serving.any(|(_, rest)| rest.expects.covers(due))
+            && let Some(((_, worker), rest)) = self.0.iter_mut().find(|((of, _), rest)| serves(*of, rest))
         {
-            *expects = Expects::Woken;
+            rest.expects = Expects::Woken;
             wakes.push((queue, Some(*worker)));
         }
         wakes

@@ -1,34 +1,7 @@
 -- Handing jobs to a worker.
 
-local JOB, RECIPIENT, CLASS, LANE, PACE = 0, 1, 2, 3, 4
-local WAITS_KEPT = 16
-local leases, claimed = {}, {}
-
--- What a worker holds, to be written at the end of the call.
-local function note_claim(worker, id, held)
-  local of = claimed[worker]
-  if not of then
-    of = {}
-    claimed[worker] = of
-  end
-  of[id] = held
-end
-
--- Notes why a job waits, for its timeline: the last few.
-local function note(j, t, rule, scope)
-  if j.count == WAITS_KEPT then
-    local _, _, n = unpack('<dBH', j.waits)
-    j.waits = sub(j.waits, 12 + n)
-    j.count = j.count - 1
-  end
-  j.waits = j.waits .. pack('<dBHc0', t, scope, #rule, rule)
-  j.count = j.count + 1
-  touch_job(j.id)
-end
-
--- Lua has room for two hundred names at once: what only claims need is named inside.
 local claim
-do
+if asked[CLAIM] then
   -- How many holds that ended are looked at: a class and visit, and a claim in all. The rest keeps until the next one.
   local PROMOTED, BUDGET = 64, 4096
   local budget
@@ -169,7 +142,10 @@ do
   end
 
   -- The lanes that are due for a worker, most overdue first.
-  local function due_lanes(q, worker, n)
+  local function due_lanes(q, worker, n, alone)
+    if alone then
+      return call('ZRANGEBYSCORE', due_set(q, worker), '-inf', now, 'LIMIT', 0, n)
+    end
     local own = call('ZRANGEBYSCORE', due_set(q, worker), '-inf', now, 'WITHSCORES', 'LIMIT', 0, n)
     if #own == 0 then
       return call('ZRANGEBYSCORE', due_set(q, ''), '-inf', now, 'LIMIT', 0, n)
@@ -214,9 +190,9 @@ do
   end
 
   -- When the next lane of a queue is due for this worker.
-  local function next_due(q, worker)
-    local _, due = first_of(due_set(q, ''))
-    local _, own = first_of(due_set(q, worker))
+  local function next_due(q, worker, alone)
+    local due = not alone and first_due(q, '')
+    local own = first_due(q, worker)
     if own and (not due or own < due) then
       due = own
     end
@@ -319,18 +295,19 @@ do
     end
   end
 
-  function claim(q, worker, max)
+  function claim(q, worker, max, alone)
     leases[worker] = now + LEASE
     stand()
     budget = BUDGET
     local groups, got = {}, 0
     while got < max and budget > 0 and queue_hold(q).t <= now do
-      local ids = due_lanes(q, worker, max - got)
+      local wanted = max - got
+      local ids = due_lanes(q, worker, wanted, alone)
       if #ids == 0 then
         break
       end
       -- An equal share a lane, then again: as if one job were taken from each in turn.
-      local quota = floor((max - got) / #ids)
+      local quota = floor(wanted / #ids)
       warm(ids, quota)
       for _, id in ipairs(ids) do
         budget = budget - 1
@@ -341,12 +318,14 @@ do
           got = got + #group / 2
         end
       end
-      stand()
+      if not stand() and #ids < wanted then
+        break
+      end
     end
-    local due = next_due(q, worker)
-    local idle = P .. 'idle:' .. q
+    local due = next_due(q, worker, alone)
+    local idle = (alone and OWN_IDLE or IDLE) .. q
     if got < max then
-      call('ZADD', idle, due or FAR, worker)
+      call('ZADD', idle, format(WHOLE, due or FAR), worker)
     else
       call('ZREM', idle, worker)
     end

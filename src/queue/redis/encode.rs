@@ -5,8 +5,9 @@ use model::{Class, Queue, Scope, Timestamp, Wait, WorkerId};
 use crate::op::{detail, end};
 use crate::{HoldTarget, LaneId, LaneState, Mark, Op, Push, Settle, Ticket};
 
-/// How much one call of the script takes at most, in jobs: longer ones would keep others waiting.
-const CALL_SIZE: usize = 4096;
+/// How much one call of the script takes at most, in jobs: a longer one keeps others waiting for milliseconds, and what
+/// it works on does not fit the processor's caches, so that each of its jobs costs more.
+const CALL_SIZE: usize = 256;
 
 /// The largest whole number that a double keeps exactly, and later than any time that matters.
 const FAR: i64 = (1 << 53) - 1;
@@ -177,8 +178,8 @@ fn push(push: &Push) -> Vec<u8> {
 fn one(op: &Op) -> Vec<u8> {
     let packed = match op {
         Op::Push { pushes, mark } => return push_header(*mark, pushes.len()),
-        Op::Claim { queue, worker, max } => {
-            Packed::new(2).text(queue.as_str()).worker(Some(*worker)).count(*max)
+        Op::Claim { queue, worker, max, own } => {
+            Packed::new(2).text(queue.as_str()).worker(Some(*worker)).count(*max).byte(u8::from(*own))
         }
         Op::Park { ticket, wait } => {
             Packed::new(3).ticket(ticket).time(end(wait)).byte(scope_number(wait.scope)).text(&words(wait))

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, Cmd, ErrorKind, RedisError, Value, cmd};
+use redis::io::tcp::TcpSettings;
+use redis::{AsyncConnectionConfig, Client, Cmd, ErrorKind, IntoConnectionInfo, RedisError, Value, cmd};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
@@ -66,6 +67,13 @@ impl std::fmt::Debug for Link {
         // The client's own output would show the password of the URL.
         f.debug_struct("Link").finish_non_exhaustive()
     }
+}
+
+/// A client that connects later. Its requests are small and answered one by one: none waits for the acknowledgement of the
+/// one before it.
+pub(super) fn open(url: &str) -> Result<Client, RedisError> {
+    let tcp = TcpSettings::default().set_nodelay(true);
+    Client::open(url.into_connection_info()?.set_tcp_settings(tcp))
 }
 
 impl Link {

@@ -1,7 +1,7 @@
 -- Where things are and why they wait: for people, so it may cost as much as it shows.
 
 local find_job, jobs_of, inspect, peek
-do
+if asked[FIND] or asked[JOBS] or asked[INSPECT] or asked[PEEK] then
   local function wait_of(h, scope)
     return h and pack('<dBHc0', h.t, scope, #h.rule, h.rule) or false
   end

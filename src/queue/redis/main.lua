@@ -14,8 +14,8 @@ for n, op in ipairs(ops) do
       local p = read_push(ARGV[op[3] + i - 1])
       pushes[i] = p
       want(wanted_lanes, p.lane)
-      want(wanted_keys, p.lane .. '\0' .. p.key)
-      want(wanted_jobs, p.lane .. '\0' .. p.job)
+      want(wanted_keys, p.full)
+      want(wanted_jobs, p.id)
     end
     parsed[n] = pushes
   elseif kind == PARK or kind == GRANT or kind == SETTLE then
@@ -52,8 +52,8 @@ for n, op in ipairs(ops) do
     end
     answer = { 5, inserted }
   elseif kind == CLAIM then
-    local _, q, worker, max = unpack('<BHc0Bc0I', raw)
-    answer = { 6, claim(q, worker, max) }
+    local _, q, worker, max, own = unpack('<BHc0Bc0IB', raw)
+    answer = { 6, claim(q, worker, max, own == 1) }
   elseif kind == PARK then
     answer = park(raw, parsed[n])
   elseif kind == GRANT then
@@ -61,7 +61,9 @@ for n, op in ipairs(ops) do
   elseif kind == SETTLE then
     answer = settle(raw, parsed[n])
   elseif kind == BEAT then
-    answer = beat(sub(raw, 2))
+    local worker = sub(raw, 2)
+    leases[worker] = now + LEASE
+    answer = call('ZREM', P .. 'reaped', worker)
   elseif kind == REAP then
     answer = reap(sub(raw, 2))
   elseif kind == HOLD then
@@ -171,17 +173,17 @@ end
 for q, t in pairs(totals) do
   for what, by in pairs(t) do
     if by ~= 0 then
-      call('HINCRBY', P .. 'totals', q .. ':' .. what, by)
+      call('HINCRBY', P .. 'totals', q .. ':' .. what, format('%d', by))
     end
   end
 end
-call('HSET', META, 'mark', now, 'token', token, 'turn', turn, 'quiet', quiet)
+call('HSET', META, 'counters', pack('<ddddd', now, token, turn, quiet, limit))
 
 -- Tells one worker to look, marks it as about to. False when nobody listens there.
-local function ring(q, worker)
-  call('ZADD', P .. 'idle:' .. q, now, worker)
+local function ring(idle, q, worker)
+  call('ZADD', idle .. q, NOW, worker)
   if call('PUBLISH', BASE .. 'wake:' .. worker, q) == 0 then
-    call('ZREM', P .. 'idle:' .. q, worker)
+    call('ZREM', idle .. q, worker)
     return false
   end
   return true
@@ -190,29 +192,40 @@ end
 -- What is due first for a route must be expected by somebody who may serve it and who still keeps to its word.
 for q, of in pairs(woken) do
   for ix in pairs(of) do
-    local _, due = first_of(due_set(q, ix))
+    local idle, worker, expects = IDLE, ix, nil
+    if ix == '' then
+      worker, expects = first_of(IDLE .. q)
+    else
+      expects = call('ZSCORE', IDLE .. q, ix)
+      if not expects then
+        idle, expects = OWN_IDLE, call('ZSCORE', OWN_IDLE .. q, ix)
+      end
+    end
+    local due = expects and first_due(q, ix)
     if due then
+      expects = tonumber(expects)
       local hold = queue_hold(q).t
       due = due > hold and due or hold
       due = due > now and due or now
-      if ix == '' then
+      if ix ~= '' then
+        if expects > due then
+          ring(idle, q, worker)
+        end
+      else
         for _ = 1, 8 do
-          local worker, expects = first_of(P .. 'idle:' .. q)
           if not worker or expects <= due and expects > now - GRACE then
             break
           elseif expects <= now - GRACE then
-            call('ZREM', P .. 'idle:' .. q, worker)
-          elseif ring(q, worker) then
+            call('ZREM', IDLE .. q, worker)
+          elseif ring(IDLE, q, worker) then
             break
           end
-        end
-      else
-        local expects = tonumber(call('ZSCORE', P .. 'idle:' .. q, ix) or -1)
-        if expects > due then
-          ring(q, ix)
+          worker, expects = first_of(IDLE .. q)
         end
       end
     end
   end
 end
 return out
+end
+return carry_out()

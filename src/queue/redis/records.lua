@@ -6,7 +6,10 @@
 local lanes, keys, jobs, states = {}, {}, {}, {}
 local lanes_changed, keys_changed, jobs_changed, states_changed, touched = {}, {}, {}, {}, {}
 local totals = {}
+local garbage = {}
 local NONE = {}
+local JOB, RECIPIENT, CLASS, LANE, PACE = 0, 1, 2, 3, 4
+local WAITS_KEPT = 16
 
 local function queue_of(id)
   return sub(id, 1, find(id, '/', 1, true) - 1)
@@ -159,12 +162,6 @@ local function write_lane(l)
     end
   end
   return pack('<IIHddd', l.w, l.jobs, flags + listed, l.floor, l.due or -1, l.binds) .. rest
-end
-
-local function lift(h)
-  if h and h.t > now then
-    h.t = now
-  end
 end
 
 -- The head of a key's order is kept in the key's record; the others wait in a sorted set that exists only if there are
@@ -352,4 +349,16 @@ end
 
 local function touch_job(id)
   jobs_changed[id] = true
+end
+
+-- Notes why a job waits, for its timeline: the last few.
+local function note(j, t, rule, scope)
+  if j.count == WAITS_KEPT then
+    local _, _, n = unpack('<dBH', j.waits)
+    j.waits = sub(j.waits, 12 + n)
+    j.count = j.count - 1
+  end
+  j.waits = j.waits .. pack('<dBHc0', t, scope, #rule, rule)
+  j.count = j.count + 1
+  touch_job(j.id)
 end

@@ -45,10 +45,10 @@ local function line_add(k, j, id)
   k.tail = k.tail + 1
   local tail = P .. 't:' .. k.id
   if k.token or before(k.hc, k.ho, k.head, j.c, j.order, id) then
-    call('ZADD', tail, j.c * SPAN + j.order, id)
+    call('ZADD', tail, format(WHOLE, j.c * SPAN + j.order), id)
     k.waits = k.waits or j.wait > now or j.slow
   else
-    call('ZADD', tail, k.hc * SPAN + k.ho, k.head)
+    call('ZADD', tail, format(WHOLE, k.hc * SPAN + k.ho), k.head)
     k.waits = k.waits or k.hw > now or k.slow
     k.head, k.hc, k.ho, k.hw, k.slow = id, j.c, j.order, j.wait, j.slow
   end
@@ -77,7 +77,7 @@ local function line_settle(k)
     local c, order = place_of_score(score)
     if before(c, order, id, k.hc, k.ho, k.head) then
       call('ZREM', tail, id)
-      call('ZADD', tail, k.hc * SPAN + k.ho, k.head)
+      call('ZADD', tail, format(WHOLE, k.hc * SPAN + k.ho), k.head)
       k.waits = k.waits or k.hw > now or k.slow
       head_is(k, id, c, order)
     end
@@ -85,7 +85,7 @@ local function line_settle(k)
 end
 
 local function held_add(l, c, member, t, again)
-  call('ZADD', P .. 'h' .. c .. ':' .. l.id, t, member)
+  call('ZADD', P .. 'h' .. c .. ':' .. l.id, format(WHOLE, t), member)
   if again then
     l.stale = true
   else
@@ -109,10 +109,10 @@ local function ready_add(l, c, k)
   else
     if l.sole then
       local of = l[1] > 0 and 1 or l[2] > 0 and 2 or 3
-      call('ZADD', P .. 'r' .. of .. ':' .. l.id, l.sturn, l.sole)
+      call('ZADD', P .. 'r' .. of .. ':' .. l.id, format(WHOLE, l.sturn), l.sole)
       l.sole = nil
     end
-    call('ZADD', P .. 'r' .. c .. ':' .. l.id, k.turn, k.key)
+    call('ZADD', P .. 'r' .. c .. ':' .. l.id, format(WHOLE, k.turn), k.key)
   end
   l[c] = l[c] + 1
 end
@@ -136,7 +136,7 @@ end
 local function slow_add(l, c, k)
   local p = paced(l)
   p[c] = p[c] + 1
-  call('ZADD', P .. 's' .. c .. ':' .. l.id, k.turn, k.key)
+  call('ZADD', P .. 's' .. c .. ':' .. l.id, format(WHOLE, k.turn), k.key)
 end
 
 local function slow_remove(l, c, name)
@@ -189,7 +189,7 @@ local function enter(l, k, j, id)
   if j.ready > now then
     j.future = 1
     k.future = k.future + 1
-    call('ZADD', P .. 'f:' .. k.id, j.ready, id)
+    call('ZADD', P .. 'f:' .. k.id, format(WHOLE, j.ready), id)
     held_add(l, j.c, 'j' .. id, j.ready)
   else
     j.future = 0
@@ -302,12 +302,26 @@ local function due_set(q, ix)
   return name
 end
 
--- Writes the places of the touched lanes in their queues.
+local firsts = {}
+
+-- When the first lane of a queue is due, of those that a worker alone may serve or, '', anybody.
+local function first_due(q, ix)
+  local name = due_set(q, ix)
+  local due = firsts[name]
+  if due == nil then
+    local _
+    _, due = first_of(name)
+    firsts[name] = due or false
+  end
+  return due
+end
+
+-- Writes the places of the touched lanes in their queues. Says whether one of them is due by now.
 local function stand()
   if #touched == 0 then
-    return
+    return false
   end
-  local add, remove = {}, {}
+  local add, remove, waits = {}, {}, false
   for _, l in ipairs(touched) do
     l.changed = WRITTEN
     if l.stale then
@@ -325,7 +339,7 @@ local function stand()
       local name = due_set(l.q, ix)
       local list = add[name] or {}
       add[name] = list
-      list[#list + 1] = due == now and NOW or due
+      list[#list + 1] = due == now and NOW or format(WHOLE, due)
       list[#list + 1] = l.id
       may_wake(l.q, ix)
       if ix ~= '' then
@@ -333,14 +347,16 @@ local function stand()
       end
     end
     l.due, l.ix = due, ix
+    waits = waits or due and due <= now
   end
-  touched = {}
+  touched, firsts = {}, {}
   for name, list in pairs(remove) do
     in_chunks('ZREM', name, list)
   end
   for name, list in pairs(add) do
     in_chunks('ZADD', name, list)
   end
+  return waits
 end
 
 local queue_holds = {}

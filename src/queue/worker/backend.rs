@@ -30,6 +30,8 @@ pub struct Settings {
     pub queue: Queue,
     /// How many of its jobs may run at once here; at least 1.
     pub concurrency: usize,
+    /// Whether it serves nothing but the lanes that are routed to this worker.
+    pub own: bool,
     /// What becomes of jobs whose handlers do not settle them.
     pub policy: Arc<dyn Policy>,
 }
@@ -79,6 +81,7 @@ impl LaneBackend {
         let claiming = Claiming {
             bench: self.bench.clone(),
             queue: self.settings.queue,
+            own: self.settings.own,
             slots: Arc::new(Semaphore::new(self.settings.concurrency.max(1))),
             jobs,
             stop: self.stop.clone(),

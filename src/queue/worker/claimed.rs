@@ -33,6 +33,8 @@ pub(super) struct Hold {
     heart: Heart,
     /// How often the lease had been lost when it was claimed.
     losses: u64,
+    /// The queue's epoch when it was claimed.
+    epoch: u64,
     hand: Hand,
     ended: AtomicBool,
     tracker: TaskTracker,
@@ -49,11 +51,13 @@ pub(super) struct Bench {
 }
 
 impl Bench {
-    /// Takes over the claims of an answer to what was asked at `asked`, each with a slot.
+    /// Takes over the claims of an answer to what was asked at `asked`, when the queue's epoch was at least `epoch`; each
+    /// with a slot.
     pub fn take(
         &self,
         claims: Claims,
         asked: Instant,
+        epoch: u64,
         slots: impl IntoIterator<Item = OwnedSemaphorePermit>,
     ) -> Vec<Claimed> {
         let clock = LaneClock::new(claims.now, asked, self.heart.lanes().clock());
@@ -65,6 +69,7 @@ impl Bench {
                 clock: clock.clone(),
                 heart: self.heart.clone(),
                 losses,
+                epoch,
                 hand,
                 ended: AtomicBool::new(false),
                 tracker: self.tracker.clone(),
@@ -97,10 +102,11 @@ impl Claimed {
         self.latest().since(now)
     }
 
-    /// Whether the job is still this worker's for sure: its lease was confirmed no longer than `age` ago, and not lost
-    /// since the claim. A call to a provider starts only then.
+    /// Whether the job is still this worker's for sure: its lease was confirmed no longer than `age` ago, and neither it nor
+    /// the whole queue was lost since the claim. A call to a provider starts only then.
     pub fn confirmed_within(&self, age: Duration) -> bool {
-        self.0.heart.losses() == self.0.losses && self.0.heart.confirmed_within(age)
+        let Hold { heart, losses, epoch, .. } = &*self.0;
+        heart.losses() == *losses && heart.confirmed_epoch() == Some(*epoch) && heart.confirmed_within(age)
     }
 
     /// Waits until no other job of the lane decides over its state in this process, and gives the newest known.

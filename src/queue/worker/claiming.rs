@@ -23,6 +23,7 @@ const PAUSED: Duration = Duration::from_millis(50);
 pub(super) struct Claiming {
     pub bench: Bench,
     pub queue: Queue,
+    pub own: bool,
     pub slots: Arc<Semaphore>,
     pub jobs: mpsc::UnboundedSender<Claimed>,
     pub stop: CancellationToken,
@@ -88,8 +89,12 @@ impl Claiming {
 
     async fn look(&self, slots: Vec<OwnedSemaphorePermit>) -> Next {
         let (lanes, worker) = (self.bench.heart.lanes(), self.bench.heart.worker());
-        let (wanted, asked) = (slots.len(), Instant::now());
-        let answer = match lanes.claim(self.queue, worker, wanted).await {
+        let (wanted, asked, epoch) = (slots.len(), Instant::now(), lanes.epoch());
+        // Nothing of an epoch is sent before the lease was opened in it.
+        if !self.bench.heart.is_of_this_epoch() {
+            return Next::BackOff;
+        }
+        let answer = match lanes.claim(self.queue, worker, wanted, self.own).await {
             Ok(answer) => answer,
             Err(error) => {
                 tracing::warn!(queue = self.queue.as_str(), %error, "nothing could be claimed");
@@ -98,7 +103,7 @@ impl Claiming {
         };
         let answered = Instant::now();
         let (now, next_due, given) = (answer.now, answer.next_due, answer.claims.len());
-        for claimed in self.bench.take(answer, asked, slots) {
+        for claimed in self.bench.take(answer, asked, epoch, slots) {
             // A closed channel drops the job, and dropping it hands it back.
             let _ = self.jobs.send(claimed);
         }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use model::WorkerId;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
@@ -19,21 +19,42 @@ pub struct Heart(Arc<Inner>);
 struct Inner {
     worker: WorkerId,
     lanes: Lanes,
-    confirmed: watch::Sender<Option<Instant>>,
+    confirmed: watch::Sender<Option<Confirmed>>,
     losses: AtomicU64,
+    nudge: Notify,
+}
+
+/// The last beat that the queue answered.
+#[derive(Debug, Clone, Copy)]
+struct Confirmed {
+    /// When it was sent: when it arrived is not known.
+    sent: Instant,
+    /// The engine's epoch that it was for.
+    epoch: u64,
 }
 
 impl Heart {
     /// Starts to beat for a worker: at once, then every quarter of a lease, until `stop`. Each beat also ends the leases
     /// of others that ran out. A worker beats until it has settled everything, so `stop` comes after its queues ended.
     pub fn start(lanes: Lanes, worker: WorkerId, stop: CancellationToken) -> Self {
-        let inner = Inner { worker, lanes, confirmed: watch::Sender::new(None), losses: AtomicU64::new(0) };
-        let heart = Self(Arc::new(inner));
+        let heart = Self(Arc::new(Inner {
+            worker,
+            lanes,
+            confirmed: watch::Sender::new(None),
+            losses: AtomicU64::new(0),
+            nudge: Notify::new(),
+        }));
         let beating = heart.clone();
         tokio::spawn(async move {
             let mut ticks = tokio::time::interval(LEASE / 4);
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+            let mut next = async || {
+                tokio::select! {
+                    _ = ticks.tick() => {}
+                    () = beating.0.nudge.notified() => {}
+                }
+            };
+            while stop.run_until_cancelled(next()).await.is_some() {
                 // A beat that hangs must not keep the next one from being tried.
                 let _ = tokio::time::timeout(LEASE / 4, beating.beat()).await;
             }
@@ -44,7 +65,6 @@ impl Heart {
     /// Beats once. A failure needs nobody's care: the next beat follows, and what must not run meanwhile asks
     /// [`Heart::confirmed_within`].
     async fn beat(&self) {
-        // The lease is counted from when the beat was sent: when it arrived is not known.
         let sent = Instant::now();
         let worker = self.0.worker;
         let answers = self.0.lanes.apply(vec![Op::Beat { worker }, Op::Reap]).await;
@@ -55,13 +75,15 @@ impl Heart {
                 return;
             }
         };
+        // Asked after the answer: an epoch that was taken over since then makes what was claimed before it doubtful.
+        let confirmed = Some(Confirmed { sent, epoch: self.0.lanes.epoch() });
         match answers.first() {
-            Some(Outcome::Ok) => drop(self.0.confirmed.send_replace(Some(sent))),
+            Some(Outcome::Ok) => drop(self.0.confirmed.send_replace(confirmed)),
             Some(Outcome::Lost) => {
                 self.0.losses.fetch_add(1, Ordering::SeqCst);
                 metrics::counter!("rookery_lease_losses_total").increment(1);
                 tracing::warn!(worker.id = %worker, "the lease ran out; what was claimed is others' by now");
-                self.0.confirmed.send_replace(Some(sent));
+                self.0.confirmed.send_replace(confirmed);
             }
             _ => {}
         }
@@ -82,14 +104,24 @@ impl Heart {
         &self.0.lanes
     }
 
-    /// When the lease was last confirmed, on this process's monotonic clock; none before the first time.
-    pub fn last_confirmed(&self) -> Option<Instant> {
-        *self.0.confirmed.borrow()
-    }
-
     /// Whether the lease was confirmed no longer than `age` ago.
     pub fn confirmed_within(&self, age: Duration) -> bool {
-        self.last_confirmed().is_some_and(|at| at.elapsed() <= age)
+        self.0.confirmed.borrow().is_some_and(|beat| beat.sent.elapsed() <= age)
+    }
+
+    /// Whether the last beat was answered in the engine's epoch as it is now. If not, it beats at once: the queue was lost and
+    /// derived again, and knows nothing of the lease.
+    pub fn is_of_this_epoch(&self) -> bool {
+        let is = self.confirmed_epoch() == Some(self.0.lanes.epoch());
+        if !is {
+            self.0.nudge.notify_one();
+        }
+        is
+    }
+
+    /// The epoch of the last beat that was answered.
+    pub(super) fn confirmed_epoch(&self) -> Option<u64> {
+        self.0.confirmed.borrow().map(|beat| beat.epoch)
     }
 
     /// Returns once the lease was confirmed for the first time: nothing should be claimed before.

@@ -1,6 +1,6 @@
 //! A worker as apalis runs it, over the memory engine.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -74,7 +74,8 @@ impl Bench {
         F: FnMut(Claimed) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = Result<(), BoxDynError>> + Send + 'static,
     {
-        let settings = Settings { queue: Queue::Send, concurrency, policy: Arc::clone(&self.policy) as _ };
+        let settings =
+            Settings { queue: Queue::Send, concurrency, own: false, policy: Arc::clone(&self.policy) as _ };
         let backend = LaneBackend::new(self.heart.clone(), self.states.clone(), settings, &self.stop);
         let worker = WorkerBuilder::new("send").backend(backend).build(handler);
         tokio::spawn(async move { worker.run().await.unwrap() })
@@ -285,11 +286,12 @@ async fn lane_time_on_a_worker_is_the_engines_own_clock_where_they_share_one() {
     worker.await.unwrap();
 }
 
-/// Answers nothing useful for a while.
+/// Answers nothing useful for a while; is lost when its epoch is raised.
 #[derive(Debug)]
 struct Rebuilding {
     engine: MemoryEngine,
     refusals: AtomicUsize,
+    epoch: AtomicU64,
 }
 
 #[async_trait]
@@ -311,12 +313,51 @@ impl Engine for Rebuilding {
     async fn now(&self) -> Result<Timestamp, QueueError> {
         self.engine.now().await
     }
+
+    fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::SeqCst)
+    }
+}
+
+impl Rebuilding {
+    fn new(refusals: usize) -> Arc<Self> {
+        let engine = MemoryEngine::new(Arc::new(SystemClock));
+        Arc::new(Self { engine, refusals: AtomicUsize::new(refusals), epoch: AtomicU64::new(1) })
+    }
+}
+
+#[tokio::test]
+async fn what_was_claimed_before_the_queue_was_lost_is_not_confirmed_by_later_beats() {
+    const AGE: Duration = Duration::from_mins(1);
+    let engine = Rebuilding::new(0);
+    let bench = Bench::of(Lanes::new(Arc::clone(&engine) as _));
+    bench.push(&["a", "b"], 1).await;
+    let confirmed: Arc<Mutex<Vec<(bool, bool)>>> = Arc::default();
+    let (noted, heart, lost) = (Arc::clone(&confirmed), bench.heart.clone(), Arc::clone(&engine));
+    let worker = bench.serve(1, move |claimed: Claimed| {
+        let (noted, heart, lost) = (Arc::clone(&noted), heart.clone(), Arc::clone(&lost));
+        async move {
+            let before = claimed.confirmed_within(AGE);
+            if claimed.claim().ticket.job.0 == "a" {
+                lost.epoch.store(2, Ordering::SeqCst);
+                while !heart.is_of_this_epoch() {
+                    tokio::task::yield_now().await;
+                }
+                assert!(heart.confirmed_within(AGE));
+            }
+            noted.lock().unwrap().push((before, claimed.confirmed_within(AGE)));
+            Ok(claimed.settle(Settle::Done).await?)
+        }
+    });
+    bench.drained().await;
+    assert_eq!(*confirmed.lock().unwrap(), [(true, false), (true, true)]);
+    bench.stop.cancel();
+    worker.await.unwrap();
 }
 
 #[tokio::test]
 async fn an_engine_that_does_not_answer_ends_no_worker_and_loses_no_settle() {
-    let engine = MemoryEngine::new(Arc::new(SystemClock));
-    let engine = Arc::new(Rebuilding { engine, refusals: AtomicUsize::new(2) });
+    let engine = Rebuilding::new(2);
     let bench = Bench::of(Lanes::new(Arc::clone(&engine) as _));
     bench.push(&["a"], 1).await;
     let refusing = Arc::clone(&engine);

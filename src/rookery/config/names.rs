@@ -2,6 +2,7 @@
 
 /// Every name that begins with `ROOKERY_`, those of channels aside.
 const OURS: &[&str] = &[
+    "ROOKERY_ACCOUNTS",
     "ROOKERY_ALLOW_PRIVATE_ADDRESSES",
     "ROOKERY_BREAKER_FAILURES",
     "ROOKERY_BREAKER_FIRST_MS",
@@ -16,6 +17,7 @@ const OURS: &[&str] = &[
     "ROOKERY_LOG_FORMAT",
     "ROOKERY_MAX_REQUESTS",
     "ROOKERY_MEDIA_URL",
+    "ROOKERY_METRICS_ADDR",
     "ROOKERY_PROVIDER_CONNECTIONS",
     "ROOKERY_PUBLIC_URL",
     "ROOKERY_QUEUES",

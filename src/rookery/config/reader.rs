@@ -1,12 +1,13 @@
 //! One variable after the other: each is read and checked, and what is wrong is gathered.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
 use media::MediaPlace;
-use model::Queue;
+use model::{AccountId, Queue};
 use outbound::BreakerConfig;
 use tracing_subscriber::filter::{Directive, LevelFilter};
 
@@ -49,6 +50,16 @@ impl Reader {
             return otherwise;
         }
         value
+    }
+
+    /// An address to listen on, if there is one.
+    pub(super) fn listening(&mut self, name: &str) -> Option<SocketAddr> {
+        let value = self.vars.get(name)?.trim();
+        if let Ok(addr) = value.parse() {
+            return Some(addr);
+        }
+        self.wrong.push(format!("{name} must be an IP address and a port, such as 127.0.0.1:9464"));
+        None
     }
 
     /// Requests a second, if there is a limit.
@@ -144,6 +155,19 @@ impl Reader {
             }
         }
         queues
+    }
+
+    pub(super) fn accounts(&mut self) -> Vec<AccountId> {
+        let mut accounts = Vec::new();
+        for id in self.list("ROOKERY_ACCOUNTS") {
+            match id.parse() {
+                Ok(account) => accounts.push(account),
+                Err(_) => self.wrong.push(format!(
+                    "ROOKERY_ACCOUNTS: `{id}` is no account's id; GET /v1/accounts lists them"
+                )),
+            }
+        }
+        accounts
     }
 
     pub(super) fn base_urls(&mut self) -> BTreeMap<String, String> {

@@ -1,18 +1,16 @@
 //! A fleet on a Redis and a Postgres of its own, so that what they cost can be told apart.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
-use tokio::sync::Semaphore;
 
 use super::args::Args;
 use super::load::{Post, Target};
 use super::processes::{Tree, children};
 use super::profile::Profile;
-use crate::harness::Installation;
+use crate::harness::{Api, Installation, at_once};
 use crate::servers::{self, Postgres, Redis};
 
 /// Switches off what paces a Telegram bot, so that the machine is the limit.
@@ -156,26 +154,8 @@ impl Fleet {
     }
 
     /// Connects so many accounts, as `body` says for each number; their ids.
-    ///
-    /// # Panics
-    /// When one is refused.
     pub async fn connect(&self, accounts: usize, body: impl Fn(usize) -> Value) -> Vec<String> {
-        let gate = Arc::new(Semaphore::new(AT_ONCE));
-        let calls: Vec<_> = (0..accounts)
-            .map(|number| {
-                let (api, body, gate) = (self.installation.api().clone(), body(number), Arc::clone(&gate));
-                tokio::spawn(async move {
-                    let _place = gate.acquire_owned().await.expect("the gate stays open");
-                    let account = api.post("/v1/accounts", &body).await;
-                    account["id"].as_str().expect("an account has an id").to_owned()
-                })
-            })
-            .collect();
-        let mut ids = Vec::new();
-        for call in calls {
-            ids.push(call.await.expect("it is connected"));
-        }
-        ids
+        connect(self.installation.api(), accounts, body).await
     }
 
     /// Connects so many Telegram bots whose rules are off.
@@ -222,4 +202,19 @@ pub fn binary() -> PathBuf {
     let age = made.elapsed().map_or(0, |age| age.as_secs() / 60);
     eprintln!("{}: built {age} minutes ago", path.display());
     path
+}
+
+/// Connects so many accounts, as `body` says for each number; their ids.
+///
+/// # Panics
+/// When one is refused.
+pub async fn connect(api: &Api, accounts: usize, body: impl Fn(usize) -> Value) -> Vec<String> {
+    let calls = (0..accounts).map(|number| {
+        let (api, body) = (api.clone(), body(number));
+        async move {
+            let account = api.post("/v1/accounts", &body).await;
+            account["id"].as_str().expect("an account has an id").to_owned()
+        }
+    });
+    at_once(AT_ONCE, calls).await
 }

@@ -16,7 +16,7 @@ mod set;
 mod statistics;
 
 pub use args::Args;
-pub use fleet::{Cost, Fleet, binary};
+pub use fleet::{Cost, Fleet, binary, connect};
 pub use listener::Listener;
 pub use load::{Connection, Load, Loaded, Post, Target};
 pub use peer::{Peer, bullmq};

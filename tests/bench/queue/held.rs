@@ -32,7 +32,7 @@ pub(crate) async fn claim_us(lanes: &Lanes, held: usize) -> f64 {
     let mut times = Vec::new();
     for _ in 0..CLAIMS {
         let begun = Instant::now();
-        let claims = lanes.claim(Queue::Send, worker, 1).await.expect("a claim");
+        let claims = lanes.claim(Queue::Send, worker, 1, false).await.expect("a claim");
         let claim = claims.claims.first().expect("the free key gives a job");
         lanes.settle(&claim.ticket, Settle::Done, None).await.expect("a claim can be settled");
         times.push(begun.elapsed().as_secs_f64() * 1e6);

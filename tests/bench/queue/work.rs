@@ -50,7 +50,8 @@ impl Worker {
         let (stop, heart_stop) = (CancellationToken::new(), CancellationToken::new());
         let worker = Ids::from_os().uuid(SystemClock.now()).into();
         let heart = Heart::start(lanes.clone(), worker, heart_stop.clone());
-        let settings = Settings { queue: Queue::Send, concurrency: CONCURRENCY, policy: Arc::new(NoPolicy) };
+        let settings =
+            Settings { queue: Queue::Send, concurrency: CONCURRENCY, own: false, policy: Arc::new(NoPolicy) };
         let backend = LaneBackend::new(heart, LaneStates::default(), settings, &stop);
         let worker = WorkerBuilder::new("send").backend(backend).build(handler);
         let running = tokio::spawn(async move { worker.run().await.expect("a worker ends well") });

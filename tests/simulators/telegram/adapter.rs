@@ -116,6 +116,7 @@ fn account(bot: i64) -> Account {
         first_connected_at: None,
         registered_at: None,
         campaigns_resumed_at: None,
+        pinned_to: None,
         created_at: Timestamp::ZERO,
         updated_at: Timestamp::ZERO,
     }

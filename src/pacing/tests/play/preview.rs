@@ -50,6 +50,24 @@ fn ten_thousand_messages_make_a_timeline_that_can_be_read() {
 }
 
 #[test]
+fn months_are_told_by_parts_that_say_what_they_were_made_of() {
+    let known = More { purpose: Purpose::Transactional, ..more(100_000, 100_000) };
+    let preview = play(&old_account(400)).preview(&known, 1_000_000);
+    let parts = &preview.timeline;
+    // A thousand a day: a hundred days, each of the sends and of what is left of it.
+    assert!((50..=100).contains(&parts.len()), "{} entries", parts.len());
+    let whole = &parts[..parts.len() - 1];
+    assert!(whole.iter().all(|part| part.rule == "new_contacts" && part.merged == 2), "{parts:#?}");
+    assert!(parts.windows(2).all(|pair| pair[0].until == pair[1].from), "without holes");
+    assert_eq!(parts.iter().map(|part| part.sent).sum::<u32>(), preview.sent);
+    for part in parts {
+        let all: std::time::Duration = part.rules.iter().map(|held| held.wait).sum();
+        assert_eq!(all, part.until.since(part.from), "{part:?}");
+        assert!(part.rules.iter().any(|held| held.rule == "per_minute"), "{part:?}");
+    }
+}
+
+#[test]
 fn a_hold_without_an_end_has_no_finish() {
     let mut held = play(&old_account(400));
     held.hold(&HoldOn::Campaigns, model::Timestamp::from_micros(i64::MAX), "paused");

@@ -37,7 +37,7 @@ pub async fn one(engine: &RedisEngine, op: Op) -> Outcome {
 }
 
 pub async fn claims(engine: &RedisEngine, who: WorkerId, max: usize) -> Claims {
-    match one(engine, Op::Claim { queue: Queue::Send, worker: who, max }).await {
+    match one(engine, Op::Claim { queue: Queue::Send, worker: who, max, own: false }).await {
         Outcome::Claimed(claims) => claims,
         other => panic!("{other:?}"),
     }

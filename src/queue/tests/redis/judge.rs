@@ -118,11 +118,13 @@ impl Lane {
         if job.slow { self.paces[job.class.rank()].clone() } else { Hold::default() }
     }
 
-    fn serves(&self, worker: WorkerId) -> bool {
+    fn serves(&self, worker: WorkerId, own: bool) -> bool {
         let claims = self.claims();
+        let is_own = self.route.is_some() || !claims.is_empty();
         claims.len() < self.width
             && claims.iter().all(|of| *of == worker)
             && self.route.is_none_or(|route| route == worker)
+            && (is_own || !own)
     }
 
     fn write(&mut self, state: &LaneState, binds: Timestamp) -> bool {
@@ -153,7 +155,9 @@ impl Judge {
                 let new = pushes.iter().filter(|push| self.push(push, *mark)).count();
                 assert_eq!(new, *inserted);
             }
-            (Op::Claim { worker, max, .. }, Outcome::Claimed(claims)) => self.claim(*worker, *max, claims),
+            (Op::Claim { worker, max, own, .. }, Outcome::Claimed(claims)) => {
+                self.claim(*worker, *max, *own, claims);
+            }
             (Op::Park { ticket, wait }, _) => {
                 let expected = self.park(ticket, wait);
                 assert_eq!(expected, *outcome);
@@ -283,16 +287,16 @@ impl Judge {
         false
     }
 
-    fn claim(&mut self, worker: WorkerId, max: usize, claims: &Claims) {
+    fn claim(&mut self, worker: WorkerId, max: usize, own: bool, claims: &Claims) {
         self.leases.insert(worker, self.now + LEASE);
         assert_eq!(claims.now, self.now);
         assert!(claims.claims.len() <= max);
         for claim in &claims.claims {
-            self.take(worker, claim);
+            self.take(worker, own, claim);
         }
         if claims.claims.len() < max {
             let mut due = None;
-            for lane in self.lanes.values().filter(|lane| lane.serves(worker)) {
+            for lane in self.lanes.values().filter(|lane| lane.serves(worker, own)) {
                 for (at, _, id) in lane.heads(self.now) {
                     let at = at.max(self.hold.0);
                     assert!(at > self.now, "{id} was left behind");
@@ -315,7 +319,7 @@ impl Judge {
         }
     }
 
-    fn take(&mut self, worker: WorkerId, claim: &Claim) {
+    fn take(&mut self, worker: WorkerId, own: bool, claim: &Claim) {
         let (now, hold) = (self.now, self.hold.0);
         let ticket = &claim.ticket;
         assert!(ticket.token > self.token, "tokens rise");
@@ -323,7 +327,7 @@ impl Judge {
         assert!(hold <= now, "the queue is held");
         let waits = self.told(&ticket.lane, &ticket.job);
         let lane = self.lanes.get_mut(&ticket.lane).expect("a lane");
-        assert!(lane.serves(worker), "{ticket:?}");
+        assert!(lane.serves(worker, own), "{ticket:?}");
         let heads = lane.heads(now);
         let found = heads.iter().find(|(_, _, id)| **id == ticket.job);
         let (at, class, _) = *found.expect("the head of a free key");

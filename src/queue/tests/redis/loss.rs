@@ -14,7 +14,7 @@ fn some_push() -> Vec<Op> {
 }
 
 fn claim_op(n: u128) -> Vec<Op> {
-    vec![Op::Claim { queue: model::Queue::Send, worker: worker(n), max: 1 }]
+    vec![Op::Claim { queue: model::Queue::Send, worker: worker(n), max: 1, own: false }]
 }
 
 fn is_lost(state: &RedisState) -> bool {
@@ -253,7 +253,9 @@ async fn an_epoch_that_gave_out_its_tokens_is_lost() {
     engine.begin_epoch(1).await.unwrap();
     engine.open().await.unwrap();
     let last = (2_u64 << 36) - 1;
-    server.ask(&["HSET", "{spent:0}:meta", "token", &last.to_string()]).await;
+    let spend =
+        "redis.call('HSET', KEYS[1], 'counters', struct.pack('<ddddd', 0, ARGV[1], 0, 0, ARGV[1] + 1))";
+    server.ask(&["EVAL", spend, "1", "{spent:0}:meta", &last.to_string()]).await;
     assert_eq!(engine.apply(some_push()).await, REBUILDING);
     assert!(is_lost(&engine.state().await.unwrap()));
     engine.begin_epoch(2).await.unwrap();

@@ -109,6 +109,7 @@ impl Dice {
                 queue: Queue::Send,
                 worker: self.worker(),
                 max: usize::try_from(self.below(6)).unwrap(),
+                own: self.below(8) == 0,
             },
             55..80 => match self.held() {
                 None => Op::Beat { worker: self.worker() },
@@ -162,7 +163,7 @@ async fn run(engine: &RedisEngine, seed: u64, steps: usize) {
         }
         let clock = worker(4);
         let beat = Op::Beat { worker: clock };
-        let mut ops = vec![Op::Claim { queue: CLOCK, worker: clock, max: 0 }, beat];
+        let mut ops = vec![Op::Claim { queue: CLOCK, worker: clock, max: 0, own: false }, beat];
         let now = judge.now;
         ops.extend((0..=dice.below(5)).map(|_| dice.op(now)));
         let outcomes = engine.apply(ops.clone()).await.expect("an answer");

@@ -27,7 +27,7 @@ async fn work(engine: Arc<RedisEngine>, who: WorkerId, grant: bool) -> usize {
             ops.push(done(claim));
         }
         count += held.len();
-        ops.push(Op::Claim { queue: Queue::Send, worker: who, max: 200 });
+        ops.push(Op::Claim { queue: Queue::Send, worker: who, max: 200, own: false });
         let outcomes = engine.apply(ops).await.unwrap();
         let Some(Outcome::Claimed(claims)) = outcomes.into_iter().last() else { panic!() };
         held = claims.claims;

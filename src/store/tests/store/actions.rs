@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 use crate::bench::{Bench, START, nobody, on_both};
 use crate::inbound::{from, ingest};
 use crate::listings::all_messages;
+use crate::pending::heads;
 
 fn new(message: &Message, change: Change) -> NewAction {
     NewAction { message_id: message.id, change, actor: Actor("api_key:test".to_owned()), connection: None }
@@ -119,8 +120,7 @@ on_both! {
         assert_eq!(page, [Subject::from(edit.id), second.id.into()]);
         let page = bench.store.unfinished_sends(Class::Normal, Some(second.id.into()), 2).await.unwrap();
         assert_eq!(page.into_iter().map(|send| send.subject).collect::<Vec<_>>(), [reaction.id.into()]);
-        let heads = bench.store.due_heads(Class::Normal, bench.now(), None, 10).await.unwrap();
-        assert_eq!(heads.into_iter().map(|send| send.subject).collect::<Vec<_>>(), [edit.id.into()]);
+        assert_eq!(heads(bench, 10).await.into_iter().map(|send| send.subject).collect::<Vec<_>>(), [edit.id.into()]);
     }
 
     async fn what_was_done_shows_in_the_message(bench: &Bench) {
@@ -231,7 +231,7 @@ on_both! {
         assert_eq!((waiting.status, waiting.next_attempt_at), (ActionStatus::Queued, Some(again)));
         let view = bench.store.load_send(action.id.into()).await.unwrap().unwrap();
         assert_eq!((view.failures, view.next_attempt_at()), (1, Some(again)));
-        assert_eq!(bench.store.due_heads(Class::Normal, bench.now(), None, 10).await.unwrap(), []);
+        assert_eq!(heads(bench, 10).await, []);
         let call = start(bench, &action, 2).await;
         let failed = Ended { outcome: OutcomeKind::Refused, status: Status::Failed, reason: Some("too_old: no".to_owned()), ..bench.ended(&call, "alice") };
         bench.store.end_attempt(failed).await.unwrap();

@@ -107,7 +107,7 @@ on_both! {
         let queued = queued().await;
         assert_eq!((queued.next_attempt_at, queued.held_until), (Some(again), Some(again)));
         assert_eq!((queued.first_sent_at, queued.is_sending), (Some(attempt.started_at), false));
-        assert!(queued.contact.opted_out && !queued.is_new_contact());
+        assert!(queued.contact.opted_out && queued.is_new_contact(), "nobody knows that it was taken");
     }
 
     async fn a_lane_tells_which_chats_were_served_since(bench: &Bench) {

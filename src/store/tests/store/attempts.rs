@@ -227,7 +227,7 @@ on_both! {
         }
         for _ in 0..20 {
             let mut bad = bench.attempt(&messages[0], 99);
-            bad.account_id = nobody();
+            bad.conversation_id = nobody();
             let store = bench.store.clone();
             crowd.spawn(async move { assert!(store.open_attempt(bad).await.is_err()) });
         }

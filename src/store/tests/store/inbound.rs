@@ -7,7 +7,7 @@ use model::{
     Receipt, ReceiptKind, Status, Timestamp,
 };
 use serde_json::json;
-use store::{IngestSummary, Ingested, NewInboundEvent};
+use store::{IngestSummary, Ingested, NewInboundEvent, PendingInbound};
 
 use crate::bench::{Bench, START, nobody, on_both};
 use crate::listings::all_messages;
@@ -107,7 +107,7 @@ on_both! {
         assert_eq!(bench.store.unprocessed_events(bench.account.id, 1).await.unwrap().len(), 1);
         assert_eq!(bench.store.unprocessed_events(nobody(), 100).await.unwrap().len(), 0);
         let due = bench.store.accounts_with_inbound(bench.now(), 10).await.unwrap();
-        assert_eq!(due, [bench.account.id]);
+        assert_eq!(due, [PendingInbound { account_id: bench.account.id, pinned_to: None }]);
     }
 
     async fn an_event_of_nobody_is_kept_and_not_read(bench: &Bench) {

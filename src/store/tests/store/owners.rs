@@ -28,16 +28,16 @@ fn worker(bench: &Bench) -> WorkerId {
 
 /// One round of a worker: how many accounts it has afterwards.
 async fn round(store: &Store, worker: WorkerId, lasting: Duration) -> usize {
-    let renewed = store.renew_owned(worker, lasting).await.unwrap();
-    let taken = store.take_accounts(worker, lasting).await.unwrap();
+    let renewed = store.renew_owned(worker, lasting, false).await.unwrap();
+    let taken = store.take_accounts(worker, lasting, false).await.unwrap();
     renewed.len() + taken.accounts.len()
 }
 
 /// Until somebody else's lease has run out: by the bench's clock on `SQLite`, by the server's own on Postgres.
 async fn take_over(bench: &Bench, worker: WorkerId) -> Vec<Owned> {
     loop {
-        bench.store.renew_owned(worker, LONG).await.unwrap();
-        let taken = bench.store.take_accounts(worker, LONG).await.unwrap().accounts;
+        bench.store.renew_owned(worker, LONG, false).await.unwrap();
+        let taken = bench.store.take_accounts(worker, LONG, false).await.unwrap().accounts;
         if !taken.is_empty() {
             return taken;
         }
@@ -57,8 +57,8 @@ on_both! {
         for _ in 0..8 {
             let (store, worker) = (bench.another().await, worker(bench));
             crowd.spawn(async move {
-                store.renew_owned(worker, LONG).await.unwrap();
-                store.take_accounts(worker, LONG).await.unwrap().accounts
+                store.renew_owned(worker, LONG, false).await.unwrap();
+                store.take_accounts(worker, LONG, false).await.unwrap().accounts
             });
         }
         let mut owners: BTreeMap<AccountId, Vec<WorkerId>> = BTreeMap::new();
@@ -75,9 +75,9 @@ on_both! {
         let (one, two, three) = (worker(bench), worker(bench), worker(bench));
         assert_eq!(round(&bench.store, one, LONG).await, 10);
         assert_eq!(round(&bench.store, two, LONG).await, 0, "nothing is free");
-        let told = bench.store.take_accounts(one, LONG).await.unwrap();
+        let told = bench.store.take_accounts(one, LONG, false).await.unwrap();
         assert_eq!((told.accounts.len(), told.share), (0, 5), "it holds more than its share");
-        let held: Vec<_> = bench.store.renew_owned(one, LONG).await.unwrap();
+        let held: Vec<_> = bench.store.renew_owned(one, LONG, false).await.unwrap();
         let above: Vec<_> = held.iter().take(5).map(|owned| owned.account_id).collect();
         bench.store.give_back_accounts(one, &above).await.unwrap();
         assert_eq!(round(&bench.store, three, LONG).await, 4);
@@ -89,7 +89,7 @@ on_both! {
         let account = polled(bench, 1).await[0];
         let (one, two) = (worker(bench), worker(bench));
         assert_eq!(round(&bench.store, one, LONG).await, 1);
-        let before = bench.store.renew_owned(one, SHORT).await.unwrap().remove(0);
+        let before = bench.store.renew_owned(one, SHORT, false).await.unwrap().remove(0);
         let recorded = bench.store.record_poll(&before, "sandbox", &[event("a")], "1").await.unwrap();
         assert_eq!(recorded, Some(1));
         let after = take_over(bench, two).await.remove(0);
@@ -98,9 +98,9 @@ on_both! {
         let late = bench.store.record_poll(&before, "sandbox", &[event("b")], "2").await.unwrap();
         assert_eq!(late, None);
         assert!(!bench.store.note_intake(&before, Some("late")).await.unwrap());
-        assert_eq!(bench.store.renew_owned(one, LONG).await.unwrap(), []);
+        assert_eq!(bench.store.renew_owned(one, LONG, false).await.unwrap(), []);
         bench.store.give_back_accounts(one, &[account]).await.unwrap();
-        let kept = bench.store.renew_owned(two, LONG).await.unwrap();
+        let kept = bench.store.renew_owned(two, LONG, false).await.unwrap();
         assert_eq!(kept, std::slice::from_ref(&after), "it was not theirs to give");
         assert_eq!(bench.store.unprocessed_events(account, 10).await.unwrap().len(), 1);
 
@@ -134,19 +134,19 @@ on_both! {
         store.set_sending(workspace, accounts[2], Sending::Paused, None, None, "system").await.unwrap();
         let webhook = store::AccountChange { intake: Some(Intake::Webhook), ..store::AccountChange::default() };
         store.change_account(workspace, accounts[3], &webhook, &model::Actor::system()).await.unwrap();
-        let kept = store.renew_owned(worker, LONG).await.unwrap();
+        let kept = store.renew_owned(worker, LONG, false).await.unwrap();
         assert_eq!(kept.iter().map(|owned| owned.account_id).collect::<Vec<_>>(), [accounts[2], accounts[4]], "who is paused still listens");
         store.give_back_accounts(worker, &[accounts[0], accounts[1], accounts[3]]).await.unwrap();
-        assert_eq!(store.take_accounts(worker, LONG).await.unwrap().accounts, []);
+        assert_eq!(store.take_accounts(worker, LONG, false).await.unwrap().accounts, []);
         store.set_connection(workspace, accounts[1], Connection::Connected, None, "system").await.unwrap();
-        let back = store.take_accounts(worker, LONG).await.unwrap().accounts;
+        let back = store.take_accounts(worker, LONG, false).await.unwrap().accounts;
         assert_eq!((back.len(), back[0].account_id, back[0].generation), (1, accounts[1], 2));
     }
 
     async fn what_is_wrong_with_an_intake_is_shown_until_it_is_mended(bench: &Bench) {
         let account = polled(bench, 1).await[0];
         let worker = worker(bench);
-        let owned = { round(&bench.store, worker, LONG).await; bench.store.renew_owned(worker, LONG).await.unwrap().remove(0) };
+        let owned = { round(&bench.store, worker, LONG).await; bench.store.renew_owned(worker, LONG, false).await.unwrap().remove(0) };
         assert!(bench.store.note_intake(&owned, Some("409: conflict")).await.unwrap());
         let shown = bench.store.account_owner(bench.workspace, account).await.unwrap().unwrap();
         assert_eq!(shown.error.as_deref(), Some("409: conflict"));

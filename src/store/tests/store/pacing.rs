@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use model::{Actor, Change, Content, Inbound, Message, Purpose};
+use model::{Actor, Change, Content, Inbound, Message, Purpose, Scope, Wait};
 use store::{
     ContactChange, Created, Ended, NewAction, NewAttempt, NewMessage, OutcomeKind, Patch, SendView, text_hash,
 };
@@ -30,8 +30,18 @@ fn a_text_is_known_by_the_beginning_of_its_sha256() {
     assert_eq!(text_hash(&picture(None)), None);
 }
 
+#[test]
+fn texts_that_look_the_same_are_the_same() {
+    let hash = |words: &str| text_hash(&Content::text(words));
+    for same in ["Our  OFFER: ends today", "our offer: ends today ", "\nour offer:\tends today"] {
+        assert_eq!(hash(same), hash("our offer: ends today"), "{same:?}");
+    }
+    assert_ne!(hash("our offer ends today"), hash("our offer: ends today"));
+    assert_ne!(hash("ouroffer"), hash("our offer"));
+}
+
 on_both! {
-    async fn a_chat_is_new_until_a_call_is_made_whatever_becomes_of_it(bench: &Bench) {
+    async fn a_chat_is_new_until_a_call_is_known_to_have_been_taken(bench: &Bench) {
         let first = bench.accept_text("alice", "one").await;
         let second = bench.accept_text("alice", "two").await;
         let before = view(bench, &first).await;
@@ -44,15 +54,77 @@ on_both! {
         let refused = Ended { outcome: OutcomeKind::Refused, status: model::Status::Failed, ..bench.ended(&attempt, "alice") };
         bench.store.end_attempt(refused).await.unwrap();
         bench.advance(Duration::from_secs(1));
-        bench.start(&second, 1).await;
+        let lost = NewAttempt { is_new: true, ..bench.attempt(&second, 1) };
+        assert!(bench.store.open_attempt(lost.clone()).await.unwrap());
+        bench.store.end_attempt(Ended { outcome: OutcomeKind::Lost, ..bench.ended(&lost, "alice") }).await.unwrap();
         let after = view(bench, &second).await;
-        assert_eq!((after.first_sent_at, after.is_new_contact()), (Some(called), false));
+        assert_eq!((after.first_sent_at, after.first_taken_at), (Some(called), None));
+        assert!(after.is_new_contact(), "neither is known to have been taken");
+        let again = NewAttempt { is_new: true, ..bench.attempt(&second, 2) };
+        assert!(bench.store.open_attempt(again.clone()).await.unwrap());
+        assert!(view(bench, &second).await.is_new_contact(), "it may yet be lost");
+        bench.advance(Duration::from_secs(1));
+        let taken = bench.now();
+        bench.store.end_attempt(bench.yes(&again, "alice", "p1")).await.unwrap();
+        let third = bench.accept_text("alice", "three").await;
+        let after = view(bench, &third).await;
+        assert_eq!((after.first_sent_at, after.first_taken_at), (Some(called), Some(taken)));
+        assert!(!after.is_new_contact());
+        bench.start(&third, 1).await;
         let canceled = bench.accept_text("bob", "x").await;
         bench.store.cancel_message(bench.workspace, canceled.id, &Actor::system()).await.unwrap();
         assert!(!bench.store.open_attempt(bench.attempt(&canceled, 1)).await.unwrap());
         assert!(view(bench, &canceled).await.is_new_contact(), "no call was made");
         let past = bench.store.past_attempts(bench.account.id, START).await.unwrap();
-        assert_eq!(past.iter().map(|past| past.is_new).collect::<Vec<_>>(), [true, false]);
+        assert_eq!(past.iter().map(|past| past.is_new).collect::<Vec<_>>(), [true, true, true, false]);
+    }
+
+    async fn what_a_login_sent_before_its_account_was_deleted_counts(bench: &Bench) {
+        let message = bench.accept_text("alice", "one").await;
+        let attempt = bench.start(&message, 1).await;
+        bench.store.end_attempt(bench.yes(&attempt, "alice", "p1")).await.unwrap();
+        bench.store.delete_account(bench.workspace, bench.account.id).await.unwrap();
+        let again = bench.store.create_account(bench.workspace, &crate::bench::new_account("one")).await.unwrap();
+        let other = bench.store.create_account(bench.workspace, &crate::bench::new_account("two")).await.unwrap();
+        let past = async |account| bench.store.past_attempts(account, START).await.unwrap();
+        assert_ne!(again.id, bench.account.id);
+        assert_eq!(past(again.id).await.iter().map(|it| it.started_at).collect::<Vec<_>>(), [attempt.started_at]);
+        assert_eq!(past(other.id).await, []);
+    }
+
+    async fn a_wait_that_was_lifted_is_told_once(bench: &Bench) {
+        let message = bench.accept_text("alice", "one").await;
+        let wait = |secs| Wait::new("gap", Scope::Lane, bench.now() + Duration::from_secs(secs));
+        let attempt = NewAttempt { waits: vec![wait(5), wait(9)], ..bench.attempt(&message, 1) };
+        assert!(bench.store.open_attempt(attempt).await.unwrap());
+        let timeline = bench.store.timeline(bench.workspace, message.id).await.unwrap();
+        assert_eq!(timeline.iter().filter(|entry| entry["what"] == "waited").count(), 1, "{timeline:?}");
+    }
+
+    async fn a_late_yes_makes_a_chat_known(bench: &Bench) {
+        let message = bench.accept_text("alice", "one").await;
+        let attempt = NewAttempt { is_new: true, ..bench.attempt(&message, 1) };
+        assert!(bench.store.open_attempt(attempt.clone()).await.unwrap());
+        let lost = Ended { outcome: OutcomeKind::Lost, status: model::Status::Unknown, ..bench.ended(&attempt, "alice") };
+        bench.store.end_attempt(lost).await.unwrap();
+        let next = bench.accept_text("alice", "two").await;
+        assert!(view(bench, &next).await.is_new_contact());
+        bench.store.end_attempt(bench.yes(&attempt, "alice", "p1")).await.unwrap();
+        assert!(!view(bench, &next).await.is_new_contact());
+    }
+
+    async fn many_first_yeses_share_a_commit(bench: &Bench) {
+        let mut crowd = tokio::task::JoinSet::new();
+        for n in 0..100 {
+            let chat = format!("chat{n}");
+            let message = bench.accept_text(&chat, "x").await;
+            let attempt = NewAttempt { is_new: true, ..bench.attempt(&message, 1) };
+            assert!(bench.store.open_attempt(attempt.clone()).await.unwrap());
+            let (store, yes) = (bench.store.clone(), bench.yes(&attempt, &chat, &format!("p{n}")));
+            crowd.spawn(async move { store.end_attempt(yes).await.unwrap() });
+        }
+        crowd.join_all().await;
+        assert_eq!(bench.count("SELECT count(*) FROM conversations WHERE first_taken_at IS NULL").await, 0);
     }
 
     async fn many_first_calls_share_a_commit(bench: &Bench) {

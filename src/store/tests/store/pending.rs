@@ -1,9 +1,10 @@
 //! What is still to be done, from rows alone; and scheduled messages, whose time comes once.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use model::{Actor, Class, Message, Purpose, Status, Subject};
-use store::{Ended, NewMessage};
+use store::{Ended, NewMessage, PendingSend, Store, Walk};
 use tokio::task::JoinSet;
 
 use crate::bench::{Bench, nobody, on_both};
@@ -11,6 +12,18 @@ use crate::bench::{Bench, nobody, on_both};
 async fn later(bench: &Bench, seconds: u64) -> Message {
     let send_at = Some(bench.now() + Duration::from_secs(seconds));
     bench.accept(&NewMessage { send_at, ..bench.text("alice", "later") }).await
+}
+
+/// All that the sweep finds now, in steps of so many conversations and classes.
+pub async fn heads(bench: &Bench, most: u32) -> Vec<PendingSend> {
+    let (mut found, mut walk) = (Vec::new(), Walk::default());
+    while !walk.is_over() {
+        let (heads, next) = bench.store.due_heads(bench.now(), walk, most).await.unwrap();
+        assert!(heads.len() <= 2 * most as usize);
+        found.extend(heads);
+        walk = next;
+    }
+    found
 }
 
 on_both! {
@@ -40,8 +53,8 @@ on_both! {
         bench.accept_text("alice", "two").await;
         let campaign = bench.accept(&NewMessage { purpose: Purpose::Campaign, ..bench.text("alice", "x") }).await;
         let heads = async |class| {
-            let heads = bench.store.due_heads(class, bench.now(), None, 10).await.unwrap();
-            heads.into_iter().map(|head| head.subject).collect::<Vec<_>>()
+            let heads = heads(bench, 10).await.into_iter().filter(|head| head.class == class);
+            heads.map(|head| head.subject).collect::<Vec<_>>()
         };
         assert_eq!(heads(Class::Normal).await, [first.id.into()]);
         assert_eq!(heads(Class::Bulk).await, [campaign.id.into()]);
@@ -52,8 +65,44 @@ on_both! {
         assert_eq!(heads(Class::Normal).await, []);
         bench.advance(Duration::from_mins(1));
         assert_eq!(heads(Class::Normal).await, [first.id.into()]);
-        let page = bench.store.due_heads(Class::Normal, bench.now(), Some(first.id.into()), 10).await.unwrap();
-        assert_eq!(page, []);
+    }
+
+    async fn a_walk_finds_the_same_heads_in_steps_of_any_size(bench: &Bench) {
+        const PURPOSES: [Purpose; 3] = [Purpose::Conversation, Purpose::Transactional, Purpose::Campaign];
+        for n in 0..60 {
+            let (chat, purpose) = (format!("chat{}", n * 7 % 11), PURPOSES[n % 3]);
+            let message = bench.accept(&NewMessage { purpose, ..bench.text(&chat, "x") }).await;
+            if n % 5 == 0 {
+                let attempt = bench.start(&message, 1).await;
+                let end = bench.yes(&attempt, &chat, &format!("p{n}"));
+                bench.store.end_attempt(end).await.unwrap();
+            }
+        }
+        let mut first: BTreeMap<_, PendingSend> = BTreeMap::new();
+        for class in Class::ALL {
+            for send in bench.store.unfinished_sends(*class, None, 100).await.unwrap() {
+                let head = first.entry((send.conversation_id, *class)).or_insert_with(|| send.clone());
+                if send.seq < head.seq {
+                    *head = send;
+                }
+            }
+        }
+        assert!(first.len() > 20);
+        for most in [1, 2, 7, 100] {
+            let mut found: Vec<_> = heads(bench, most).await;
+            found.sort_by_key(|head| (head.conversation_id, head.class));
+            assert_eq!(found, first.values().cloned().collect::<Vec<_>>(), "{most} a step");
+        }
+    }
+
+    async fn what_is_new_is_found_by_when_it_was_made(bench: &Bench) {
+        let old = bench.accept_text("alice", "one").await;
+        bench.advance(Duration::from_millis(1));
+        let since = Store::made_since(bench.now());
+        let new = bench.accept_text("alice", "two").await;
+        let page = bench.store.unfinished_sends(Class::Normal, Some(since), 10).await.unwrap();
+        assert_eq!(page.iter().map(|send| send.subject).collect::<Vec<_>>(), [new.id.into()]);
+        assert!(old.id.0 < since.id());
     }
 
     async fn one_pending_send_is_told_with_its_order(bench: &Bench) {

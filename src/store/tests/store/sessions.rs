@@ -24,7 +24,7 @@ async fn device(bench: &Bench) -> Account {
 
 async fn taken(bench: &Bench) -> Vec<Owned> {
     let worker: WorkerId = bench.ids.id(bench.now());
-    bench.store.take_accounts(worker, LONG).await.unwrap().accounts
+    bench.store.take_accounts(worker, LONG, false).await.unwrap().accounts
 }
 
 fn to_scan(bench: &Bench) -> SessionChange {
@@ -41,7 +41,7 @@ on_both! {
         assert_eq!(shown.connection, Connection::QrRequired);
         let shown = bench.store.account_owner(bench.workspace, account.id).await.unwrap().unwrap();
         assert_eq!(shown.step.map(|step| step.code).as_deref(), Some("code"));
-        assert_eq!(bench.store.renew_owned(owned.worker, LONG).await.unwrap().len(), 1, "it waits");
+        assert_eq!(bench.store.renew_owned(owned.worker, LONG, false).await.unwrap().len(), 1, "it waits");
 
         let secrets = BTreeMap::from([("device".to_owned(), "secret".to_owned())]);
         let change = SessionChange {
@@ -62,7 +62,7 @@ on_both! {
         // Logged out, it needs nobody until a person wants it back.
         let out = SessionChange { credentials: Some(BTreeMap::new()), ..SessionChange::to(Connection::QrRequired, None) };
         bench.store.change_session(&owned, &out).await.unwrap().unwrap();
-        assert!(bench.store.renew_owned(owned.worker, LONG).await.unwrap().is_empty());
+        assert!(bench.store.renew_owned(owned.worker, LONG, false).await.unwrap().is_empty());
         let (_, kept) = bench.store.login(account.id).await.unwrap().unwrap();
         assert!(kept.is_empty());
     }
@@ -99,6 +99,6 @@ on_both! {
         let apart = Connection::Disconnected;
         bench.store.set_connection(bench.workspace, account.id, apart, None, "user").await.unwrap();
         assert!(bench.store.change_session(&new, &connected).await.unwrap().is_none());
-        assert!(bench.store.renew_owned(new.worker, LONG).await.unwrap().is_empty());
+        assert!(bench.store.renew_owned(new.worker, LONG, false).await.unwrap().is_empty());
     }
 }

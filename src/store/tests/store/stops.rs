@@ -67,6 +67,31 @@ on_both! {
         assert!(!bench.store.end_stop(&forever).await.unwrap(), "only a person ends that");
     }
 
+    async fn a_stop_that_is_tried_in_vain_is_tried_later_each_time(bench: &Bench) {
+        let (minute, hour) = (Duration::from_mins(1), Duration::from_hours(1));
+        let stop = async |at: Timestamp, lasting| {
+            let account = account(bench).await;
+            bench.store.stop_account(&account, "banned", at, Some(lasting)).await.unwrap().unwrap().until.unwrap()
+        };
+        let mut at = bench.now();
+        for minutes in [1, 2, 4, 8, 16, 32, 60, 60] {
+            let until = stop(at, minute).await;
+            assert_eq!(until.since(at), minute * minutes);
+            // Calls that were under way say nothing new.
+            assert_eq!(stop(at + Duration::from_secs(1), minute).await.max(until), account(bench).await.sending_until.unwrap());
+            at = account(bench).await.sending_until.unwrap();
+        }
+        assert_eq!(stop(at, 3 * hour).await.since(at), 3 * hour, "as long as the provider says");
+        assert!(bench.store.end_stop(&account(bench).await).await.unwrap());
+        assert_eq!(stop(at, minute).await.since(at), minute, "it went well in between");
+        let (workspace, id) = (bench.workspace, bench.account.id);
+        bench.store.set_sending(workspace, id, Sending::Active, None, None, "user:1").await.unwrap();
+        assert_eq!(stop(at + minute, minute).await.since(at), 2 * minute, "a person lets it begin anew");
+        bench.store.set_sending(workspace, id, Sending::Paused, None, None, "user:1").await.unwrap();
+        assert_eq!(bench.store.stop_account(&account(bench).await, "banned", at, None).await.unwrap(), None);
+        assert_eq!(account(bench).await.sending, Sending::Paused, "what a person said stays");
+    }
+
     async fn accounts_are_counted_by_what_they_do(bench: &Bench) {
         assert_eq!(states(bench).await, [("active".to_owned(), 1)]);
         let hold = Hold {
