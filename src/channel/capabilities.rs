@@ -17,6 +17,8 @@ pub struct Capabilities {
     pub text_unit: TextUnit,
     /// Longest caption, in the same unit.
     pub caption_max: usize,
+    /// Kinds of files that can carry words.
+    pub captions: Vec<ContentKind>,
     /// Files, by kind.
     pub media: Vec<MediaLimit>,
     /// Whether buttons can be sent under a text.
@@ -41,6 +43,23 @@ pub struct Capabilities {
     pub pacing: Pacing,
     /// The provider's own limits.
     pub limits: Vec<Limit>,
+    /// For how long after the other side wrote one may write to it; none: always.
+    pub window: Option<Window>,
+}
+
+/// The time after the other side wrote in which a provider lets one answer freely.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Window {
+    /// Seconds for everybody.
+    pub seconds: u64,
+    /// Seconds for a person (`origin` agent), where that is longer.
+    pub person_seconds: Option<u64>,
+    /// Whether a template of the provider may be sent after it.
+    pub templates_after: bool,
+    /// Where the provider says so.
+    pub source: &'static str,
+    /// The day on which that was read, `YYYY-MM-DD`.
+    pub read_on: &'static str,
 }
 
 /// How an account is paced.
@@ -180,11 +199,12 @@ impl Capabilities {
             }
         }
         if let Some(words) = content.words() {
-            let (field, max) = if kind == ContentKind::Text {
-                ("text", self.text_max)
-            } else {
-                ("caption", self.caption_max)
-            };
+            let is_caption = content.media().is_some();
+            let (field, max) =
+                if is_caption { ("caption", self.caption_max) } else { ("text", self.text_max) };
+            if is_caption && !self.captions.contains(&kind) {
+                return problem("caption", "unsupported", format!("on this channel {kind} carries no words"));
+            }
             let length = self.text_unit.length(words);
             if length > max {
                 return problem(field, "too_long", format!("{length} is over this channel's limit of {max}"));

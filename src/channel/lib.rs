@@ -14,6 +14,7 @@
 //!   event is never an error.
 
 mod abilities;
+mod apps;
 mod capabilities;
 mod channels;
 #[cfg(feature = "conformance")]
@@ -25,23 +26,25 @@ pub mod signature;
 mod webhook;
 
 use async_trait::async_trait;
-use model::{Account, Content, Inbound, MessageId};
+use model::{Account, Content, Inbound, MessageId, Purpose, Timestamp};
 use serde_json::Value;
 
 pub use abilities::{Acknowledger, Deleter, Editor, MediaFetcher, Polled, Poller, Reactor, Reader, Typist};
-pub use capabilities::{Capabilities, Limit, LimitScope, MediaLimit, Pacing, TextUnit};
+pub use apps::{APP_PREFIX, Apps, OAuth, Refresher};
+pub use capabilities::{Capabilities, Limit, LimitScope, MediaLimit, Pacing, TextUnit, Window};
 pub use channels::Channels;
 pub use connect::{ConnectField, ConnectStep, Connected, Credentials};
 pub use error::{ChannelError, ErrorClass};
 pub use sessions::{Pairing, Session, SessionEnd, SessionEvent, Sessions};
-pub use webhook::{WebhookError, WebhookEvent, WebhookRequest, WebhookResponse};
+pub use webhook::{Method, WebhookAnswer, WebhookError, WebhookEvent, WebhookRequest, WebhookResponse};
 
 /// An account as an adapter sees it: the row and the decrypted credentials. Lives for one call.
 #[derive(Debug, Clone)]
 pub struct Login {
     /// The account's row.
     pub account: Account,
-    /// What the provider wants to see. `Debug` shows names, never values.
+    /// What the provider wants to see, with the secrets of the account's app ([`APP_PREFIX`]). `Debug` shows names, never
+    /// values.
     pub credentials: Credentials,
 }
 
@@ -61,6 +64,12 @@ pub struct Outgoing {
     pub reply_to: Option<String>,
     /// The file's bytes, when the content's media is one of ours; links are left to the provider.
     pub file: Option<bytes::Bytes>,
+    /// What it is for.
+    pub purpose: Purpose,
+    /// Whether a person wrote it: providers let people answer later than machines.
+    pub by_person: bool,
+    /// When the other side last wrote, if it ever did. Whether the provider's window is open hangs on it.
+    pub contact_wrote_at: Option<Timestamp>,
 }
 
 /// A provider's yes.
@@ -159,6 +168,16 @@ pub trait Channel: Send + Sync + std::fmt::Debug {
 
     /// Asks for events instead of being told. The account then has one owner in the fleet.
     fn poller(&self) -> Option<&dyn Poller> {
+        None
+    }
+
+    /// Has apps that its accounts share.
+    fn apps(&self) -> Option<&dyn Apps> {
+        None
+    }
+
+    /// Has credentials that end unless they are renewed.
+    fn refresher(&self) -> Option<&dyn Refresher> {
         None
     }
 

@@ -2,9 +2,20 @@
 
 use serde_json::Value;
 
+/// How a webhook's address was called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// To be asked whether it is the right place (Meta's `hub.challenge`).
+    Get,
+    /// To be told something.
+    Post,
+}
+
 /// An HTTP request as it arrived.
 #[derive(Debug, Clone, Copy)]
 pub struct WebhookRequest<'a> {
+    /// How it was called.
+    pub method: Method,
     /// Header names are lower case; the first of several equal ones counts.
     pub headers: &'a [(String, String)],
     /// The query string, without `?`.
@@ -17,6 +28,13 @@ impl WebhookRequest<'_> {
     /// The value of the header `name` (lower case).
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The first value of the query's parameter `name`, decoded.
+    pub fn parameter(&self, name: &str) -> Option<String> {
+        form_urlencoded::parse(self.query.as_bytes())
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.into_owned())
     }
 }
 
@@ -36,8 +54,36 @@ pub struct WebhookEvent {
 pub struct WebhookResponse {
     /// What happened, in the order given.
     pub events: Vec<WebhookEvent>,
-    /// What the provider wants to read in the answer (a challenge); plain text.
-    pub answer: Option<String>,
+    /// What the provider wants to read in the answer (a challenge); else it reads nothing.
+    pub answer: Option<WebhookAnswer>,
+}
+
+/// What a provider reads in the answer to a webhook.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WebhookAnswer {
+    /// The body's MIME type.
+    pub content_type: &'static str,
+    /// The body.
+    pub body: String,
+}
+
+impl WebhookAnswer {
+    /// Plain text.
+    pub fn text(body: impl Into<String>) -> Self {
+        Self { content_type: "text/plain; charset=utf-8", body: body.into() }
+    }
+
+    /// JSON.
+    pub fn json(body: &Value) -> Self {
+        Self { content_type: "application/json", body: body.to_string() }
+    }
+}
+
+impl WebhookResponse {
+    /// Nothing happened; the provider only wants to read this.
+    pub const fn answered(answer: WebhookAnswer) -> Self {
+        Self { events: Vec::new(), answer: Some(answer) }
+    }
 }
 
 /// Why a webhook is turned away. Nothing of it is kept.

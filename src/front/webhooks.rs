@@ -1,9 +1,9 @@
 //! Providers' webhooks: verified over the raw bytes, committed, acknowledged. What they mean is a job's business.
 
 use axum::extract::{DefaultBodyLimit, Path, Request, State};
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use channel::{Login, WebhookError, WebhookRequest};
+use channel::{Login, Method, WebhookError, WebhookRequest};
 use model::AccountId;
 use queue::Push;
 use store::NewInboundEvent;
@@ -47,8 +47,10 @@ async fn receive_webhook(
         .collect();
     let query = request.uri().query().unwrap_or_default().to_owned();
     let bytes = body::bytes(request, &front).await?;
-    let received =
-        channel.receive(&login, &WebhookRequest { headers: &headers, query: &query, body: &bytes });
+    let received = channel.receive(
+        &login,
+        &WebhookRequest { method: Method::Post, headers: &headers, query: &query, body: &bytes },
+    );
     let outcome = match &received {
         Ok(_) => "accepted",
         Err(WebhookError::Signature) => "signature",
@@ -72,7 +74,10 @@ async fn receive_webhook(
             front.push(vec![Push::ingest_events(id).routed(front.pin(id).await)]).await;
         }
     }
-    Ok((StatusCode::OK, response.answer.unwrap_or_default()).into_response())
+    Ok(match response.answer {
+        Some(answer) => ([(header::CONTENT_TYPE, answer.content_type)], answer.body).into_response(),
+        None => StatusCode::OK.into_response(),
+    })
 }
 
 /// The routes of this file.

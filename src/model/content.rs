@@ -37,6 +37,12 @@ words! {
         Location = "location",
         /// Address cards.
         Contacts = "contacts",
+        /// A list to choose from, behind a button.
+        List = "list",
+        /// A template that the provider keeps and has approved.
+        ProviderTemplate = "provider_template",
+        /// A message in the provider's own form.
+        Native = "native",
         /// An answer to a button: only ever received.
         Callback = "callback",
         /// Something we keep but cannot show: only ever received.
@@ -122,6 +128,33 @@ pub enum Content {
         /// The cards.
         contacts: Vec<ContactCard>,
     },
+    /// A list to choose from: who chooses sends a callback with the row's data.
+    List {
+        /// Words above it.
+        text: String,
+        /// What the button says that opens it.
+        button: String,
+        /// Its parts.
+        sections: Vec<ListSection>,
+    },
+    /// A template that the provider keeps and has approved, with its values.
+    ProviderTemplate {
+        /// Its name at the provider.
+        name: String,
+        /// Its language, as the provider writes it: `en_US`.
+        language: String,
+        /// Its values, in the provider's own form.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        components: Vec<Value>,
+    },
+    /// A message in the provider's own form, handed through: blocks, embeds, carousels.
+    Native {
+        /// The provider's fields, without recipient and credentials.
+        body: Value,
+        /// What it says, for previews, search and those who see no more than words.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        text: Option<String>,
+    },
     /// An answer to a button.
     Callback {
         /// What the button carried.
@@ -178,6 +211,30 @@ pub struct Button {
     pub url: Option<String>,
 }
 
+/// A part of a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ListSection {
+    /// What it is called; needed where there are several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// What can be chosen.
+    pub rows: Vec<ListRow>,
+}
+
+/// What can be chosen from a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ListRow {
+    /// What it says.
+    pub title: String,
+    /// More about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// What comes back as a callback when it is chosen.
+    pub data: String,
+}
+
 /// An address card.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -210,6 +267,9 @@ impl Content {
             Self::Sticker { .. } => ContentKind::Sticker,
             Self::Location { .. } => ContentKind::Location,
             Self::Contacts { .. } => ContentKind::Contacts,
+            Self::List { .. } => ContentKind::List,
+            Self::ProviderTemplate { .. } => ContentKind::ProviderTemplate,
+            Self::Native { .. } => ContentKind::Native,
             Self::Callback { .. } => ContentKind::Callback,
             Self::Unsupported { .. } => ContentKind::Unsupported,
         }
@@ -218,11 +278,23 @@ impl Content {
     /// The words in it: a text or a caption. What typing and the identical-text rule look at.
     pub fn words(&self) -> Option<&str> {
         match self {
-            Self::Text { text, .. } => Some(text),
+            Self::Text { text, .. } | Self::List { text, .. } => Some(text),
+            Self::Native { text, .. } => text.as_deref(),
             Self::Image { caption, .. }
             | Self::Video { caption, .. }
             | Self::Audio { caption, .. }
             | Self::Document { caption, .. } => caption.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// Takes the words under a file away, and gives them.
+    pub const fn take_caption(&mut self) -> Option<String> {
+        match self {
+            Self::Image { caption, .. }
+            | Self::Video { caption, .. }
+            | Self::Audio { caption, .. }
+            | Self::Document { caption, .. } => caption.take(),
             _ => None,
         }
     }

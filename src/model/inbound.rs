@@ -66,6 +66,13 @@ pub enum InboundKind {
     },
     /// A message of ours got somewhere.
     Receipt(Receipt),
+    /// All messages of ours in the chat up to a time got somewhere: providers that tell no message's id.
+    ReceiptUpTo {
+        /// How far they got: delivered or read.
+        reached: ReceiptKind,
+        /// Those sent until then.
+        until: Timestamp,
+    },
     /// A message was changed.
     Edited {
         /// Which one.
@@ -100,6 +107,15 @@ pub enum InboundKind {
         /// Whether it wants none.
         opted_out: bool,
     },
+    /// The provider says something about the account itself: its quality, its tier, its end. The chat is empty.
+    AccountNotice {
+        /// The provider's word for it.
+        what: String,
+        /// For a person.
+        detail: String,
+        /// What it means for sending.
+        effect: NoticeEffect,
+    },
     /// Known to be of no concern, or not known: kept and counted, never an error.
     Ignored {
         /// The provider's word for it.
@@ -116,4 +132,21 @@ pub struct Receipt {
     pub kind: ReceiptKind,
     /// The provider's own code and text, for a failure.
     pub error: Option<String>,
+}
+
+/// What a provider's word about an account means for its sending.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "effect", rename_all = "snake_case")]
+pub enum NoticeEffect {
+    /// Nothing: it is told on.
+    None,
+    /// The account may not send.
+    Stopped {
+        /// A stable word, as in `ErrorClass::AccountStopped`.
+        reason: String,
+        /// Until then, where the provider says.
+        until: Option<Timestamp>,
+    },
+    /// It may send again.
+    Restored,
 }

@@ -28,7 +28,7 @@ pub use account::{
 pub use action::{Action, ActionKind, ActionStatus, Change, Subject};
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp, is_timezone};
 pub use contact::{Contact, Identity};
-pub use content::{Button, ContactCard, Content, ContentKind, Format, Media};
+pub use content::{Button, ContactCard, Content, ContentKind, Format, ListRow, ListSection, Media};
 pub use conversation::{Conversation, ConversationKind, ConversationStatus};
 pub use event::{Actor, Event, EventKind};
 pub use hold::{Hold, HoldReach};
@@ -36,7 +36,7 @@ pub use ids::{
     AccountId, ActionId, ApiKeyId, AttemptId, ContactId, ConversationId, EventId, Ids, InboundEventId,
     MediaId, MessageId, TemplateId, WorkerId, WorkspaceId,
 };
-pub use inbound::{Inbound, InboundKind, Party, Receipt, ReceiptKind};
+pub use inbound::{Inbound, InboundKind, NoticeEffect, Party, Receipt, ReceiptKind};
 pub use job::{Job, Queue, UnknownJob};
 pub use media::{MediaFile, MediaState};
 pub use message::{Direction, Message, Origin, Reaction, Status};

@@ -90,6 +90,11 @@ impl StoreError {
         matches!(self, Self::Unavailable(error) if is_outage(error))
     }
 
+    /// Whether no connection was to be had in all the time that one waits for it.
+    pub(crate) fn is_without_connection(&self) -> bool {
+        matches!(self, Self::Unavailable(sqlx::Error::PoolTimedOut))
+    }
+
     /// The same about a row, for another caller who asked for it.
     pub(crate) fn again(&self) -> Self {
         match self {

@@ -70,7 +70,7 @@ impl<F: Find> Gathered<F> {
                 (Arc::clone(&receiver), Arc::clone(&find), Kept::of(pool.clone()));
             tokio::spawn(async move {
                 while let Some(asked) = next(&receiver, &mut kept).await {
-                    answer(&*find, &mut kept, asked).await;
+                    answer(&*find, &mut kept, asked, &receiver).await;
                 }
             });
         }
@@ -95,7 +95,20 @@ pub(crate) async fn next<T>(receiver: &Mutex<mpsc::Receiver<T>>, kept: &mut Kept
     }
 }
 
-async fn answer<F: Find>(find: &F, kept: &mut Kept, asked: Vec<Asked<F>>) {
+/// All who stand in line. Where there was no connection to be had for as long as one waits for it, those who came meanwhile
+/// have waited, too: they are told so now, instead of once for each wait that was before theirs.
+pub(crate) fn in_line<T>(receiver: &Mutex<mpsc::Receiver<T>>) -> Vec<T> {
+    // Somebody else who holds the line is taking it.
+    let Ok(mut line) = receiver.try_lock() else { return Vec::new() };
+    std::iter::from_fn(|| line.try_recv().ok()).collect()
+}
+
+async fn answer<F: Find>(
+    find: &F,
+    kept: &mut Kept,
+    asked: Vec<Asked<F>>,
+    line: &Mutex<mpsc::Receiver<Asked<F>>>,
+) {
     let keys: Vec<F::Key> = asked.iter().map(|(key, _)| *key).collect::<HashSet<_>>().into_iter().collect();
     match look(find, kept, &keys).await {
         Ok(found) => {
@@ -105,7 +118,8 @@ async fn answer<F: Find>(find: &F, kept: &mut Kept, asked: Vec<Asked<F>>) {
         }
         Err(error) if error.is_outage() => {
             let words = error.to_string();
-            for (_, answer) in asked {
+            let others = if error.is_without_connection() { in_line(line) } else { Vec::new() };
+            for (_, answer) in asked.into_iter().chain(others) {
                 drop(answer.send(Err(unavailable(&words))));
             }
         }

@@ -235,7 +235,9 @@ macro_rules! read_on {
                     InboundKind::ContactOptedOut { opted_out } => {
                         self.opted_out(reading, item, opted_out.then_some(at.into())).await?;
                     }
-                    InboundKind::Ignored { .. } => reading.summary.ignored += 1,
+                    InboundKind::ReceiptUpTo { .. }
+                    | InboundKind::AccountNotice { .. }
+                    | InboundKind::Ignored { .. } => reading.summary.ignored += 1,
                 }
                 Ok(())
             }

@@ -18,7 +18,7 @@ use uuid::Uuid;
 use crate::accept::Recipient;
 use crate::acceptance::{Acceptance, Write as _, Written};
 use crate::db::timely;
-use crate::gathered::next;
+use crate::gathered::{in_line, next};
 use crate::joint::Waiting;
 use crate::kept::Kept;
 use crate::rows::Rows;
@@ -68,13 +68,13 @@ pub(crate) fn start(pool: &PgPool, receiver: mpsc::Receiver<Waiting>) {
         tokio::spawn(async move {
             let mut kept = Kept::of(pool.clone());
             while let Some(batch) = next(&receiver, &mut kept).await {
-                commit(&pool, &mut kept, batch).await;
+                commit(&pool, &mut kept, batch, &receiver).await;
             }
         });
     }
 }
 
-async fn commit(pool: &PgPool, kept: &mut Kept, batch: Vec<Waiting>) {
+async fn commit(pool: &PgPool, kept: &mut Kept, batch: Vec<Waiting>, line: &Mutex<mpsc::Receiver<Waiting>>) {
     let (plain, mut others): (Vec<Waiting>, Vec<Waiting>) =
         batch.into_iter().partition(|(work, _)| is_plain(work));
     let works: Vec<&Acceptance> = plain.iter().map(|(work, _)| &**work).collect();
@@ -94,7 +94,8 @@ async fn commit(pool: &PgPool, kept: &mut Kept, batch: Vec<Waiting>) {
         }
         Err(Broken { error, .. }) => {
             let said = error.to_string();
-            for (_, answer) in plain {
+            let late = if error.is_without_connection() { in_line(line) } else { Vec::new() };
+            for (_, answer) in plain.into_iter().chain(late) {
                 drop(answer.send(Err(unavailable(&said))));
             }
         }

@@ -6,7 +6,7 @@
 //! between any two commits (`kills`) or freeze there (`frozen`), a release that is rolled out (`rolling`), servers that go
 //! and come (`losses`), and long work (`soak`); these share their load (`load`) and their judge (`verdict`).
 //!
-//! `ROOKERY_SEED` repeats a run as far as real processes can be repeated; `ROOKERY_LONG` asks for the full counts.
+//! `ROOKERY_SEED` repeats one run as far as real processes can be repeated; `ROOKERY_LONG` asks for the full counts.
 
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed, which is what it is for")]
 
@@ -57,21 +57,30 @@ async fn workers_that_die_at_random_break_no_limit() {
     if !servers::present("workers that die at random under the pace of a hundred accounts") {
         return;
     }
-    let seed = seed();
     let secs = Duration::from_secs;
-    if is_long() {
-        for round in 0..5 {
-            run(seed + round, Size { factor: 10, unrest: secs(240), patience: secs(2_400) }).await;
-        }
+    let short = Size { factor: 1, unrest: secs(25), patience: secs(300) };
+    let (rounds, size) = if is_long() {
+        (5, Size { factor: 10, unrest: secs(240), patience: secs(2_400) })
     } else {
-        run(seed, Size { factor: 1, unrest: secs(25), patience: secs(300) }).await;
+        (1, short)
+    };
+    match given_seed() {
+        Some(seed) => run(seed, size).await,
+        None => {
+            for _ in 0..rounds {
+                run(seed(), size).await;
+            }
+        }
     }
 }
 
 /// What chance starts from: given, or drawn.
 fn seed() -> u64 {
-    let given = std::env::var("ROOKERY_SEED").ok().and_then(|seed| seed.parse().ok());
-    given.unwrap_or_else(|| Ids::from_os().number() % 1_000_000)
+    given_seed().unwrap_or_else(|| Ids::from_os().number() % 1_000_000)
+}
+
+fn given_seed() -> Option<u64> {
+    std::env::var("ROOKERY_SEED").ok()?.parse().ok()
 }
 
 /// Whether the full counts are asked for.

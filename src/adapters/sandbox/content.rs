@@ -35,8 +35,12 @@ pub(super) fn outgoing(content: &Content, file: Option<String>) -> Result<Value,
                 .collect();
             json!({ "contacts": cards })
         }
-        Content::Callback { .. } | Content::Unsupported { .. } => {
-            return Err(ChannelError::permanent("unsupported", "this kind of content is only ever received"));
+        Content::List { .. }
+        | Content::ProviderTemplate { .. }
+        | Content::Native { .. }
+        | Content::Callback { .. }
+        | Content::Unsupported { .. } => {
+            return Err(ChannelError::permanent("unsupported", "the sandbox takes no such content"));
         }
     };
     out["type"] = content.kind().as_str().into();

@@ -137,6 +137,7 @@ fn capabilities() -> Capabilities {
         text_max: 4_096,
         text_unit: TextUnit::Chars,
         caption_max: 1_024,
+        captions: vec![ContentKind::Image, ContentKind::Video, ContentKind::Audio, ContentKind::Document],
         media: media.map(|kind| MediaLimit { kind, max_bytes: LARGEST_FILE, mimes: Vec::new() }).into(),
         buttons: true,
         replies: true,
@@ -150,6 +151,7 @@ fn capabilities() -> Capabilities {
         width: WIDTH,
         pacing: Pacing::Person,
         limits: LIMITS.to_vec(),
+        window: None,
     }
 }
 

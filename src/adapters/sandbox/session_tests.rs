@@ -6,7 +6,7 @@ use ::sandbox::{SandboxConfig, What};
 use channel::{
     Channel, Credentials, ErrorClass, Login, Outgoing, Pairing, Session, SessionEnd, SessionEvent,
 };
-use model::Content;
+use model::{Content, Purpose};
 use outbound::{Http, HttpConfig};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -57,6 +57,9 @@ impl Desk {
             content: Content::text("hello"),
             reply_to: None,
             file: None,
+            purpose: Purpose::Conversation,
+            by_person: false,
+            contact_wrote_at: None,
         };
         let accepted = self.channel.send(&self.login, &message).await;
         accepted.map(|accepted| accepted.provider_id).map_err(|error| error.class)

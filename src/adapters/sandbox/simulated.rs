@@ -49,7 +49,9 @@ fn event(happened: &Inbound) -> Option<Value> {
         InboundKind::ContactBlocked { blocked } => ("contact_blocked", json!({"blocked": blocked})),
         InboundKind::ContactOptedOut { opted_out } => ("contact_opted_out", json!({"opted_out": opted_out})),
         InboundKind::ChatMoved { to } => ("chat_moved", json!({"to": to})),
-        InboundKind::Ignored { .. } => return None,
+        InboundKind::ReceiptUpTo { .. } | InboundKind::AccountNotice { .. } | InboundKind::Ignored { .. } => {
+            return None;
+        }
     };
     event["type"] = kind.into();
     event["chat"] = happened.chat.as_str().into();

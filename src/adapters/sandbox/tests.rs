@@ -5,7 +5,8 @@ use std::time::Duration;
 use ::sandbox::{AccountSettings, SandboxConfig};
 use channel::{Channel, Credentials, ErrorClass, Login, Outgoing};
 use model::{
-    Account, AccountId, Connection, Content, InboundKind, ReceiptKind, Redelivery, Sending, Timestamp,
+    Account, AccountId, Connection, Content, InboundKind, Purpose, ReceiptKind, Redelivery, Sending,
+    Timestamp,
 };
 use outbound::{Http, HttpConfig};
 use serde_json::json;
@@ -41,6 +42,9 @@ impl Desk {
             content: Content::text("hello"),
             reply_to: None,
             file: None,
+            purpose: Purpose::Conversation,
+            by_person: false,
+            contact_wrote_at: None,
         };
         let accepted = self.channel.send(&self.login, &message).await;
         accepted.map(|accepted| accepted.provider_id).map_err(|error| error.class)

@@ -45,6 +45,7 @@ pub(super) fn capabilities() -> Capabilities {
         text_max: 4096,
         text_unit: TextUnit::Chars,
         caption_max: 1024,
+        captions: vec![ContentKind::Image, ContentKind::Video, ContentKind::Audio, ContentKind::Document],
         media: vec![
             media(ContentKind::Image, 10, &["image/*"]),
             media(ContentKind::Video, 50, &["video/mp4"]),
@@ -68,5 +69,6 @@ pub(super) fn capabilities() -> Capabilities {
         width: WIDTH,
         pacing: Pacing::Provider,
         limits: LIMITS.to_vec(),
+        window: None,
     }
 }

@@ -42,7 +42,11 @@ pub(super) fn call(message: &Outgoing) -> Result<Call, ChannelError> {
             location(*latitude, *longitude, name.as_deref(), address.as_deref())
         }
         Content::Contacts { contacts } => contact(contacts)?,
-        Content::Callback { .. } | Content::Unsupported { .. } => {
+        Content::List { .. }
+        | Content::ProviderTemplate { .. }
+        | Content::Native { .. }
+        | Content::Callback { .. }
+        | Content::Unsupported { .. } => {
             let kind = message.content.kind();
             return Err(ChannelError::permanent("unsupported", format!("{kind} cannot be sent")));
         }

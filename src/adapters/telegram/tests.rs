@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use channel::{Channel, Credentials, Login, WebhookError, WebhookRequest};
+use channel::{Channel, Credentials, Login, Method, WebhookError, WebhookRequest};
 use model::{
     Account, Connection, Content, ConversationKind, Inbound, InboundKind, Redelivery, Sending, Timestamp,
 };
@@ -144,7 +144,10 @@ fn receive(secret: Option<&str>, body: &str) -> Result<channel::WebhookResponse,
         .map(|secret| ("x-telegram-bot-api-secret-token".to_owned(), secret.to_owned()))
         .into_iter()
         .collect();
-    telegram().receive(&login(), &WebhookRequest { headers: &headers, query: "", body: body.as_bytes() })
+    telegram().receive(
+        &login(),
+        &WebhookRequest { method: Method::Post, headers: &headers, query: "", body: body.as_bytes() },
+    )
 }
 
 #[test]

@@ -11,7 +11,7 @@ mod webhooks;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use model::{ContentKind, Inbound, Media};
+use model::{Content, ContentKind, Inbound, Media};
 
 use crate::{Channel, ChannelError, Credentials, ErrorClass, Login};
 
@@ -36,6 +36,12 @@ pub trait Simulator: Send + Sync {
 
     /// The message that it took as `provider_id` in `chat`.
     async fn received(&self, chat: &str, provider_id: &str) -> Option<Received>;
+
+    /// Content of a kind that only its provider knows the form of (a template, a native message), which it takes; none if it
+    /// has nothing of the kind.
+    fn sample(&self, _kind: ContentKind) -> Option<Content> {
+        None
+    }
 
     /// A webhook's body that tells of this; none if the provider never tells such things.
     fn webhook_body(&self, happened: &Inbound) -> Option<Vec<u8>>;

@@ -4,8 +4,8 @@ use std::str::FromStr;
 
 use bytes::Bytes;
 use model::{
-    Button, ContactCard, Content, ContentKind, ConversationKind, Format, Inbound, InboundKind, Media,
-    MediaId, Party, Receipt, ReceiptKind, Timestamp,
+    Button, ContactCard, Content, ContentKind, ConversationKind, Format, Inbound, InboundKind, ListRow,
+    ListSection, Media, MediaId, Party, Purpose, Receipt, ReceiptKind, Timestamp,
 };
 
 use crate::{Capabilities, Outgoing};
@@ -20,7 +20,17 @@ pub const PNG: &[u8] = &[
 
 /// A message to `chat`, our id of it numbered `n`.
 pub fn outgoing(n: u128, chat: &str, content: Content) -> Outgoing {
-    Outgoing { message_id: id(n), chat: chat.to_owned(), thread: None, content, reply_to: None, file: None }
+    Outgoing {
+        message_id: id(n),
+        chat: chat.to_owned(),
+        thread: None,
+        content,
+        reply_to: None,
+        file: None,
+        purpose: Purpose::Conversation,
+        by_person: false,
+        contact_wrote_at: None,
+    }
 }
 
 /// Content of `kind` with the file to upload, if it has one; none for kinds that are only received.
@@ -53,7 +63,19 @@ pub fn content(kind: ContentKind) -> Option<(Content, Option<Bytes>)> {
                 emails: Vec::new(),
             }],
         },
-        ContentKind::Callback | ContentKind::Unsupported => return None,
+        ContentKind::List => Content::List {
+            text: "What would you like?".to_owned(),
+            button: "Choose".to_owned(),
+            sections: vec![ListSection {
+                title: Some("Drinks".to_owned()),
+                rows: vec![ListRow { title: "Tea".to_owned(), description: None, data: "tea".to_owned() }],
+            }],
+        },
+        // Only its provider knows what would be one.
+        ContentKind::ProviderTemplate
+        | ContentKind::Native
+        | ContentKind::Callback
+        | ContentKind::Unsupported => return None,
     };
     let bytes = content.media().map(|_| Bytes::from_static(PNG));
     Some((content, bytes))

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::Simulator;
 use super::samples::{happening, happenings, written};
-use crate::{Channel, Credentials, Login, WebhookError, WebhookRequest, WebhookResponse};
+use crate::{Channel, Credentials, Login, Method, WebhookError, WebhookRequest, WebhookResponse};
 
 fn receive(
     channel: &dyn Channel,
@@ -15,7 +15,7 @@ fn receive(
     headers: &[(String, String)],
     body: &[u8],
 ) -> Result<WebhookResponse, WebhookError> {
-    let request = WebhookRequest { headers, query: "", body };
+    let request = WebhookRequest { method: Method::Post, headers, query: "", body };
     channel.receive(login, &request)
 }
 

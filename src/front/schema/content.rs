@@ -80,6 +80,34 @@ pub enum Content {
         /// The cards.
         contacts: Vec<ContactCard>,
     },
+    /// A list to choose from: who chooses sends a callback with the row's data.
+    List {
+        /// Words above it.
+        text: String,
+        /// What the button says that opens it.
+        button: String,
+        /// Its parts.
+        sections: Vec<ListSection>,
+    },
+    /// A template that the provider keeps and has approved, with its values.
+    ProviderTemplate {
+        /// Its name at the provider.
+        name: String,
+        /// Its language, as the provider writes it: `en_US`.
+        language: String,
+        /// Its values, in the provider's own form.
+        #[serde(default)]
+        #[schema(value_type = Vec<Object>, required = false)]
+        components: Vec<Value>,
+    },
+    /// A message in the provider's own form, handed through.
+    Native {
+        /// The provider's fields, without recipient and credentials.
+        #[schema(value_type = Object)]
+        body: Value,
+        /// What it says, for previews, search and those who see no more than words.
+        text: Option<String>,
+    },
     /// An answer to a button: only ever received.
     Callback {
         /// What the button carried.
@@ -96,6 +124,26 @@ pub enum Content {
         #[schema(value_type = Object, required = false)]
         raw: Value,
     },
+}
+
+/// A part of a list.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct ListSection {
+    /// What it is called; needed where there are several.
+    pub title: Option<String>,
+    /// What can be chosen.
+    pub rows: Vec<ListRow>,
+}
+
+/// What can be chosen from a list.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct ListRow {
+    /// What it says.
+    pub title: String,
+    /// More about it.
+    pub description: Option<String>,
+    /// What comes back as a callback when it is chosen.
+    pub data: String,
 }
 
 /// A file in a message: one of ours or one at a link; received ones may still lie at the provider.

@@ -326,6 +326,8 @@ pub struct Capabilities {
     pub text_unit: String,
     /// Longest caption, in the same unit.
     pub caption_max: u64,
+    /// Kinds of files that can carry words.
+    pub captions: Vec<ContentKind>,
     /// Files, by kind.
     pub media: Vec<MediaLimit>,
     /// Whether buttons can be sent under a text.
@@ -350,6 +352,23 @@ pub struct Capabilities {
     pub pacing: String,
     /// The provider's own limits.
     pub limits: Vec<Limit>,
+    /// For how long after the other side wrote one may write to it; null: always.
+    pub window: Option<Window>,
+}
+
+/// The time after the other side wrote in which a provider lets one answer freely.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct Window {
+    /// Seconds for everybody.
+    pub seconds: u64,
+    /// Seconds for a person (`origin` agent), where that is longer.
+    pub person_seconds: Option<u64>,
+    /// Whether a template of the provider may be sent after it.
+    pub templates_after: bool,
+    /// Where the provider says so.
+    pub source: String,
+    /// The day on which that was read.
+    pub read_on: String,
 }
 
 /// How large a file of one kind may be.

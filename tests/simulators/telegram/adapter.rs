@@ -13,7 +13,8 @@ use adapters::AdaptersConfig;
 use adapters::telegram::Telegram as Adapter;
 use channel::{Accepted, Channel, ChannelError, Credentials, Login, Outgoing};
 use model::{
-    Account, Connection, Content, Ids, Inbound, InboundKind, Media, MessageId, Redelivery, Sending, Timestamp,
+    Account, Connection, Content, Ids, Inbound, InboundKind, Media, MessageId, Purpose, Redelivery, Sending,
+    Timestamp,
 };
 use outbound::{Http, HttpConfig};
 use serde_json::{Value, json};
@@ -131,6 +132,9 @@ fn to(chat: i64, content: Value) -> Outgoing {
         content: serde_json::from_value(content).unwrap(),
         reply_to: None,
         file: None,
+        purpose: Purpose::Conversation,
+        by_person: false,
+        contact_wrote_at: None,
     }
 }
 

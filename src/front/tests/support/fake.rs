@@ -6,7 +6,8 @@ use async_trait::async_trait;
 use channel::{
     Accepted, Capabilities, Channel, ChannelError, ConnectField, ConnectStep, Connected, Credentials,
     ErrorClass, Limit, LimitScope, Login, MediaLimit, Outgoing, Pacing, ParseError, Polled, Poller, Session,
-    Sessions, TextUnit, WebhookError, WebhookEvent, WebhookRequest, WebhookResponse, signature,
+    Sessions, TextUnit, WebhookAnswer, WebhookError, WebhookEvent, WebhookRequest, WebhookResponse,
+    signature,
 };
 use model::{Account, ContentKind, Inbound};
 use serde_json::Value;
@@ -29,6 +30,7 @@ impl Default for Fake {
                 text_max: 100,
                 text_unit: TextUnit::Chars,
                 caption_max: 0,
+                captions: vec![ContentKind::Image, ContentKind::Document],
                 media: vec![MediaLimit {
                     kind: ContentKind::Image,
                     max_bytes: 1_000,
@@ -44,6 +46,7 @@ impl Default for Fake {
                 deduplicates: false,
                 width: 1,
                 pacing: Pacing::Person,
+                window: None,
                 limits: vec![Limit {
                     name: "fake_second",
                     scope: LimitScope::Account,
@@ -139,7 +142,7 @@ impl Channel for Fake {
         let id = payload["id"].as_i64().ok_or(WebhookError::Malformed("fake"))?;
         Ok(WebhookResponse {
             events: vec![WebhookEvent { dedupe_key: id.to_string(), account: None, payload }],
-            answer: request.query.strip_prefix("challenge=").map(str::to_owned),
+            answer: request.query.strip_prefix("challenge=").map(WebhookAnswer::text),
         })
     }
 

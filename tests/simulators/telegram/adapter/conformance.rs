@@ -145,6 +145,8 @@ impl Simulator for Simulated {
             InboundKind::Receipt(_)
             | InboundKind::Deleted { .. }
             | InboundKind::ContactOptedOut { .. }
+            | InboundKind::ReceiptUpTo { .. }
+            | InboundKind::AccountNotice { .. }
             | InboundKind::Ignored { .. } => return None,
         })
     }

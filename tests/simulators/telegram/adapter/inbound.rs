@@ -1,6 +1,6 @@
 //! A conversation arrives, by polling and by webhook.
 
-use channel::{Channel, ErrorClass, Outgoing, WebhookRequest};
+use channel::{Channel, ErrorClass, Method, Outgoing, WebhookRequest};
 use model::{Content, ConversationKind, Inbound, InboundKind};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -172,7 +172,7 @@ async fn a_conversation_by_webhook_comes_signed_and_again_until_it_is_taken() {
     let mut keys = std::collections::BTreeSet::new();
     while events.len() < 12 {
         let (headers, body) = deliveries.recv().await.unwrap();
-        let request = WebhookRequest { headers: &headers, query: "", body: &body };
+        let request = WebhookRequest { method: Method::Post, headers: &headers, query: "", body: &body };
         for event in stage.channel.receive(&stage.login, &request).unwrap().events {
             assert!(keys.insert(event.dedupe_key.clone()));
             events.extend(stage.channel.parse(&stage.login.account, &event.payload).unwrap());
