@@ -6,7 +6,7 @@ use std::time::Duration;
 use channel::{Accepted, Channel, ChannelError, Login};
 use model::{AttemptId, Scope, Status, Timestamp, Wait};
 use outbound::Place;
-use pacing::{Grant, Profile, State};
+use pacing::{Grant, Profile, Started, State};
 use queue::{Claimed, Settle};
 use store::{Ended, NewAttempt, SendView};
 
@@ -238,9 +238,8 @@ async fn conclude(
     fault!("send_recorded");
     app.has_news(view.message.workspace_id).await;
     fault!("send_told");
-    // A call may have started as late as this: it is the later reading that windows are counted from.
-    let started_at = started_at + claimed.uncertainty();
-    let date = |state: &mut State| state.settle(profile, grant.token, started_at, at);
+    let started = Started { earliest: started_at, latest: started_at + claimed.uncertainty() };
+    let date = |state: &mut State| state.settle(profile, grant.token, started, at);
     granting::end_grant(app, claimed, profile, view.account.id, grant, verdict.settle, date).await
 }
 

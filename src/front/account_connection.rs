@@ -115,13 +115,13 @@ async fn log_out_account(
     Ok(axum::Json(front.account_view(&account)).into_response())
 }
 
-/// Somebody has to be there to be told.
+/// Somebody has to be there to be told. The lease of one that is gone may last a little longer than the news of its end.
 async fn owned(front: &Front, caller: &Caller, account: &Account) -> Result<(), Problem> {
-    if front.store.account_owner(caller.workspace, account.id).await?.is_none() {
-        let why = sessions::why_unowned(front, account).await?;
-        return Err(Problem::new(Kind::Unavailable).because(why).after(TRY_AGAIN));
-    }
-    Ok(())
+    let why = match front.store.account_owner(caller.workspace, account.id).await? {
+        Some(_) if front.unserved(account).await?.is_none() => return Ok(()),
+        _ => sessions::why_unowned(front, account).await?,
+    };
+    Err(Problem::new(Kind::Unavailable).because(why).after(TRY_AGAIN))
 }
 
 fn unconfirmed(why: Unconfirmed) -> Problem {

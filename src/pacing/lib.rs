@@ -60,7 +60,7 @@ pub use profile::{Limit, Profile, ProfileError, ResponseRate};
 pub use rebuild::PastSend;
 pub use response::ResponseShare;
 pub use rule::{Kind, Reach, Rule};
-pub use state::{OpenGrant, State, Token};
+pub use state::{OpenGrant, Started, State, Token};
 pub use text::IdenticalText;
 pub use typing::Typing;
 pub use warm_up::{MaySend, Ramp, Stage, WarmUp};

@@ -103,6 +103,21 @@ pub struct OpenGrant {
     pub(crate) gaps: BTreeMap<String, u64>,
 }
 
+/// When a call started, by a clock that may be read in two ways.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Started {
+    /// Not before.
+    pub earliest: Timestamp,
+    /// Not after.
+    pub latest: Timestamp,
+}
+
+impl From<Timestamp> for Started {
+    fn from(at: Timestamp) -> Self {
+        Self { earliest: at, latest: at }
+    }
+}
+
 /// When a send took place: its call began at `from`, and `at` is the date that windows count.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Dates {
@@ -136,18 +151,21 @@ impl State {
     }
 
     /// Ends a grant whose call was made. It is dated at the answer in a lane of width 1, so that a counter at our
-    /// call and one at the provider agree, and at the call's start in a wider one. False when the grant is unknown
-    /// (expired or lost with an earlier state): nothing changes then.
+    /// call and one at the provider agree, and at the call's start, at the latest, in a wider one. No pause lay before it
+    /// but what had passed when it started at the earliest. False when the grant is unknown (expired or lost with an
+    /// earlier state): nothing changes then.
     pub fn settle(
         &mut self,
         profile: &Profile,
         token: Token,
-        started: Timestamp,
+        started: impl Into<Started>,
         answered: Timestamp,
     ) -> bool {
-        let (from, to) = (profile.tempo().inside(started), profile.tempo().inside_up(answered.max(started)));
+        let Started { earliest, latest } = started.into();
+        let (tempo, answered) = (profile.tempo(), answered.max(latest));
+        let (from, to) = (tempo.inside(earliest), tempo.inside_up(answered));
         let dates = |grant: &OpenGrant| {
-            let at = if grant.wide { from } else { to };
+            let at = if grant.wide { tempo.inside(latest) } else { to };
             Dates { from, at, is_certain: true }
         };
         self.end(profile, token, to, dates)

@@ -17,6 +17,7 @@ pub struct Findings {
     sent: usize,
     refused: usize,
     unknown: usize,
+    given_up: usize,
     repeated: usize,
     accounts: usize,
     pressed: Pressed,
@@ -24,11 +25,11 @@ pub struct Findings {
 
 impl fmt::Display for Findings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { messages, sent, refused, unknown, repeated, accounts, pressed } = self;
+        let Self { messages, sent, refused, unknown, given_up, repeated, accounts, pressed } = self;
         write!(
             f,
             "{messages} messages of {accounts} accounts: {sent} sent, {refused} refused as their recipients do, \
-             {unknown} unknown, {repeated} called again after a call without an end; no limit broken ({pressed}), order kept"
+             {unknown} unknown, {given_up} given up after three lost workers, {repeated} called again after a call without an end; no limit broken ({pressed}), order kept"
         )
     }
 }
@@ -59,9 +60,13 @@ pub async fn audit(
         shown.extend(rows.map(|row| (row["id"].as_str().unwrap().to_owned(), (account, row))));
     }
     assert_eq!(shown.len(), accepted.len(), "as many messages as were accepted");
+    let dead = installation.api().all("/v1/dead_jobs").await;
+    let dead: Vec<_> = dead.iter().filter_map(|job| Some(job["job"].as_str()?.to_owned())).collect();
+    // Chance takes a few; were they many, something else would be behind it.
+    assert!(dead.len() * 1_000 <= accepted.len(), "{} jobs are dead", dead.len());
     for id in accepted {
         let (account, row) = shown.get(id).unwrap_or_else(|| panic!("{id} was accepted and is not there"));
-        one(installation.api(), account, row, record, &mut findings).await;
+        one(installation.api(), account, row, record, &dead, &mut findings).await;
     }
     for id in record.calls.keys() {
         assert!(shown.contains_key(id), "{id} was sent and never accepted");
@@ -71,7 +76,14 @@ pub async fn audit(
     findings
 }
 
-async fn one(api: &Api, account: &AccountPlan, row: &Value, record: &Record, findings: &mut Findings) {
+async fn one(
+    api: &Api,
+    account: &AccountPlan,
+    row: &Value,
+    record: &Record,
+    dead: &[String],
+    findings: &mut Findings,
+) {
     let id = row["id"].as_str().unwrap();
     let none = Vec::new();
     let calls = record.calls.get(id).unwrap_or(&none);
@@ -79,8 +91,17 @@ async fn one(api: &Api, account: &AccountPlan, row: &Value, record: &Record, fin
     let status = row["status"].as_str().unwrap();
     // Calls that nobody heard the end of: their worker died, or the provider hung up.
     let endless = if taken > 1 || status == "unknown" { endless(api, id).await } else { 0 };
+    // Promised, too: what three workers in a row were lost with is given up, called for or not, and listed for a person.
+    let given_up = ["failed", "unknown"].contains(&status)
+        && row["reason"].as_str().is_some_and(|reason| reason.starts_with("worker_lost:"));
     let context = format!("{} {row}, calls {calls:?}, {endless} without an end", account.name);
     match status {
+        _ if given_up => {
+            let dead = dead.iter().any(|job| *job == format!("send-message:{id}"));
+            assert!(dead, "given up, and in no list: {context}");
+            assert!(status == "unknown" || taken == 0, "failed, and yet it was taken: {context}");
+            findings.given_up += 1;
+        }
         "sent" | "delivered" | "read" => {
             assert!(taken >= 1, "sent, but nobody got it: {context}");
             findings.sent += 1;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use model::{Class, Purpose, Scope, Timestamp};
-use pacing::{Ask, Chat, Decision, PastSend, Profile, Response, State, admit, explain};
+use pacing::{Ask, Chat, Decision, PastSend, Profile, Response, Started, State, admit, explain};
 use serde_json::json;
 
 use crate::support::{T, bulk, decide, go, ms, past, person, wait};
@@ -55,6 +55,21 @@ fn after_a_batch_the_account_rests_and_a_natural_rest_begins_a_new_one() {
     let ledger = (0..50).map(|second| past("a", T + ms(second * 1_000)));
     let rebuilt = State::rebuild(&profile, 1, ledger, T + ms(60_000));
     assert_eq!(wait(decide(&profile, &rebuilt, &bulk("a"), T + ms(60_000))).until, Some(T + ms(349_000)));
+}
+
+#[test]
+fn a_call_that_may_have_started_late_leaves_no_rest_before_it() {
+    let profile = only(&["batch"]);
+    let mut state = State::new(&profile);
+    for second in 0..49 {
+        state = sent(&profile, &state, &bulk("a"), T + ms(second * 1_000));
+    }
+    // It began somewhere between: a rest of five minutes is possible, and nothing to rely on.
+    let mut grant = go(decide(&profile, &state, &bulk("a"), T + ms(49_000)));
+    let started = Started { earliest: T + ms(50_000), latest: T + ms(400_000) };
+    assert!(grant.state.settle(&profile, grant.token, started, T + ms(401_000)));
+    let held = wait(decide(&profile, &grant.state, &bulk("a"), T + ms(402_000)));
+    assert_eq!((held.rule.as_str(), held.until), ("batch", Some(T + ms(701_000))));
 }
 
 #[test]
