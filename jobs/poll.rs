@@ -132,6 +132,7 @@ impl Poll {
                 return self.stopped(login, reason, lasting, &error).await;
             }
             ErrorClass::RetryAfter(Some(pause))
+            | ErrorClass::AppHeld(Some(pause))
             | ErrorClass::BulkHeld(pause)
             | ErrorClass::RecipientHeld(pause) => {
                 self.note(Some(&error)).await?;
@@ -140,6 +141,7 @@ impl Poll {
             ErrorClass::Permanent
             | ErrorClass::Retry
             | ErrorClass::RetryAfter(None)
+            | ErrorClass::AppHeld(None)
             | ErrorClass::Ambiguous => {}
         }
         let refused = error.class == ErrorClass::Permanent || error.code == "409";
