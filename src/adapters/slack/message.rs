@@ -138,7 +138,10 @@ fn content_of(file: &Value, caption: Option<String>) -> Content {
 fn changed(told: Told<'_>) -> Vec<Inbound> {
     let event = told.event;
     let none = Value::Null;
-    let (now, before) = (event.get("message").unwrap_or(&none), event.get("previous_message"));
+    let (now, before) = (
+        event.get("message").unwrap_or(&none),
+        event.get("previous_message").filter(|before| before.is_object()),
+    );
     let (Some(channel), Some(ts)) = (text(event, "channel"), text(now, "ts")) else {
         return vec![ignored(event, "message_changed")];
     };

@@ -163,11 +163,7 @@ fn read(text: &str) -> Vec<Node> {
         if let Some((written, means)) = escaped {
             tokens.push(Token::Escaped(means));
             rest = &rest[written.len()..];
-        } else if let Some((inner, after)) = rest
-            .strip_prefix('<')
-            .and_then(|rest| rest.split_once('>'))
-            .filter(|(inner, _)| !inner.is_empty())
-        {
+        } else if let Some((inner, after)) = rest.strip_prefix('<').and_then(bracketed) {
             tokens.push(Token::Entity(entity(inner)));
             rest = after;
         } else {
@@ -176,6 +172,13 @@ fn read(text: &str) -> Vec<Node> {
         }
     }
     nodes(&tokens)
+}
+
+/// What stands before a closing bracket, if it can be an entity, and what follows.
+fn bracketed(text: &str) -> Option<(&str, &str)> {
+    let (inner, after) = text.split_once('>')?;
+    let odd = inner.is_empty() || inner.contains(['<', '\n']) || inner.starts_with(char::is_whitespace);
+    (!odd).then_some((inner, after))
 }
 
 /// What angle brackets hold: a mention, a channel, a command, a date, a link.

@@ -4,8 +4,7 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use channel::{
-    Channel, Credentials, Login, Method, WebhookError, WebhookRequest, WebhookResponse,
-    signature,
+    Channel, Credentials, Login, Method, WebhookError, WebhookRequest, WebhookResponse, signature,
 };
 use model::{Account, Content, Inbound, InboundKind, ManualClock, NoticeEffect, Timestamp};
 use outbound::{Http, HttpConfig};
@@ -105,6 +104,7 @@ fn fill(value: &mut Value, key: &str) {
                 "old_channel_id" => "G012Y48650T",
                 "new_channel_id" => "C012Y48650U",
                 "user" | "user_id" => "U024BE7LH",
+                "bot_id" => "B024BE91L",
                 "ts" | "event_ts" | "deleted_ts" => "1710000000.000200",
                 "thread_ts" => "1710000000.000100",
                 "text" => "words",
