@@ -12,7 +12,7 @@ use super::state::{File, Message, Refusal, Reply, State};
 
 pub(super) fn place(shared: &Shared, state: &mut State, arguments: &Map<String, Value>) -> Reply {
     let name = text(arguments, "filename")?;
-    let length = text(arguments, "length")?.parse().ok().filter(|length| *length > 0);
+    let length = text(arguments, "length")?.parse::<usize>().ok().filter(|length| *length > 0);
     let length = length.ok_or_else(|| Refusal::from("invalid_arguments"))?;
     let id = state.fresh("F");
     let file = File { length, uploaded: false, ..File::new(name, Bytes::new()) };

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::state::{Bot, Call, Refusal, Reply, Room, State};
+use super::state::{Bot, Call, Refusal, Reply, State};
 use super::{Shared, chat, files, oauth};
 
 /// Each method with its scope, whether it reads JSON, and its arguments.
@@ -64,7 +64,7 @@ pub(super) fn reads_json(method: &str) -> bool {
 
 /// What a call says that its method does not know.
 pub(super) fn unknown(call: &Call) -> Vec<String> {
-    let known = METHODS.iter().find(|(name, ..)| *name == call.method).map_or(&[][..], |(.., known)| known);
+    let known = METHODS.iter().find(|(name, ..)| *name == call.method).map_or(&[][..], |(.., known)| *known);
     let strange = call.arguments.keys().filter(|name| !known.contains(&name.as_str()));
     strange.map(|name| format!("{}.{name}", call.method)).collect()
 }
@@ -95,7 +95,7 @@ pub(super) fn call(
             let user = text(arguments, "users")?;
             let Some(rest) = user.strip_prefix('U') else { return Err("user_not_found".into()) };
             let id = format!("D{rest}");
-            state.rooms.entry(id.clone()).or_insert_with(Room::default);
+            state.rooms.entry(id.clone()).or_default();
             Ok(json!({ "channel": { "id": id } }))
         }
         "conversations.mark" => {

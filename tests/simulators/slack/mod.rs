@@ -65,6 +65,7 @@ impl Shared {
 #[derive(Debug)]
 pub struct Slack {
     shared: Arc<Shared>,
+    events: Events,
     server: JoinHandle<()>,
 }
 
@@ -85,7 +86,7 @@ impl Slack {
         let base_url = format!("http://{address}");
         let shared = Arc::new(Shared { state: Mutex::new(State::new()), options, base_url });
         let server = tokio::spawn(server::serve(Arc::clone(&shared), listener));
-        Self { shared, server }
+        Self { shared, events: Events::default(), server }
     }
 
     /// What to give as Slack's address.
@@ -104,8 +105,8 @@ impl Slack {
     }
 
     /// Events of this workspace and app.
-    pub fn events(&self) -> Events {
-        Events::default()
+    pub fn events(&self) -> &Events {
+        &self.events
     }
 
     /// A channel that the bot is in; its id begins with what it is: `C`, `G`, `D`.

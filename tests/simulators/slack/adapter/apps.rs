@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use channel::{Channel, Credentials, ErrorClass};
-use serde_json::json;
+use channel::{Channel, ChannelError, Connected, Credentials, ErrorClass};
+use serde_json::{Value, json};
 
 use super::{NOW, ROOM, Stage, text, to};
 
@@ -18,28 +18,31 @@ fn query(name: &str, value: &str) -> BTreeMap<String, String> {
     BTreeMap::from([(name.to_owned(), value.to_owned())])
 }
 
+async fn connect(stage: &Stage, settings: &Value) -> Result<Connected, ChannelError> {
+    stage.channel.connect(&stage.login.credentials, settings, None).await
+}
+
 #[tokio::test]
 async fn an_account_is_a_workspace_and_an_app_however_it_was_found_out() {
     let stage = Stage::new().await;
-    let connect = |settings| stage.channel.connect(&stage.login.credentials, settings, None);
-    let connected = connect(&json!({"mine": 1})).await.unwrap();
+    let connected = connect(&stage, &json!({"mine": 1})).await.unwrap();
     assert_eq!(connected.external_id, "T024BE91L:A024BE91L");
     assert_eq!(connected.name.as_deref(), Some("Shop"));
     assert_eq!(connected.settings["bot_user_id"], "UBOT00000");
     assert_eq!(connected.settings["mine"], 1);
 
     stage.slack.forbid("users:read");
-    let error = connect(&json!({})).await.unwrap_err();
+    let error = connect(&stage, &json!({})).await.unwrap_err();
     assert_eq!((error.class, error.code.as_str()), (ErrorClass::Permanent, "app_unknown"));
-    let told = connect(&json!({"slack_app_id": "A024BE91L"})).await.unwrap();
+    let told = connect(&stage, &json!({"slack_app_id": "A024BE91L"})).await.unwrap();
     assert_eq!(told.external_id, connected.external_id);
     stage.slack.change_bot(|bot| bot.tells_app = true);
-    assert_eq!(connect(&json!({})).await.unwrap().external_id, connected.external_id);
+    assert_eq!(connect(&stage, &json!({})).await.unwrap().external_id, connected.external_id);
 
     stage.slack.change_bot(|bot| bot.everywhere = true);
-    assert_eq!(connect(&json!({})).await.unwrap().external_id, "E024BE91L:A024BE91L");
+    assert_eq!(connect(&stage, &json!({})).await.unwrap().external_id, "E024BE91L:A024BE91L");
     stage.slack.change_bot(|bot| bot.is_person = true);
-    assert_eq!(connect(&json!({})).await.unwrap_err().code, "not_a_bot");
+    assert_eq!(connect(&stage, &json!({})).await.unwrap_err().code, "not_a_bot");
 }
 
 #[tokio::test]

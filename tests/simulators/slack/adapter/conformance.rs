@@ -14,7 +14,7 @@ const ARCHIVED: &str = "C0ARCHIVE";
 
 struct Simulated<'a> {
     slack: &'a Slack,
-    events: Events,
+    events: &'a Events,
 }
 
 fn unescaped(text: &str) -> String {
@@ -39,10 +39,12 @@ impl Simulated<'_> {
             };
         }
         let holds = |kind: &str| message.blocks.iter().any(|block| block.to_string().contains(kind));
-        match () {
-            () if holds("\"divider\"") => ContentKind::Native,
-            () if holds("\"static_select\"") => ContentKind::List,
-            () => ContentKind::Text,
+        if holds("\"divider\"") {
+            ContentKind::Native
+        } else if holds("\"static_select\"") {
+            ContentKind::List
+        } else {
+            ContentKind::Text
         }
     }
 }
