@@ -7,9 +7,10 @@ use model::{Content, Media};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::api::{Call, too_large};
+use super::api::Call;
 use super::blocks::array;
 use super::send::update_arguments;
+use super::transfer::too_large;
 use super::{Slack, emoji};
 
 /// A refusal that says the work is done already.

@@ -18,6 +18,7 @@ mod abilities;
 mod api;
 mod apps;
 mod blocks;
+mod check;
 mod emoji;
 mod error;
 mod ids;
@@ -25,11 +26,13 @@ mod interactive;
 pub(crate) mod limits;
 mod message;
 mod mrkdwn;
+mod mrkdwn_reader;
 mod parse;
 mod receive;
 mod send;
 #[cfg(test)]
 mod tests;
+mod transfer;
 
 use std::sync::Arc;
 
@@ -149,7 +152,7 @@ impl Channel for Slack {
 
     fn check(&self, content: &Content) -> Result<(), ContentProblem> {
         self.capabilities.check(content)?;
-        blocks::check(content)
+        check::check(content)
     }
 
     async fn send(&self, login: &Login, message: &Outgoing) -> Result<Accepted, ChannelError> {

@@ -7,6 +7,7 @@
 use model::{Content, Format};
 
 use super::emoji;
+use super::mrkdwn_reader::read;
 use crate::telegram::markdown::{Node, parse, visible};
 
 /// A text as Slack takes it.
@@ -52,12 +53,13 @@ fn write_nodes(out: &mut String, nodes: &[Node]) {
             Node::Bold(inner) => wrapped(out, "*", inner),
             Node::Italic(inner) => wrapped(out, "_", inner),
             Node::Strike(inner) => wrapped(out, "~", inner),
-            Node::Code(code) => out.push_str(&format!("`{}`", escape(code))),
+            Node::Code(code) => between(out, "`", &escape(code), "`"),
             // Slack knows no languages.
-            Node::Fenced { code, .. } => out.push_str(&format!("```\n{}\n```", escape(code))),
+            Node::Fenced { code, .. } => between(out, "```\n", &escape(code), "\n```"),
             Node::Link { label, url } => {
                 let url = escape(&url.replace('<', "%3C").replace('>', "%3E").replace('|', "%7C"));
-                out.push_str(&format!("<{url}|{}>", escape(&visible(label))));
+                between(out, "<", &url, "|");
+                between(out, "", &escape(&visible(label)), ">");
             }
         }
     }
@@ -69,8 +71,12 @@ fn wrapped(out: &mut String, mark: &str, inner: &[Node]) {
     out.push_str(mark);
 }
 
+fn between(out: &mut String, before: &str, text: &str, after: &str) {
+    out.extend([before, text, after]);
+}
+
 /// What a reader sees of `nodes`, with links behind their labels.
-fn without_marks(nodes: &[Node]) -> String {
+pub(super) fn without_marks(nodes: &[Node]) -> String {
     nodes.iter().fold(String::new(), |seen, node| match node {
         Node::Text(text) | Node::Code(text) | Node::Fenced { code: text, .. } => seen + text,
         Node::Bold(inner) | Node::Italic(inner) | Node::Strike(inner) => seen + &without_marks(inner),
@@ -125,12 +131,12 @@ fn mark_up(out: &mut String, nodes: &[Node]) {
             Node::Bold(inner) => marked(out, "**", inner),
             Node::Italic(inner) => marked(out, "_", inner),
             Node::Strike(inner) => marked(out, "~~", inner),
-            Node::Code(code) => out.push_str(&format!("`{code}`")),
-            Node::Fenced { code, .. } => out.push_str(&format!("```\n{code}\n```")),
+            Node::Code(code) => between(out, "`", code, "`"),
+            Node::Fenced { code, .. } => between(out, "```\n", code, "\n```"),
             Node::Link { label, url } => {
                 out.push('[');
                 mark_up(out, label);
-                out.push_str(&format!("]({url})"));
+                between(out, "](", url, ")");
             }
         }
     }
@@ -140,183 +146,6 @@ fn marked(out: &mut String, mark: &str, inner: &[Node]) {
     out.push_str(mark);
     mark_up(out, inner);
     out.push_str(mark);
-}
-
-/// A character, or what stood in angle brackets.
-#[derive(Debug, Clone, PartialEq)]
-enum Token {
-    /// A character that may be a mark.
-    Raw(char),
-    /// One that was escaped, and is none.
-    Escaped(char),
-    Entity(Node),
-}
-
-/// Reads mrkdwn.
-fn read(text: &str) -> Vec<Node> {
-    let mut tokens = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(c) = rest.chars().next() {
-        let escaped = [("&amp;", '&'), ("&lt;", '<'), ("&gt;", '>')]
-            .into_iter()
-            .find(|(written, _)| rest.starts_with(written));
-        if let Some((written, means)) = escaped {
-            tokens.push(Token::Escaped(means));
-            rest = &rest[written.len()..];
-        } else if let Some((inner, after)) = rest.strip_prefix('<').and_then(bracketed) {
-            tokens.push(Token::Entity(entity(inner)));
-            rest = after;
-        } else {
-            tokens.push(Token::Raw(c));
-            rest = &rest[c.len_utf8()..];
-        }
-    }
-    nodes(&tokens)
-}
-
-/// What stands before a closing bracket, if it can be an entity, and what follows.
-fn bracketed(text: &str) -> Option<(&str, &str)> {
-    let (inner, after) = text.split_once('>')?;
-    let odd = inner.is_empty() || inner.contains(['<', '\n']) || inner.starts_with(char::is_whitespace);
-    (!odd).then_some((inner, after))
-}
-
-/// What angle brackets hold: a mention, a channel, a command, a date, a link.
-fn entity(inner: &str) -> Node {
-    let (target, label) = match inner.split_once('|') {
-        Some((target, label)) => (target, Some(unescape(label)).filter(|label| !label.is_empty())),
-        None => (inner, None),
-    };
-    let named = |sign: &str, id: &str| {
-        let name = label.clone().unwrap_or_else(|| id.to_owned());
-        Node::Text(if name.starts_with(sign) { name } else { format!("{sign}{name}") })
-    };
-    if let Some(user) = target.strip_prefix('@') {
-        return named("@", user);
-    }
-    if let Some(channel) = target.strip_prefix('#') {
-        return named("#", channel);
-    }
-    if let Some(command) = target.strip_prefix('!') {
-        return match command.split_once('^') {
-            Some(("date", rest)) => Node::Text(label.unwrap_or_else(|| rest.to_owned())),
-            Some((_, id)) => named("@", id),
-            None => named("@", command),
-        };
-    }
-    let url = unescape(target);
-    let bare = url.strip_prefix("mailto:").or_else(|| url.strip_prefix("tel:")).unwrap_or(&url);
-    match label {
-        Some(label) if label != bare && label != url && !url.ends_with(&format!("://{label}")) => {
-            Node::Link { label: vec![Node::Text(label)], url }
-        }
-        Some(label) => Node::Text(label),
-        None => Node::Text(bare.to_owned()),
-    }
-}
-
-fn unescape(text: &str) -> String {
-    text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
-}
-
-fn nodes(tokens: &[Token]) -> Vec<Node> {
-    let mut nodes = Vec::new();
-    let mut plain = String::new();
-    let mut at = 0;
-    while at < tokens.len() {
-        let (node, after) = match &tokens[at] {
-            Token::Entity(Node::Text(text)) => {
-                plain.push_str(text);
-                at += 1;
-                continue;
-            }
-            Token::Entity(node) => (node.clone(), at + 1),
-            Token::Raw(_) => match marked_up(tokens, at) {
-                Some(found) => found,
-                None => {
-                    plain.extend(character(&tokens[at]));
-                    at += 1;
-                    continue;
-                }
-            },
-            Token::Escaped(c) => {
-                plain.push(*c);
-                at += 1;
-                continue;
-            }
-        };
-        if !plain.is_empty() {
-            nodes.push(Node::Text(std::mem::take(&mut plain)));
-        }
-        nodes.push(node);
-        at = after;
-    }
-    if !plain.is_empty() {
-        nodes.push(Node::Text(plain));
-    }
-    nodes
-}
-
-const fn character(token: &Token) -> Option<char> {
-    match token {
-        Token::Raw(c) | Token::Escaped(c) => Some(*c),
-        Token::Entity(_) => None,
-    }
-}
-
-/// The marked-up piece that starts at `at`, if one does, and where it ends.
-fn marked_up(tokens: &[Token], at: usize) -> Option<(Node, usize)> {
-    let is = |index: usize, mark: char| tokens.get(index) == Some(&Token::Raw(mark));
-    let fence = |index: usize| (index..index + 3).all(|index| is(index, '`'));
-    let Token::Raw(mark) = tokens[at] else { return None };
-    if fence(at) {
-        let end = (at + 3..tokens.len()).find(|&end| fence(end))?;
-        let code = code(&tokens[at + 3..end]);
-        let code = code.strip_prefix('\n').unwrap_or(&code);
-        let code = code.strip_suffix('\n').unwrap_or(code).to_owned();
-        let found = Node::Fenced { language: String::new(), code };
-        return (end > at + 3).then_some((found, end + 3));
-    }
-    let make = match mark {
-        '`' => None,
-        '*' => Some(Node::Bold as fn(Vec<Node>) -> Node),
-        '_' => Some(Node::Italic as fn(Vec<Node>) -> Node),
-        '~' => Some(Node::Strike as fn(Vec<Node>) -> Node),
-        _ => return None,
-    };
-    let in_word = |index: usize| tokens.get(index).and_then(character).is_some_and(char::is_alphanumeric);
-    let is_space = |index: usize| match tokens.get(index) {
-        None => true,
-        Some(token) => character(token).is_some_and(char::is_whitespace),
-    };
-    if at > 0 && in_word(at - 1) || is_space(at + 1) {
-        return None;
-    }
-    for end in at + 1..tokens.len() {
-        if tokens[end] == Token::Raw('\n') {
-            return None;
-        }
-        if is(end, mark) && end > at + 1 && !is_space(end - 1) && !in_word(end + 1) {
-            let inner = &tokens[at + 1..end];
-            let node = match make {
-                Some(make) => make(nodes(inner)),
-                None => Node::Code(code(inner)),
-            };
-            return Some((node, end + 1));
-        }
-    }
-    None
-}
-
-/// Tokens as code, in which brackets are brackets.
-fn code(tokens: &[Token]) -> String {
-    tokens.iter().fold(String::new(), |mut code, token| {
-        match token {
-            Token::Raw(c) | Token::Escaped(c) => code.push(*c),
-            Token::Entity(node) => code.push_str(&without_marks(std::slice::from_ref(node))),
-        }
-        code
-    })
 }
 
 #[cfg(test)]
