@@ -6,6 +6,7 @@
 mod config;
 mod limits;
 mod sandbox;
+pub mod slack;
 pub mod telegram;
 mod unanswered;
 
@@ -17,9 +18,6 @@ mod instagram {
     pub(crate) mod limits;
 }
 mod messenger {
-    pub(crate) mod limits;
-}
-mod slack {
     pub(crate) mod limits;
 }
 mod tiktok {
@@ -38,7 +36,10 @@ pub use limits::{channel_names, limits};
 
 /// Every channel of this release. Does no I/O.
 pub fn channels(config: &AdaptersConfig) -> Channels {
-    let all: Vec<Arc<dyn Channel>> =
-        vec![Arc::new(sandbox::Sandbox::new(config)), Arc::new(telegram::Telegram::new(config))];
+    let all: Vec<Arc<dyn Channel>> = vec![
+        Arc::new(sandbox::Sandbox::new(config)),
+        Arc::new(slack::Slack::new(config)),
+        Arc::new(telegram::Telegram::new(config)),
+    ];
     all.into_iter().collect()
 }
