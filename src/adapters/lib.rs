@@ -4,15 +4,13 @@
 //! is a folder here, its `mod` line, and one line in [`channels`] and in the table of [`limits()`].
 
 mod config;
+pub mod discord;
 mod limits;
 mod sandbox;
 pub mod telegram;
 mod unanswered;
 
 // Of these networks only the limits are here.
-mod discord {
-    pub(crate) mod limits;
-}
 mod instagram {
     pub(crate) mod limits;
 }
@@ -38,7 +36,10 @@ pub use limits::{channel_names, limits};
 
 /// Every channel of this release. Does no I/O.
 pub fn channels(config: &AdaptersConfig) -> Channels {
-    let all: Vec<Arc<dyn Channel>> =
-        vec![Arc::new(sandbox::Sandbox::new(config)), Arc::new(telegram::Telegram::new(config))];
+    let all: Vec<Arc<dyn Channel>> = vec![
+        Arc::new(sandbox::Sandbox::new(config)),
+        Arc::new(telegram::Telegram::new(config)),
+        Arc::new(discord::Discord::new(config)),
+    ];
     all.into_iter().collect()
 }

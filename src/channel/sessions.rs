@@ -38,11 +38,7 @@ pub trait Sessions: Send + Sync {
 
     /// Opens the session where one before it left off, by its [`Session::cursor`]. Networks that repeat by themselves what
     /// was not acknowledged need none.
-    async fn open_at(
-        &self,
-        login: &Login,
-        _cursor: Option<&str>,
-    ) -> Result<Box<dyn Session>, ChannelError> {
+    async fn open_at(&self, login: &Login, _cursor: Option<&str>) -> Result<Box<dyn Session>, ChannelError> {
         self.open(login).await
     }
 }
