@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use channel::{ChannelError, ErrorClass};
 use outbound::Answer;
+use serde_json::Value;
 use tokio::time::Instant;
 
 /// With so many entries, those that are over are dropped.
@@ -58,13 +59,18 @@ impl Buckets {
         if !is_refused && !is_used_up {
             return;
         }
-        let reset = if is_refused { header("retry-after") } else { None };
-        let Some(wait) = reset.or_else(|| header("x-ratelimit-reset-after")).and_then(wait) else { return };
+        let body = if is_refused { answer.json::<Value>() } else { None };
+        // The body is the most exact; `retry-after` has whole seconds.
+        let told = body.as_ref().and_then(|body| body["retry_after"].as_f64());
+        let seconds = told.or_else(|| header("x-ratelimit-reset-after"));
+        let seconds = seconds.or_else(|| header("retry-after").filter(|_| is_refused));
+        let Some(wait) = seconds.and_then(wait) else { return };
         // A page of the edge before the API knows no routes.
-        let is_global = answer.header("x-ratelimit-global").is_some()
-            || answer.header("x-ratelimit-scope") == Some("global")
-            || answer.json::<serde_json::Value>().is_none();
-        let route = if is_refused && is_global { None } else { Some(route.clone()) };
+        let is_global = is_refused
+            && (answer.header("x-ratelimit-global").is_some()
+                || answer.header("x-ratelimit-scope") == Some("global")
+                || body.is_none_or(|body| body["global"] == true));
+        let route = if is_global { None } else { Some(route.clone()) };
         let now = Instant::now();
         let mut used_up = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if used_up.len() >= MANY {

@@ -14,6 +14,7 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -26,7 +27,9 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use twilight_gateway::error::ReceiveMessageErrorType;
-use twilight_gateway::{CloseFrame, ConfigBuilder, Intents, Message, MessageSender, Shard, ShardId};
+use twilight_gateway::{
+    CloseFrame, ConfigBuilder, Intents, Message, MessageSender, Shard, ShardId, ShardState,
+};
 
 use super::api::Call;
 use super::snowflake::id;
@@ -287,7 +290,17 @@ impl Reader {
     async fn run(mut self) {
         let (mut closed, mut failures) = (None, 0);
         loop {
-            let told = match poll_fn(|context| Pin::new(&mut self.shard).poll_next(context)).await {
+            let said = poll_fn(|context| {
+                let said = Pin::new(&mut self.shard).poll_next(context);
+                // It said that it closes; left alone, twilight would connect again.
+                let is_down = matches!(self.shard.state(), ShardState::Disconnected { .. });
+                if said.is_pending() && is_down && self.is_closing.load(Ordering::Acquire) {
+                    return Poll::Ready(None);
+                }
+                said.map(Some)
+            });
+            let Some(said) = said.await else { return };
+            let told = match said {
                 // Closed for good.
                 None => Some(Told::Ended(end(closed))),
                 Some(Ok(Message::Close(frame))) => {

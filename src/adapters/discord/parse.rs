@@ -69,7 +69,8 @@ fn message(me: Option<&str>, body: &Value) -> Result<Vec<Inbound>, ParseError> {
                 reply_to: reply_to.clone(),
                 echo: false,
             };
-            Inbound { from: author(body), at: time(&own_id), ..in_chat(body, &chat, kind) }
+            let at = date(&body["timestamp"]).unwrap_or_else(|| time(&own_id));
+            Inbound { from: author(body), at, ..in_chat(body, &chat, kind) }
         })
         .collect())
 }

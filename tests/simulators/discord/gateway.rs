@@ -138,6 +138,7 @@ impl Talk<'_> {
                     let Some(Ok(message)) = heard else { return };
                     if let Some((code, _)) = message.as_close() {
                         self.shared.act(|state| state.gateway.closed_with.insert(code.into()));
+                        drop(self.line.close().await);
                         return;
                     }
                     let said = message.as_text().and_then(|text| serde_json::from_str(text).ok());

@@ -83,7 +83,9 @@ async fn handle(State(shared): State<Arc<Shared>>, incoming: Incoming) -> Respon
         let reply = match &fault {
             Some(Fault::Refuse(status, code, words)) => Err(Refusal::new(*status, *code, words)),
             Some(Fault::TooMany(scope, seconds)) => {
-                state.busy_until = Some(Instant::now() + Duration::from_secs_f64(*seconds));
+                // Whoever is told so counts from when they hear it.
+                let margin = Duration::from_millis(100);
+                state.busy_until = Some(Instant::now() + Duration::from_secs_f64(*seconds) + margin);
                 Err(Refusal::too_many(scope, *seconds))
             }
             Some(Fault::Page(status)) => Err(Refusal::page(*status)),

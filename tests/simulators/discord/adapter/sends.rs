@@ -175,9 +175,10 @@ async fn a_channel_that_is_gone_takes_its_messages_along() {
 #[tokio::test]
 async fn a_file_whose_link_has_ended_is_found_again() {
     let stage = Stage::new().await;
-    let chat = stage.chat.to_string();
+    let channel = stage.server.channel();
+    let chat = channel.to_string();
     let file = stage.server.attachment("a.png", "image/png", Bytes::from_static(b"picture"));
-    let id = stage.server.writes(stage.chat, stage.ada, &json!({ "attachments": [file] })).to_string();
+    let id = stage.server.writes(channel, stage.ada, &json!({ "attachments": [file] })).to_string();
     let told = json!({ "t": "MESSAGE_CREATE", "d": stage.server.message(&chat, &id).unwrap() });
     let meant = stage.channel.parse(&stage.login.account, &told).unwrap();
     let model::InboundKind::Message { content, .. } = &meant[0].kind else { panic!("a message: {meant:?}") };
