@@ -4,6 +4,7 @@
 //! is a folder here, its `mod` line, and one line in [`channels`] and in the table of [`limits()`].
 
 mod config;
+pub mod discord;
 mod limits;
 mod sandbox;
 pub mod slack;
@@ -11,9 +12,6 @@ pub mod telegram;
 mod unanswered;
 
 // Of these networks only the limits are here.
-mod discord {
-    pub(crate) mod limits;
-}
 mod instagram {
     pub(crate) mod limits;
 }
@@ -38,6 +36,7 @@ pub use limits::{channel_names, limits};
 pub fn channels(config: &AdaptersConfig) -> Channels {
     let all: Vec<Arc<dyn Channel>> = vec![
         Arc::new(sandbox::Sandbox::new(config)),
+        Arc::new(discord::Discord::new(config)),
         Arc::new(slack::Slack::new(config)),
         Arc::new(telegram::Telegram::new(config)),
     ];

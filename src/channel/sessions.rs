@@ -4,6 +4,9 @@
 //! An account's session has one owner in the whole fleet. While it is open, every call of [`crate::Channel`] with that
 //! account's login goes through it, so such calls are made where the owner is; without a session they fail as
 //! [`crate::ErrorClass::Retry`], since certainly nothing was sent.
+//!
+//! A session may also be no more than a way in (Discord's Gateway): then the account has credentials of its own
+//! ([`Sessions::pairs`]), and calls need no open session.
 
 use std::time::Duration;
 
@@ -21,10 +24,23 @@ pub trait Sessions: Send + Sync {
         true
     }
 
+    /// Whether pairing brings the credentials. False: a person enters them, as for an account without a session, and they
+    /// are checked by [`crate::Channel::connect`]; no session of such an account tells [`SessionEvent::Pairing`] or
+    /// [`SessionEvent::Credentials`].
+    fn pairs(&self) -> bool {
+        true
+    }
+
     /// Opens the session of an account: with the credentials that pairing brought, or to be paired where there are none.
     /// The account's setting `phone` asks to be paired by a code that is typed into that phone; without it a picture is
     /// scanned. Returns when the network is connected; all else the session tells.
     async fn open(&self, login: &Login) -> Result<Box<dyn Session>, ChannelError>;
+
+    /// Opens the session where one before it left off, by its [`Session::cursor`]. Networks that repeat by themselves what
+    /// was not acknowledged need none.
+    async fn open_at(&self, login: &Login, _cursor: Option<&str>) -> Result<Box<dyn Session>, ChannelError> {
+        self.open(login).await
+    }
 }
 
 /// A connection to the network for one account. Dropping it closes its sockets at once.
@@ -34,6 +50,12 @@ pub trait Session: Send {
     /// network, which repeats it to the next session otherwise. A call that is dropped loses nothing. After
     /// [`SessionEvent::Ended`] nothing more comes.
     async fn next(&mut self) -> SessionEvent;
+
+    /// Where the next session goes on, with everything that was told so far behind it: to be committed together with the
+    /// events that were told last. None where the network itself remembers.
+    fn cursor(&self) -> Option<String> {
+        None
+    }
 
     /// Has the network forget this device: its credentials are worth nothing from then on.
     async fn log_out(&mut self) -> Result<(), ChannelError>;

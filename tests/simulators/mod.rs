@@ -1,4 +1,5 @@
 //! Providers that run inside a test.
 
+pub mod discord;
 pub mod slack;
 pub mod telegram;

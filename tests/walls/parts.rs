@@ -56,6 +56,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("governor", &["pacing"]),
     ("reqwest", &["outbound", "adapters"]),
     ("rustls", &["outbound"]),
+    ("ed25519-dalek", &["adapters"]),
+    ("twilight-gateway", &["adapters"]),
     ("object_store", &["media"]),
     ("minijinja", &["templates"]),
     ("apalis", &["jobs"]),
