@@ -19,7 +19,7 @@ pub struct AdaptersConfig {
     pub call_timeout: Duration,
     /// Where secrets come from that we agree on with a provider.
     pub ids: Arc<Ids>,
-    /// Tells how old a signed time is and when a credential ends.
+    /// What calls are dated by, where a provider wants to see a time.
     pub clock: Arc<dyn Clock>,
 }
 

@@ -126,9 +126,9 @@ impl Slack {
 
     /// Somebody else reacts.
     pub fn reacts(&self, room: &str, ts: &str, user: &str, name: &str) {
-        let mut state = self.shared.state();
-        let message = state.message(room, ts).expect("the message is there");
-        message.reactions.push((name.to_owned(), user.to_owned()));
+        if let Some(message) = self.shared.state().message(room, ts) {
+            message.reactions.push((name.to_owned(), user.to_owned()));
+        }
     }
 
     /// Puts a file at Slack, as if somebody had sent it; answers its id. `change` makes it odd.

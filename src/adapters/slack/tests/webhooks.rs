@@ -167,3 +167,32 @@ fn tokens_that_end_are_renewed_two_hours_before() {
     let lasts = Credentials::default().with("bot_token", "xoxb-1");
     assert_eq!(renewer.refresh_at(&lasts), None);
 }
+
+#[test]
+fn mutilated_webhooks_break_nothing() {
+    let event = r#"{"type":"event_callback","event_id":"Ev1","team_id":"T1","api_app_id":"A1","authorizations":[{"team_id":"T1","is_bot":true}],"event":{"type":"message","text":"&lt;<@U1|x>*a*"}}"#;
+    let press = "payload=%7B%22type%22%3A%22block_actions%22%2C%22trigger_id%22%3A%221.2.x%22%7D&x=1";
+    let slack = slack_at(SIGNED_AT);
+    let mut read = 0;
+    for body in [event, press, COMMAND] {
+        for place in 0..body.len() {
+            for odd in [0_u8, b'"', b'{', b'%', b'&', b'9', 0xff] {
+                let mut bytes = body.as_bytes().to_vec();
+                bytes[place] = odd;
+                let at = SIGNED_AT.to_string();
+                let parts = [b"v0:", at.as_bytes(), b":", bytes.as_slice()];
+                let signature = format!("v0={}", signature::hmac_sha256_hex(SECRET.as_bytes(), &parts));
+                let headers = headers(&at, &signature);
+                let request =
+                    WebhookRequest { method: Method::Post, headers: &headers, query: "", body: &bytes };
+                if let Ok(response) = Channel::receive(&slack, &login(), &request) {
+                    read += response.events.len();
+                    for event in response.events {
+                        let _ = slack.parse(&login().account, &event.payload);
+                    }
+                }
+            }
+        }
+    }
+    assert!(read > 500, "most of it is still a webhook: {read}");
+}
