@@ -7,6 +7,7 @@ mod config;
 mod limits;
 mod sandbox;
 pub mod telegram;
+pub mod tiktok;
 mod unanswered;
 
 // Of these networks only the limits are here.
@@ -22,9 +23,6 @@ mod messenger {
 mod slack {
     pub(crate) mod limits;
 }
-mod tiktok {
-    pub(crate) mod limits;
-}
 mod whatsapp_cloud {
     pub(crate) mod limits;
 }
@@ -38,7 +36,10 @@ pub use limits::{channel_names, limits};
 
 /// Every channel of this release. Does no I/O.
 pub fn channels(config: &AdaptersConfig) -> Channels {
-    let all: Vec<Arc<dyn Channel>> =
-        vec![Arc::new(sandbox::Sandbox::new(config)), Arc::new(telegram::Telegram::new(config))];
+    let all: Vec<Arc<dyn Channel>> = vec![
+        Arc::new(sandbox::Sandbox::new(config)),
+        Arc::new(telegram::Telegram::new(config)),
+        Arc::new(tiktok::TikTok::new(config)),
+    ];
     all.into_iter().collect()
 }
