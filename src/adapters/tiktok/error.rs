@@ -56,7 +56,7 @@ impl Refusal<'_> {
                 let class = ErrorClass::AccountStopped { reason: "token_revoked", lasting: Some(RENEWAL) };
                 (class, Some("the access token has ended: it is about to be renewed"))
             }
-            (Some(105_002 | 101_000), _) => stopped("token_revoked", token),
+            (Some(105_002 | 101_000), _) | (None, 401) => stopped("token_revoked", token),
             (Some(106_001), _) => stopped("token_revoked", signature),
             (Some(105_005), _) => stopped(
                 "restricted",
@@ -79,7 +79,6 @@ impl Refusal<'_> {
             // Customer service failed inside, by when the message may be out: seen by integrators, not documented.
             (Some(45_101_001), _) | (None, 504) => (ErrorClass::Ambiguous, None),
             (Some(36_009_003 | 36_009_007), _) | (_, 500..=599) => (ErrorClass::Retry, None),
-            (None, 401) => stopped("token_revoked", token),
             _ => (ErrorClass::Permanent, None),
         }
     }

@@ -191,7 +191,8 @@ impl Channel for TikTok {
         webhook_url: Option<&str>,
     ) -> Result<Connected, ChannelError> {
         let shops = self.shops(credentials).await?;
-        let shop = meant(&shops, credentials.get(SHOP_CIPHER), settings.get("shop_id").and_then(word))?;
+        let shop_id = settings.get("shop_id").and_then(word);
+        let shop = meant(&shops, credentials.get(SHOP_CIPHER), shop_id.as_deref())?;
         let connected = oauth::connected(shop, credentials.clone(), settings);
         let probe = Call::get(CONVERSATIONS).with("page_size", "1");
         self.api.call::<Value>(&connected.credentials, probe).await?;
@@ -267,8 +268,8 @@ impl MediaFetcher for TikTok {
 }
 
 /// The shop that is meant: by its cipher, by its id, or because there is no other. A cipher that changed is found by the id.
-fn meant<'a>(shops: &'a [Shop], cipher: &str, id: Option<String>) -> Result<&'a Shop, ChannelError> {
-    let by_id = || shops.iter().find(|shop| Some(&shop.id) == id.as_ref());
+fn meant<'a>(shops: &'a [Shop], cipher: &str, id: Option<&str>) -> Result<&'a Shop, ChannelError> {
+    let by_id = || shops.iter().find(|shop| Some(shop.id.as_str()) == id);
     if let Some(shop) = shops.iter().find(|shop| shop.cipher == cipher && !cipher.is_empty()).or_else(by_id) {
         return Ok(shop);
     }

@@ -100,12 +100,12 @@ fn content(kind: &str, told: &Value) -> Option<Content> {
     // A card in the form in which it can be sent again, with its words for those who see no cards.
     let card = |what: &str, ids: &[&str]| {
         let ids: Vec<_> = ids.iter().filter_map(|name| read(name)).collect();
-        match ids.is_empty() {
-            true => unsupported(),
-            false => Content::Native {
-                body: json!({ "type": kind, "content": body }),
-                text: Some(format!("{what} {}", ids.join(", "))),
-            },
+        if ids.is_empty() {
+            return unsupported();
+        }
+        Content::Native {
+            body: json!({ "type": kind, "content": body }),
+            text: Some(format!("{what} {}", ids.join(", "))),
         }
     };
     Some(match kind {

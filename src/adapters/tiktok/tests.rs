@@ -38,9 +38,8 @@ fn content_that_tiktok_would_refuse_is_named_before_anything_is_stored() {
 fn an_apps_secrets_are_known_by_their_names_and_the_form_asks_for_no_app() {
     let fields = Apps::fields(&tiktok());
     assert!(fields.iter().all(|field| field.name.starts_with(APP_PREFIX)));
-    let [ConnectStep::Fields { fields }] = tiktok().connect_steps().try_into().unwrap() else {
-        panic!("one form");
-    };
+    let steps = tiktok().connect_steps();
+    let [ConnectStep::Fields { fields }] = steps.as_slice() else { panic!("one form: {steps:?}") };
     let required: Vec<_> = fields.iter().filter(|field| field.required).map(|field| field.name).collect();
     assert_eq!(required, ["access_token"]);
 }

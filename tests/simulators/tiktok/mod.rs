@@ -125,7 +125,9 @@ impl TikTok {
     /// Takes a scope away from an app.
     pub fn unscope(&self, app: &str, scope: &str) {
         self.shared.with(|state| {
-            state.apps.get_mut(app).expect("the app was made here").scopes.remove(scope);
+            if let Some(app) = state.apps.get_mut(app) {
+                app.scopes.remove(scope);
+            }
         });
     }
 
