@@ -8,6 +8,7 @@
 //! Facts: Partner Center's customer service API 202309, read on 2026-11-20.
 
 mod api;
+mod connect;
 mod cursor;
 mod error;
 pub(crate) mod limits;
@@ -23,9 +24,9 @@ mod webhook;
 use async_trait::async_trait;
 use bytes::Bytes;
 use channel::{
-    Accepted, Apps, Capabilities, Channel, ChannelError, ConnectField, ConnectStep, Connected,
-    ContentProblem, Credentials, ErrorClass, Login, MediaFetcher, Outgoing, ParseError, Poller, Reader,
-    Refresher, WebhookError, WebhookRequest, WebhookResponse,
+    Accepted, Apps, Capabilities, Channel, ChannelError, ConnectStep, Connected, ContentProblem, Credentials,
+    Login, MediaFetcher, Outgoing, ParseError, Poller, Reader, Refresher, WebhookError, WebhookRequest,
+    WebhookResponse,
 };
 use model::{Account, Content, Inbound, Media};
 use serde::Deserialize;
@@ -57,33 +58,11 @@ const CONVERSATIONS: &str = "/customer_service/202309/conversations";
 // Types of webhooks that concern conversations.
 const NEW_CONVERSATION: i64 = 13;
 const NEW_MESSAGE: i64 = 14;
-/// What a shop's webhook is asked for.
-const TOPICS: &[&str] =
-    &["NEW_MESSAGE", "NEW_CONVERSATION", "SELLER_DEAUTHORIZATION", "UPCOMING_AUTHORIZATION_EXPIRATION"];
-
 /// The TikTok Shop channel.
 #[derive(Debug)]
 pub struct TikTok {
     api: Api,
     capabilities: Capabilities,
-}
-
-/// A shop that a seller let the app into.
-#[derive(Debug, Clone, Deserialize)]
-struct Shop {
-    id: String,
-    name: Option<String>,
-    region: Option<String>,
-    seller_type: Option<String>,
-    /// What calls name the shop by.
-    cipher: String,
-    code: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Shops {
-    #[serde(default)]
-    shops: Vec<Shop>,
 }
 
 #[derive(Deserialize)]
@@ -95,30 +74,6 @@ impl TikTok {
     /// The channel, at TikTok's own addresses or at the one that the configuration gives for all of them.
     pub fn new(config: &AdaptersConfig) -> Self {
         Self { api: Api::new(config), capabilities: limits::capabilities() }
-    }
-
-    /// The shops that these credentials open.
-    async fn shops(&self, credentials: &Credentials) -> Result<Vec<Shop>, ChannelError> {
-        let call = Call::get("/authorization/202309/shops").of_seller();
-        self.api.call::<Shops>(credentials, call).await.map(|shops| shops.shops)
-    }
-
-    /// Tells TikTok where the shop's events go. An app whose address stands in Partner Center may lack the leave for it.
-    async fn tell_webhook(&self, credentials: &Credentials, url: &str) -> Result<(), ChannelError> {
-        for topic in TOPICS {
-            let body = json!({ "event_type": topic, "address": url });
-            let told = self.api.call::<Value>(credentials, Call::put("/event/202309/webhooks", &body)).await;
-            match told {
-                Ok(_) => {}
-                Err(error) if matches!(error.class, ErrorClass::Retry | ErrorClass::RetryAfter(_)) => {
-                    return Err(error);
-                }
-                Err(error) => {
-                    tracing::warn!(topic, %error, "TikTok was not told the webhook's address: Partner Center has to be");
-                }
-            }
-        }
-        Ok(())
     }
 
     /// The conversation behind a chat, and whether it was just begun. To begin one that is there opens it again.
@@ -149,57 +104,16 @@ impl Channel for TikTok {
     }
 
     fn connect_steps(&self) -> Vec<ConnectStep> {
-        let field =
-            |name, label, help, secret, required| ConnectField { name, label, help, secret, required };
-        let own_app = "Only if the account belongs to no app that is registered here. Partner Center, App & Service, your app.";
-        vec![ConnectStep::Fields {
-            fields: vec![
-                field(
-                    ACCESS_TOKEN,
-                    "Access token",
-                    "What Get Access Token answers once the seller has let the app in.",
-                    true,
-                    true,
-                ),
-                field(
-                    REFRESH_TOKEN,
-                    "Refresh token",
-                    "It comes with the access token, which ends after a week without it.",
-                    true,
-                    false,
-                ),
-                field(
-                    SHOP_CIPHER,
-                    "Shop cipher",
-                    "What Get Authorized Shops answers. Needed only if the seller has several shops.",
-                    true,
-                    false,
-                ),
-                field("shop_id", "Shop ID", "In place of the cipher.", false, false),
-                field(APP_KEY, "App key", own_app, true, false),
-                field(APP_SECRET, "App secret", own_app, true, false),
-            ],
-        }]
+        vec![ConnectStep::Fields { fields: connect::fields() }]
     }
 
-    /// Asks which shops the token opens and takes the one that is meant; then whether its conversations may be read, because
-    /// customer service is a leave of its own that most apps lack.
     async fn connect(
         &self,
         credentials: &Credentials,
         settings: &Value,
         webhook_url: Option<&str>,
     ) -> Result<Connected, ChannelError> {
-        let shops = self.shops(credentials).await?;
-        let shop_id = settings.get("shop_id").and_then(word);
-        let shop = meant(&shops, credentials.get(SHOP_CIPHER), shop_id.as_deref())?;
-        let connected = oauth::connected(shop, credentials.clone(), settings);
-        let probe = Call::get(CONVERSATIONS).with("page_size", "1");
-        self.api.call::<Value>(&connected.credentials, probe).await?;
-        if let Some(url) = webhook_url {
-            self.tell_webhook(&connected.credentials, url).await?;
-        }
-        Ok(connected)
+        self.connect_shop(credentials, settings, webhook_url).await
     }
 
     fn check(&self, content: &Content) -> Result<(), ContentProblem> {
@@ -264,25 +178,6 @@ impl MediaFetcher for TikTok {
             return Err(api::too_large(max_bytes));
         }
         self.api.download(link, max_bytes).await
-    }
-}
-
-/// The shop that is meant: by its cipher, by its id, or because there is no other. A cipher that changed is found by the id.
-fn meant<'a>(shops: &'a [Shop], cipher: &str, id: Option<&str>) -> Result<&'a Shop, ChannelError> {
-    let by_id = || shops.iter().find(|shop| Some(shop.id.as_str()) == id);
-    if let Some(shop) = shops.iter().find(|shop| shop.cipher == cipher && !cipher.is_empty()).or_else(by_id) {
-        return Ok(shop);
-    }
-    let refuse = |message: String| Err(ChannelError::permanent("shop", message));
-    match shops {
-        [] => refuse("the seller let the app into no shop".to_owned()),
-        [only] if cipher.is_empty() && id.is_none() => Ok(only),
-        _ => {
-            let names =
-                shops.iter().map(|shop| format!("{} ({})", shop.id, shop.name.as_deref().unwrap_or("?")));
-            let names: Vec<_> = names.collect();
-            refuse(format!("say by `shop_id` or `shop_cipher` which shop is meant: {}", names.join(", ")))
-        }
     }
 }
 

@@ -14,9 +14,10 @@ use model::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::connect::connected;
 use super::{
     ACCESS_TOKEN, ACCESS_TOKEN_ENDS, APP_KEY, APP_MARKET, APP_SECRET, APP_SERVICE_ID, NAME, REFRESH_TOKEN,
-    REFRESH_TOKEN_ENDS, Shop, TikTok, number, webhook,
+    REFRESH_TOKEN_ENDS, TikTok, number, webhook,
 };
 
 /// The page for sellers everywhere but in the United States.
@@ -161,25 +162,6 @@ impl OAuth for TikTok {
             connected(&shop, own.clone(), &settings)
         });
         Ok(connected.collect())
-    }
-}
-
-/// A shop as an account.
-pub(super) fn connected(shop: &Shop, credentials: Credentials, settings: &Value) -> Connected {
-    let mut settings = settings.as_object().cloned().unwrap_or_default();
-    settings.insert("shop_id".to_owned(), shop.id.as_str().into());
-    for (name, value) in [("region", &shop.region), ("seller_type", &shop.seller_type), ("code", &shop.code)]
-    {
-        if let Some(value) = value {
-            settings.insert(name.to_owned(), value.as_str().into());
-        }
-    }
-    settings.retain(|_, value| !value.is_null());
-    Connected {
-        external_id: shop.id.clone(),
-        name: shop.name.clone().filter(|name| !name.is_empty()),
-        credentials: credentials.with(super::SHOP_CIPHER, shop.cipher.as_str()),
-        settings: Value::Object(settings),
     }
 }
 

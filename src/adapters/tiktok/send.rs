@@ -98,9 +98,6 @@ impl TikTok {
     pub(super) fn check_content(&self, content: &Content) -> Result<(), ContentProblem> {
         self.capabilities().check(content)?;
         match content {
-            Content::Text { text, format, .. } if visible(text, *format).trim().is_empty() => {
-                Err(problem("text", "empty", "nothing is left of it without its marks"))
-            }
             Content::Native { body, .. } => native(body).map(drop),
             _ => Ok(()),
         }

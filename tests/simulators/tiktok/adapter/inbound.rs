@@ -84,10 +84,8 @@ async fn a_conversation_by_webhook_means_what_it_should() {
     assert_eq!(said(&events[7]), &Content::text("[smile]"));
     assert!(matches!(said(&events[8]), Content::Unsupported { kind, .. } if kind == "OTHER"));
     assert_eq!(events[9].kind, ignored("BUYER BUYER_ENTER_FROM_PRODUCT"));
-    for (event, expected) in events[1..].iter().zip([false; 8].into_iter().chain([true; 1])) {
-        if let InboundKind::Message { echo, .. } = event.kind {
-            assert_eq!(echo, expected);
-        }
+    for theirs in &events[1..9] {
+        assert!(matches!(theirs.kind, InboundKind::Message { echo: false, .. }), "{theirs:?}");
     }
     for ours in &events[10..12] {
         assert!(matches!(ours.kind, InboundKind::Message { echo: true, .. }), "{ours:?}");
