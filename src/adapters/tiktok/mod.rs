@@ -58,6 +58,7 @@ const CONVERSATIONS: &str = "/customer_service/202309/conversations";
 // Types of webhooks that concern conversations.
 const NEW_CONVERSATION: i64 = 13;
 const NEW_MESSAGE: i64 = 14;
+
 /// The TikTok Shop channel.
 #[derive(Debug)]
 pub struct TikTok {
@@ -65,6 +66,7 @@ pub struct TikTok {
     capabilities: Capabilities,
 }
 
+/// The answer to a conversation that was asked for.
 #[derive(Deserialize)]
 struct Created {
     conversation_id: String,
