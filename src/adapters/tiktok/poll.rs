@@ -125,12 +125,17 @@ impl TikTok {
         chat: String,
         page: &str,
     ) -> Result<(), ChannelError> {
-        let call = Call::get(conversation_path(&chat)? + "/messages")
-            .with("page_size", MESSAGES_PAGE)
-            .with("sort_field", "create_time")
-            .with("sort_order", "DESC");
-        let call = if page.is_empty() { call } else { call.with("page_token", page) };
-        let answer: Result<Messages, _> = self.api.call(&login.credentials, call).await;
+        let answer = match conversation_path(&chat) {
+            Ok(path) => {
+                let call = Call::get(path + "/messages")
+                    .with("page_size", MESSAGES_PAGE)
+                    .with("sort_field", "create_time")
+                    .with("sort_order", "DESC");
+                let call = if page.is_empty() { call } else { call.with("page_token", page) };
+                self.api.call::<Messages>(&login.credentials, call).await
+            }
+            Err(error) => Err(error),
+        };
         let page = match answer {
             // One conversation that is gone must not stand in the way of all others.
             Err(error) if error.class == ErrorClass::Permanent => {

@@ -288,8 +288,32 @@ fn no_event_whatever_is_wrong_with_it_ends_the_reader() {
     });
 }
 
+/// Signed bytes of any form: an event or malformed, never a panic.
+#[test]
+fn no_bytes_whatever_they_are_end_the_reader() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let (stage, good) = runtime.block_on(async {
+        let stage = Stage::new().await;
+        let chat = stage.server.conversation(&stage.shop, "Ada");
+        stage.server.writes(&chat, "TEXT", &words("hello \u{1f44b}"));
+        let good = stage.server.notifications(&stage.app.0, &stage.shop).pop().unwrap().body;
+        (stage, good)
+    });
+    proptest!(ProptestConfig::with_cases(2_000), |(place in any::<prop::sample::Index>(), cut in any::<bool>(), noise in any::<Vec<u8>>())| {
+        let place = place.index(good.len());
+        let rest = if cut { &[][..] } else { &good[place + 1..] };
+        let body = [&good[..place], &noise, rest].concat();
+        let signature = crate::simulators::tiktok::webhook_signature(&stage.app.0, &stage.app.1, &body);
+        let notification = Notification { headers: vec![("authorization".to_owned(), signature)], body };
+        match receive(&stage, &notification) {
+            Ok(told) => drop(stage.channel.parse(&stage.login.account, &told.events[0].payload)),
+            Err(error) => prop_assert_eq!(error, WebhookError::Malformed("TikTok Shop")),
+        }
+    });
+}
+
 /// Every place in a JSON value.
-fn pointers(value: &Value, here: String, all: &mut Vec<String>) {
+pub(super) fn pointers(value: &Value, here: String, all: &mut Vec<String>) {
     match value {
         Value::Object(fields) => {
             fields.iter().for_each(|(key, inner)| pointers(inner, format!("{here}/{key}"), all));

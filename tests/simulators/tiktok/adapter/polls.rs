@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use channel::{Channel, ErrorClass, Method, Polled, WebhookEvent, WebhookRequest};
 use model::InboundKind;
+use proptest::prelude::*;
+use serde_json::{Value, json};
 
-use super::inbound::everything;
+use super::inbound::{everything, pointers};
 use super::{Options, Stage, said};
 use crate::simulators::tiktok::{Fault, text as words};
 
@@ -225,4 +227,39 @@ async fn our_own_messages_are_found_as_echoes() {
     assert!(
         matches!(&found.kind, InboundKind::Message { provider_id, echo: true, .. } if *provider_id == sent.provider_id)
     );
+}
+
+/// Places to go on from with any part of them replaced: refused, or gone on from, never a panic and never for ever.
+#[test]
+fn no_cursor_whatever_is_wrong_with_it_ends_the_poll() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let (stage, cursor) = runtime.block_on(async {
+        let stage = Stage::new().await;
+        for n in 0..25 {
+            let chat = stage.server.conversation(&stage.shop, &format!("buyer{n}"));
+            stage.server.writes(&chat, "TEXT", &words("hello"));
+        }
+        let cursor = poll(&stage, None).await.cursor;
+        (stage, serde_json::from_str::<Value>(&cursor).unwrap())
+    });
+    let mut places = Vec::new();
+    pointers(&cursor, String::new(), &mut places);
+    let odd = prop_oneof![
+        Just(json!(null)),
+        Just(json!([])),
+        Just(json!("first")),
+        Just(json!({ "next": "nowhere" })),
+        Just(json!([["../x", ""]])),
+        any::<i64>().prop_map(|n| json!(n)),
+    ];
+    proptest!(ProptestConfig::with_cases(200), |(place in any::<prop::sample::Index>(), odd in odd)| {
+        let mut cursor = cursor.clone();
+        let place: &String = place.get(&places);
+        *cursor.pointer_mut(place).unwrap() = odd;
+        let answer = runtime.block_on(stage.channel.poller().unwrap().poll(&stage.login, Some(&cursor.to_string())));
+        match answer {
+            Ok(polled) => prop_assert!(polled.rest.is_some()),
+            Err(error) => prop_assert_eq!(error.code, "cursor"),
+        }
+    });
 }
