@@ -9,6 +9,7 @@ mod limits;
 mod sandbox;
 pub mod slack;
 pub mod telegram;
+pub mod tiktok;
 mod unanswered;
 
 // Of these networks only the limits are here.
@@ -16,9 +17,6 @@ mod instagram {
     pub(crate) mod limits;
 }
 mod messenger {
-    pub(crate) mod limits;
-}
-mod tiktok {
     pub(crate) mod limits;
 }
 mod whatsapp_cloud {
@@ -39,6 +37,7 @@ pub fn channels(config: &AdaptersConfig) -> Channels {
         Arc::new(discord::Discord::new(config)),
         Arc::new(slack::Slack::new(config)),
         Arc::new(telegram::Telegram::new(config)),
+        Arc::new(tiktok::TikTok::new(config)),
     ];
     all.into_iter().collect()
 }

@@ -1,5 +1,7 @@
 //! What only some networks can do: a small trait each.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use model::{Content, ContentKind, Media};
@@ -86,6 +88,9 @@ pub struct Polled {
     pub events: Vec<WebhookEvent>,
     /// Where to go on, once the events are committed: handed to the next poll. To the provider it confirms them.
     pub cursor: String,
+    /// How long to leave the provider alone before the next poll: for those that answer at once, news or none, and count the
+    /// calls. None: a poll waits at the provider itself.
+    pub rest: Option<Duration>,
 }
 
 /// Asks for events instead of being told.

@@ -17,6 +17,7 @@ mod secrets;
 mod sessions;
 mod suite;
 mod telegram;
+mod tiktok;
 
 use serde_json::Value;
 use tests::harness::{Api, at_once, text, unbroken, until};

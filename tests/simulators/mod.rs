@@ -3,3 +3,4 @@
 pub mod discord;
 pub mod slack;
 pub mod telegram;
+pub mod tiktok;

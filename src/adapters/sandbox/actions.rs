@@ -86,6 +86,6 @@ impl Poller for Sandbox {
         let events = event::split(answer.take()).ok_or_else(|| {
             ChannelError::retry("invalid_answer", "the updates are not in the sandbox's form")
         })?;
-        Ok(Polled { events, cursor })
+        Ok(Polled { events, cursor, rest: None })
     }
 }

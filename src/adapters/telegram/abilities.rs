@@ -186,7 +186,7 @@ impl Poller for Telegram {
             next = id + 1;
             events.push(WebhookEvent { dedupe_key: id.to_string(), account: None, payload });
         }
-        Ok(Polled { events, cursor: next.to_string() })
+        Ok(Polled { events, cursor: next.to_string(), rest: None })
     }
 }
 
