@@ -4,6 +4,7 @@
 //! is a folder here, its `mod` line, and one line in [`channels`] and in the table of [`limits()`].
 
 mod config;
+mod graph;
 mod limits;
 mod sandbox;
 pub mod telegram;

@@ -1,3 +1,4 @@
 //! Providers that run inside a test.
 
+pub mod meta;
 pub mod telegram;
