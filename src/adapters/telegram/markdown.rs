@@ -6,7 +6,7 @@
 
 /// A piece of marked-up text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Node {
+pub(crate) enum Node {
     /// Characters that mean themselves.
     Text(String),
     /// `**…**`
@@ -37,18 +37,18 @@ pub(super) enum Node {
 const MARKS: &str = "\\*_~`[]()";
 
 /// Whether `text` holds no character that could be read as a mark.
-pub(super) fn is_unmarked(text: &str) -> bool {
+pub(crate) fn is_unmarked(text: &str) -> bool {
     !text.contains(|c| MARKS.contains(c))
 }
 
 /// Reads `text`.
-pub(super) fn parse(text: &str) -> Vec<Node> {
+pub(crate) fn parse(text: &str) -> Vec<Node> {
     let chars: Vec<char> = text.chars().collect();
     Reader { chars: &chars, in_link: false }.read(0, chars.len())
 }
 
 /// What a reader sees of `nodes`, without any marks.
-pub(super) fn visible(nodes: &[Node]) -> String {
+pub(crate) fn visible(nodes: &[Node]) -> String {
     nodes.iter().fold(String::new(), |seen, node| match node {
         Node::Text(text) | Node::Code(text) | Node::Fenced { code: text, .. } => seen + text,
         Node::Bold(inner) | Node::Italic(inner) | Node::Strike(inner) | Node::Link { label: inner, .. } => {

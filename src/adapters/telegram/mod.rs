@@ -16,7 +16,7 @@ mod html;
 mod ids;
 mod keyboard;
 pub(crate) mod limits;
-mod markdown;
+pub(crate) mod markdown;
 mod parse;
 mod reactions;
 mod send;
