@@ -9,6 +9,7 @@ mod limits;
 mod sandbox;
 pub mod telegram;
 mod unanswered;
+pub mod whatsapp_cloud;
 
 // Of these networks only the limits are here.
 mod discord {
@@ -26,9 +27,6 @@ mod slack {
 mod tiktok {
     pub(crate) mod limits;
 }
-mod whatsapp_cloud {
-    pub(crate) mod limits;
-}
 
 use std::sync::Arc;
 
@@ -39,7 +37,10 @@ pub use limits::{channel_names, limits};
 
 /// Every channel of this release. Does no I/O.
 pub fn channels(config: &AdaptersConfig) -> Channels {
-    let all: Vec<Arc<dyn Channel>> =
-        vec![Arc::new(sandbox::Sandbox::new(config)), Arc::new(telegram::Telegram::new(config))];
+    let all: Vec<Arc<dyn Channel>> = vec![
+        Arc::new(sandbox::Sandbox::new(config)),
+        Arc::new(telegram::Telegram::new(config)),
+        Arc::new(whatsapp_cloud::WhatsAppCloud::new(config)),
+    ];
     all.into_iter().collect()
 }

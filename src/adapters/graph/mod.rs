@@ -24,10 +24,11 @@ use serde_json::Value;
 use crate::AdaptersConfig;
 use crate::unanswered::unanswered;
 
-pub(crate) use call::Call;
-pub(crate) use error::{Classify, Refusal};
-pub(crate) use hook::{Change, challenge, deliveries, fingerprint};
-pub(crate) use token::{EXPIRES_AT, TokenInfo, refresh_at};
+pub(crate) use call::{Call, File};
+pub(crate) use download::too_large;
+pub(crate) use error::{Classify, Refusal, stopped};
+pub(crate) use hook::{Change, VERIFY_TOKEN, challenge, deliveries, fingerprint};
+pub(crate) use token::{code, refresh_at};
 
 /// Meta's own address.
 const BASE_URL: &str = "https://graph.facebook.com";

@@ -12,7 +12,7 @@ use super::apps::{APP_CONFIG_ID, APP_ID, APP_SECRET, app_token};
 use super::{Call, Graph, VERSION};
 
 /// When the account's token ends, among the credentials: seconds since 1970. Not there: it lasts.
-pub(crate) const EXPIRES_AT: &str = "token_expires_at";
+const EXPIRES_AT: &str = "token_expires_at";
 /// How long before its end a token is renewed: a week of failing attempts is room enough, and Meta renews tokens that are
 /// a day old.
 const RENEW_BEFORE: Duration = Duration::from_hours(7 * 24);
