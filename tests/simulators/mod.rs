@@ -2,3 +2,4 @@
 
 pub mod meta;
 pub mod telegram;
+pub mod whatsapp_cloud;
