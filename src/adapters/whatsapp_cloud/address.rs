@@ -21,6 +21,11 @@ pub(super) fn moved(chat: &str, wa_id: Option<&str>) -> Option<String> {
     (wa_id != chat).then(|| wa_id.to_owned())
 }
 
+/// Whether a chat is a person without a phone number.
+pub(super) fn is_user(chat: &str) -> bool {
+    kind(chat) == Kind::User
+}
+
 /// The digits of a phone number, however it is written.
 pub(super) fn digits(phone: &str) -> String {
     phone.chars().filter(char::is_ascii_digit).collect()
