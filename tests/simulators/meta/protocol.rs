@@ -58,16 +58,16 @@ async fn a_code_is_good_once_and_for_its_redirect() {
     let core = &meta.core;
     let app = core.app();
     let token = core.token(&app, &[]);
-    let code = core.code(&app, "https://here/", &token);
+    let given = core.code(&app, "https://here/", &token);
     let path = |redirect: &str| {
         let App { id, secret } = &app;
         format!(
-            "v25.0/oauth/access_token?client_id={id}&client_secret={secret}&redirect_uri={redirect}&code={code}"
+            "v25.0/oauth/access_token?client_id={id}&client_secret={secret}&redirect_uri={redirect}&code={given}"
         )
     };
     assert_eq!(get(core, &path("https://there/"), "").await.status, 400);
-    let given: Value = get(core, &path("https://here/"), "").await.json().unwrap();
-    assert_eq!(given["access_token"], json!(token));
+    let answer: Value = get(core, &path("https://here/"), "").await.json().unwrap();
+    assert_eq!(answer["access_token"], json!(token));
     assert_eq!(get(core, &path("https://here/"), "").await.status, 400);
 }
 

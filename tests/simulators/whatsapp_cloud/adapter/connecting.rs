@@ -87,8 +87,8 @@ async fn metas_page_connects_every_number_that_it_was_opened_for() {
     assert!(!page.contains(&stage.cloud.app.secret));
     let query =
         |code: String| BTreeMap::from([("code".to_owned(), code), ("state".to_owned(), "st&te".to_owned())]);
-    let code = core.code(&stage.cloud.app, redirect, &stage.cloud.token);
-    let connected = oauth.finish(&stage.app(), redirect, &query(code.clone())).await.unwrap();
+    let given = core.code(&stage.cloud.app, redirect, &stage.cloud.token);
+    let connected = oauth.finish(&stage.app(), redirect, &query(given.clone())).await.unwrap();
     let ids: Vec<_> = connected.iter().map(|one| one.external_id.as_str()).collect();
     assert_eq!(ids, [stage.cloud.number.as_str(), second.as_str()]);
     assert_eq!(connected[0].settings["waba_id"], json!(stage.cloud.business));
@@ -96,7 +96,7 @@ async fn metas_page_connects_every_number_that_it_was_opened_for() {
     assert_ne!(credentials.get("access_token"), stage.cloud.token);
     assert_eq!(credentials.get("token_expires_at"), (1_800_000_000 + 60 * 86_400).to_string());
     assert!(!credentials.has("app_secret") && stage.cloud.is_subscribed());
-    let error = oauth.finish(&stage.app(), redirect, &query(code)).await.unwrap_err();
+    let error = oauth.finish(&stage.app(), redirect, &query(given)).await.unwrap_err();
     assert_eq!((error.class, error.code.as_str()), (ErrorClass::Permanent, "100/36007"));
     let lacking = Credentials::default().with("app_id", "1");
     assert!(
