@@ -1,5 +1,6 @@
 //! The channel without a network: what it makes of webhooks, what it refuses.
 
+mod examples;
 mod messages;
 mod notices;
 mod refused;

@@ -111,7 +111,9 @@ async fn after_the_window_only_templates_go() {
 #[tokio::test]
 async fn what_metas_documentation_sends_can_be_said_natively() {
     let stage = Stage::new().await;
-    for kind in ["flow", "product", "product_list", "catalog_message", "carousel"] {
+    for kind in
+        ["flow", "order_details", "order_status", "product", "product_list", "catalog_message", "carousel"]
+    {
         let content = json!({ "type": "native", "body": {
             "type": "interactive",
             "interactive": { "type": kind, "body": { "text": "x" }, "action": { "name": kind } },
