@@ -11,6 +11,8 @@ use crate::graph::{Call, VERIFY_TOKEN};
 
 /// Where a number's own address for webhooks stands: `verified`, or `unverified` where Meta asked for it and got no answer.
 const WEBHOOK: &str = "webhook";
+/// The number's two-step verification, among the credentials.
+const PIN: &str = "pin";
 const NUMBER_FIELDS: &str =
     "id,display_phone_number,verified_name,quality_rating,throughput,platform_type,is_on_biz_app";
 
@@ -92,6 +94,13 @@ pub(super) fn form() -> Vec<ConnectField> {
             true,
             false,
         ),
+        field(
+            PIN,
+            "Two-step verification PIN",
+            "Six digits of your own choice, for a number that is used nowhere yet: it is registered with them.",
+            true,
+            false,
+        ),
     ]
 }
 
@@ -121,6 +130,7 @@ impl WhatsAppCloud {
             }
             self.subscribe(token, &business).await?;
         }
+        self.register(credentials, &number).await?;
         let mut kept = number.settings(settings.as_object().cloned().unwrap_or_default(), &business);
         let mut credentials = self.with_end(credentials, credentials).await?;
         // Meta tells an app's accounts at the app's address.
@@ -131,6 +141,20 @@ impl WhatsAppCloud {
             kept[WEBHOOK] = self.point(&credentials, &number.id, url).await?.into();
         }
         Ok(number.connected(credentials, kept))
+    }
+
+    /// Makes a number ready to send that never was, if a PIN for it is given. One that is used on a phone, too, is ready.
+    async fn register(&self, credentials: &Credentials, number: &Number) -> Result<(), ChannelError> {
+        let is = |value: &Option<Value>, word: Value| value.as_ref() == Some(&word);
+        let is_new =
+            is(&number.platform_type, json!("NOT_APPLICABLE")) && !is(&number.is_on_biz_app, json!(true));
+        let pin = credentials.get(PIN);
+        if pin.is_empty() || !is_new {
+            return Ok(());
+        }
+        let call = Call::post([number.id.as_str(), "register"])
+            .json(json!({ "messaging_product": "whatsapp", "pin": pin }));
+        self.graph.call::<Value>(credentials.get(TOKEN), call).await.map(drop)
     }
 
     /// Has a number's events told at an address of its own. Meta asks there at once whether it is right, and it can be only

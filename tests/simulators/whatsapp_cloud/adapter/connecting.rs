@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use channel::{Channel, Credentials, ErrorClass, Login, Method, WebhookRequest};
 use serde_json::json;
 
-use super::{ANNA, Stage, account};
+use super::{ANNA, Stage, account, text, to};
 use crate::simulators::meta::escaped;
 
 impl Stage {
@@ -71,6 +71,25 @@ async fn a_number_has_an_address_of_its_own_once_it_answers_there() {
     // Where an app has an address for all, none is given to one.
     let of_app = connect(stage.app().with("access_token", stage.cloud.token.as_str())).await;
     assert!(of_app.settings.get("webhook").is_none());
+}
+
+#[tokio::test]
+async fn a_number_that_is_used_nowhere_yet_is_registered_with_its_pin() {
+    let stage = Stage::new().await;
+    stage.cloud.unregister();
+    let settings = json!({ "phone_number_id": stage.cloud.number });
+    let without = stage.login.credentials.clone();
+    stage.channel.connect(&without, &settings, None).await.unwrap();
+    let error = stage.send(&to(ANNA, text("hi"))).await.unwrap_err();
+    assert_eq!(error.class, ErrorClass::AccountStopped { reason: "logged_out", lasting: None });
+    let bad = stage.channel.connect(&without.clone().with("pin", "12"), &settings, None).await.unwrap_err();
+    assert_eq!((bad.class, bad.code.as_str()), (ErrorClass::Permanent, "100"));
+    let with = without.with("pin", "123456");
+    for _ in 0..2 {
+        stage.channel.connect(&with, &settings, None).await.unwrap();
+    }
+    assert_eq!(stage.cloud.meta.core.calls_of("register").len(), 2, "once it is, it is not registered again");
+    stage.send(&to(ANNA, text("hi"))).await.unwrap();
 }
 
 #[tokio::test]
