@@ -5,21 +5,20 @@
 
 mod config;
 pub mod discord;
+mod graph;
 mod limits;
 mod sandbox;
 pub mod slack;
 pub mod telegram;
 pub mod tiktok;
 mod unanswered;
+pub mod whatsapp_cloud;
 
 // Of these networks only the limits are here.
 mod instagram {
     pub(crate) mod limits;
 }
 mod messenger {
-    pub(crate) mod limits;
-}
-mod whatsapp_cloud {
     pub(crate) mod limits;
 }
 
@@ -38,6 +37,7 @@ pub fn channels(config: &AdaptersConfig) -> Channels {
         Arc::new(slack::Slack::new(config)),
         Arc::new(telegram::Telegram::new(config)),
         Arc::new(tiktok::TikTok::new(config)),
+        Arc::new(whatsapp_cloud::WhatsAppCloud::new(config)),
     ];
     all.into_iter().collect()
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use model::{Content, ContentKind, Media};
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::{ChannelError, Login, WebhookEvent};
@@ -79,6 +80,28 @@ pub trait Acknowledger: Send + Sync {
 
     /// Called once the event is committed, for those that wait. Failing is harmless, and so is a repetition.
     async fn acknowledge(&self, login: &Login, payload: &Value) -> Result<(), ChannelError>;
+}
+
+/// A template that the provider keeps.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ProviderTemplate {
+    /// Its name at the provider: that of [`Content::ProviderTemplate`].
+    pub name: String,
+    /// Its language, as the provider writes it: `en_US`.
+    pub language: String,
+    /// Whether it may be sent, in the provider's word: `APPROVED`, `PENDING`, `REJECTED`, `PAUSED`.
+    pub status: String,
+    /// What it is for, in the provider's word: `MARKETING`, `UTILITY`, `AUTHENTICATION`.
+    pub category: String,
+    /// What it is made of, in the provider's own form.
+    pub components: Value,
+}
+
+/// Lists the templates that the provider keeps for an account.
+#[async_trait]
+pub trait TemplateSource: Send + Sync {
+    /// All of them, whatever their state.
+    async fn templates(&self, login: &Login) -> Result<Vec<ProviderTemplate>, ChannelError>;
 }
 
 /// What a poll brought.

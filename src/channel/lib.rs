@@ -29,7 +29,10 @@ use async_trait::async_trait;
 use model::{Account, Content, Inbound, MessageId, Purpose, Timestamp};
 use serde_json::Value;
 
-pub use abilities::{Acknowledger, Deleter, Editor, MediaFetcher, Polled, Poller, Reactor, Reader, Typist};
+pub use abilities::{
+    Acknowledger, Deleter, Editor, MediaFetcher, Polled, Poller, ProviderTemplate, Reactor, Reader,
+    TemplateSource, Typist,
+};
 pub use apps::{APP_PREFIX, Apps, OAuth, Refresher};
 pub use capabilities::{Capabilities, Limit, LimitScope, MediaLimit, Pacing, TextUnit, Window};
 pub use channels::Channels;
@@ -163,6 +166,11 @@ pub trait Channel: Send + Sync + std::fmt::Debug {
 
     /// Fetches a file that somebody sent.
     fn media_fetcher(&self) -> Option<&dyn MediaFetcher> {
+        None
+    }
+
+    /// Lists the templates that the provider keeps.
+    fn templates(&self) -> Option<&dyn TemplateSource> {
         None
     }
 
