@@ -10,7 +10,8 @@
 
 use std::time::Duration;
 
-use model::{Redelivery, Scope, Status, Subject, Wait};
+use channel::{Capabilities, Window};
+use model::{Origin, Redelivery, Scope, Status, Subject, Timestamp, Wait};
 use queue::{Claimed, Settle};
 use store::{Ended, OutcomeKind, SendView, StoreError};
 
@@ -69,18 +70,30 @@ pub(crate) async fn run(app: &App, claimed: Claimed, subject: Subject) -> Result
     if let Some(earlier) = view.earlier {
         return let_pass(app, claimed, &view, earlier).await;
     }
-    if let Some(reason) = hopeless(&view) {
+    if let Some(reason) = hopeless(&view, channel.capabilities(), claimed.now()) {
         return give_up(app, claimed, &view, Status::Failed, reason).await;
     }
     calling::send(app, claimed, view, channel, place).await
 }
 
 /// Why the provider need not be asked at all.
-fn hopeless(view: &SendView) -> Option<String> {
+fn hopeless(view: &SendView, channel: &Capabilities, now: Timestamp) -> Option<String> {
     match &view.action {
         Some(action) => perform_action::hopeless(&view.message, action),
-        None => view.is_blocked.then(|| "blocked: the contact blocked the account".to_owned()),
+        None if view.is_blocked => Some("blocked: the contact blocked the account".to_owned()),
+        None => window_closed(view, channel.window.as_ref()?, now),
     }
+}
+
+/// The provider takes nothing but its templates so long after the other side wrote. Where nobody knows when that was, only
+/// the provider can say.
+fn window_closed(view: &SendView, window: &Window, now: Timestamp) -> Option<String> {
+    if window.admits_after(&view.message.content) {
+        return None;
+    }
+    let closed = window.closes(view.last_inbound_at?, view.message.origin == Origin::Agent);
+    let way_out = if window.templates_after { "send a provider template" } else { "wait until they write" };
+    (closed <= now).then(|| format!("window_closed: the provider's window closed at {closed}: {way_out}"))
 }
 
 /// Ends what took too many workers down with it.

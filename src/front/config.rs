@@ -13,6 +13,8 @@ pub struct FrontConfig {
     pub public_url: Option<String>,
     /// Other addresses of this service, for single channels whose provider does not come through `public_url`.
     pub webhook_urls: BTreeMap<String, String>,
+    /// The page to which people come back who connected an account on a page of its provider; none: one of this service's own.
+    pub frontend_url: Option<String>,
     /// The channels whose accounts may set `pace_scale`.
     pub scalable: BTreeSet<String>,
     /// Origins whose pages may call the API from a browser; `*` admits all.
@@ -66,6 +68,7 @@ impl Default for FrontConfig {
         Self {
             public_url: None,
             webhook_urls: BTreeMap::new(),
+            frontend_url: None,
             scalable: BTreeSet::from(["sandbox".to_owned()]),
             cors_origins: Vec::new(),
             body_limit: 1024 * 1024,
@@ -94,8 +97,22 @@ impl FrontConfig {
 
     /// Where the provider of `channel` delivers an account's events.
     pub fn webhook_url(&self, channel: &str, account: model::AccountId) -> Option<String> {
+        Some(format!("{}/webhooks/{channel}/{account}", self.base(channel)?))
+    }
+
+    /// Where the provider of `channel` delivers the events of all accounts of an app.
+    pub(crate) fn app_webhook_url(&self, channel: &str, app: model::ChannelAppId) -> Option<String> {
+        Some(format!("{}/webhooks/{channel}/app/{app}", self.base(channel)?))
+    }
+
+    /// Where a provider of `channel` sends people back who let an app in.
+    pub(crate) fn oauth_redirect(&self, channel: &str) -> Option<String> {
+        Some(format!("{}/oauth/{channel}/callback", self.base(channel)?))
+    }
+
+    fn base(&self, channel: &str) -> Option<&str> {
         let base = self.webhook_urls.get(channel).or(self.public_url.as_ref())?;
-        Some(format!("{}/webhooks/{channel}/{account}", base.trim_end_matches('/')))
+        Some(base.trim_end_matches('/'))
     }
 }
 
@@ -104,6 +121,7 @@ impl fmt::Debug for FrontConfig {
         f.debug_struct("FrontConfig")
             .field("public_url", &self.public_url)
             .field("webhook_urls", &self.webhook_urls)
+            .field("frontend_url", &self.frontend_url)
             .field("cors_origins", &self.cors_origins)
             .field("body_limit", &self.body_limit)
             .field("webhook_body_limit", &self.webhook_body_limit)

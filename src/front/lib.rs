@@ -12,6 +12,7 @@ mod api_keys;
 mod audit;
 mod auth;
 mod body;
+mod channel_apps;
 mod channels;
 mod compose;
 mod config;
@@ -28,6 +29,7 @@ mod leftover;
 mod message_actions;
 mod message_batch;
 mod messages;
+mod oauth;
 mod openapi;
 mod pace;
 mod page;
@@ -46,6 +48,7 @@ mod templates;
 mod uploads;
 mod waiting;
 mod webhooks;
+mod windows;
 
 use std::sync::Arc;
 

@@ -12,9 +12,10 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::problem::{Kind, Problem};
 use crate::{
-    Front, FrontConfig, account_connection, account_state, accounts, actions, api_keys, audit, channels,
+    Front, FrontConfig, account_connection, account_state, accounts, actions, api_keys, audit,
+    channel_apps, channels,
     compose, contacts, conversations, dead_jobs, files, health, leftover, message_actions, message_batch,
-    messages, openapi, pace, queues, rate, request, stream, templates, uploads, webhooks,
+    messages, oauth, openapi, pace, queues, rate, request, stream, templates, uploads, webhooks,
 };
 
 /// What clients call, with a key.
@@ -25,6 +26,8 @@ fn api() -> OpenApiRouter<Front> {
         account_connection::router,
         pace::router,
         channels::router,
+        channel_apps::router,
+        oauth::router,
         messages::router,
         message_batch::router,
         message_actions::router,
@@ -44,7 +47,10 @@ fn api() -> OpenApiRouter<Front> {
 
 /// What providers and machines call.
 fn machines(config: &FrontConfig) -> OpenApiRouter<Front> {
-    health::router().merge(webhooks::router(config.webhook_body_limit)).merge(files::router())
+    health::router()
+        .merge(webhooks::router(config.webhook_body_limit))
+        .merge(oauth::callback())
+        .merge(files::router())
 }
 
 /// Every documented route.

@@ -67,6 +67,7 @@ async fn make_account(
         channel: SANDBOX.to_owned(),
         name: "Sandbox".to_owned(),
         external_id: Some(connected.external_id),
+        app_id: None,
         credentials: connected.credentials.into_secrets(),
         settings: connected.settings,
         intake: Intake::Webhook,

@@ -15,6 +15,7 @@ mod attempts;
 mod audit;
 mod batch;
 mod changes;
+mod channel_apps;
 mod consent;
 mod contacts;
 mod conversations;
@@ -36,6 +37,7 @@ mod lock;
 mod media;
 mod messages;
 mod nul;
+mod oauth;
 mod owners;
 mod page;
 mod patch;
@@ -73,6 +75,7 @@ pub use api_keys::{ApiKey, NewApiKey, SCOPES};
 pub use attempts::{Attempt, Ended, NewAttempt, OutcomeKind};
 pub use audit::AuditEntry;
 pub use batch::NewItem;
+pub use channel_apps::{ChannelApp, ChannelAppChange, NewChannelApp};
 pub use contacts::{ContactChange, ContactFilter};
 pub use conversations::ConversationFilter;
 pub use db::StoreConfig;
@@ -81,11 +84,12 @@ pub use error::StoreError;
 pub use events::Relayed;
 pub use fetches::{Fetch, PendingMedia};
 pub use heads::Walk;
-pub use inbound::{IngestSummary, Ingested, NewInboundEvent, PendingEvent};
+pub use inbound::{Delivered, IngestSummary, Ingested, NewInboundEvent, PendingEvent};
 pub use leases::Lease;
 pub use lock::DataLock;
 pub use media::FileFacts;
 pub use messages::MessageFilter;
+pub use oauth::{NewOauthLogin, OauthCandidate, OauthLogin};
 pub use owners::{Owned, Owner, Taken};
 pub use page::{Cursor, Page, PageRequest};
 pub use patch::Patch;
@@ -194,6 +198,7 @@ pub fn statements() -> Vec<(&'static str, &'static str)> {
         audit::STATEMENTS,
         batch::STATEMENTS,
         changes::STATEMENTS,
+        channel_apps::STATEMENTS,
         consent::STATEMENTS,
         contacts::STATEMENTS,
         conversations::STATEMENTS,
@@ -208,6 +213,7 @@ pub fn statements() -> Vec<(&'static str, &'static str)> {
         ledger::STATEMENTS,
         media::STATEMENTS,
         messages::STATEMENTS,
+        oauth::STATEMENTS,
         owners::STATEMENTS,
         pauses::STATEMENTS,
         pending::STATEMENTS,

@@ -312,6 +312,25 @@ pub struct Channel {
     pub capabilities: Capabilities,
     /// What a person does to connect an account, in order.
     pub connect_steps: Vec<ConnectStep>,
+    /// What its accounts may share; null: it has no apps.
+    pub app: Option<AppForm>,
+    /// Whether an account can be connected on a page of the provider: see `POST /v1/oauth/start`.
+    pub oauth: bool,
+    /// For how long after the other side wrote one may write to it; null: always.
+    pub window: Option<Window>,
+    /// Whether it can be asked for events, where its provider cannot reach this service.
+    pub polls: bool,
+    /// Whether its accounts may be devices, which are paired with a phone.
+    pub sessions: bool,
+}
+
+/// What an app of a channel's provider is made of.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct AppForm {
+    /// Whose app it is: `provider` of `POST /v1/channel_apps`. Several channels may have the same.
+    pub provider: String,
+    /// Its fields; all of them go into `credentials`.
+    pub fields: Vec<ConnectField>,
 }
 
 /// What a network can do and how much of it.

@@ -95,7 +95,7 @@ impl App {
         let lanes = Lanes::on_clock(Arc::new(MemoryEngine::new(clock.clone())), clock.clone());
         let hints = events::Hints::in_process();
         let fake = Arc::new(Fake::default());
-        let others = [Fake::plain(), Fake::device()].map(|fake| Arc::new(fake) as Arc<dyn Channel>);
+        let others = [Fake::plain(), Fake::device(), Fake::mall()].map(|fake| Arc::new(fake) as Arc<dyn Channel>);
         let channels: Channels = others.into_iter().chain([fake.clone() as Arc<dyn Channel>]).collect();
         let place = MediaPlace::Folder(data.path().join("media"));
         let http = outbound::Http::new(&outbound::HttpConfig::default()).unwrap();

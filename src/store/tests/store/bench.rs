@@ -287,6 +287,7 @@ pub fn new_account(external_id: &str) -> NewAccount {
         channel: "sandbox".to_owned(),
         name: format!("account {external_id}"),
         external_id: Some(external_id.to_owned()),
+        app_id: None,
         credentials: BTreeMap::from([("token".to_owned(), "planted-secret-4711".to_owned())]),
         settings: json!({"colour": "blue"}),
         intake: Intake::Webhook,

@@ -10,6 +10,7 @@ mod attempts;
 mod batch;
 mod bench;
 mod changes;
+mod channel_apps;
 mod contacts;
 mod echoes;
 mod events;
