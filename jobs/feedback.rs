@@ -131,6 +131,13 @@ pub(crate) async fn stop_account(
     Ok(stopped.map_or(lasting.map(|lasting| at + lasting), |stopped| stopped.until))
 }
 
+/// The lane of an account that was stopped rests: until then, or until the next look finds the row changed.
+pub(crate) async fn rest(app: &App, account: &Account, reason: &str, until: Option<Timestamp>) {
+    let look = app.clock.now() + LOOK_AGAIN;
+    let wait = Wait::new("stopped", Scope::Lane, until.map_or(look, |until| until.min(look)));
+    hold_lane(app, HoldTarget::Lane(LaneId::send(account.id)), wait.because(reason)).await;
+}
+
 /// The provider said by itself that an account may not send, or may again, and its row says so: the lane learns of it. A stop
 /// with an end is tried then, as any other.
 pub(crate) async fn heard(app: &App, account: &Account, effect: &NoticeEffect) {
@@ -139,9 +146,7 @@ pub(crate) async fn heard(app: &App, account: &Account, effect: &NoticeEffect) {
         NoticeEffect::None => {}
         NoticeEffect::Stopped { reason, until } => {
             count_alert(account, reason);
-            let look = app.clock.now() + LOOK_AGAIN;
-            let wait = Wait::new("stopped", Scope::Lane, until.map_or(look, |until| until.min(look)));
-            hold_lane(app, lane, wait.because(reason.clone())).await;
+            rest(app, account, reason, *until).await;
         }
         NoticeEffect::Restored => {
             if let Err(error) = app.lanes.resume(lane).await {

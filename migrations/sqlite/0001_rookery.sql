@@ -72,6 +72,9 @@ CREATE TABLE accounts (
     registered_at TEXT,
     -- Campaigns before then do not count for the response rate: a person let them go on.
     campaigns_resumed_at TEXT,
+    -- When its credentials are to be renewed, and how often in a row that failed; null: they last.
+    refresh_at TEXT,
+    refresh_failures INTEGER NOT NULL,
     -- The worker that alone works for it, by its own configuration; it stays when that one is gone. Null: any.
     pinned_to BLOB,
     created_at TEXT NOT NULL,
@@ -80,6 +83,7 @@ CREATE TABLE accounts (
 ) STRICT;
 CREATE UNIQUE INDEX accounts_external ON accounts (workspace_id, channel, external_id) WHERE deleted_at IS NULL;
 CREATE INDEX accounts_of_app ON accounts (app_id, channel, external_id) WHERE app_id IS NOT NULL;
+CREATE INDEX accounts_to_refresh ON accounts (refresh_at) WHERE refresh_at IS NOT NULL;
 CREATE INDEX accounts_pinned ON accounts (pinned_to) WHERE pinned_to IS NOT NULL;
 
 -- Connecting on a page of a provider: begun here, and when the person came back, for a while, what they may connect.

@@ -215,6 +215,9 @@ async fn connect_account(
         let connected = connect::connect(&front, channel, id, intake, &credentials, settings.clone());
         (Connection::Connected, Some(connected.await?))
     };
+    let refresh_at = connected
+        .as_ref()
+        .and_then(|connected| connect::refresh_at(channel.as_ref(), &connected.credentials));
     let (credentials, settings, external_id, known_as) = match connected {
         Some(connected) => (
             without_app(connect::secrets(&connected.credentials), &body.credentials),
@@ -230,6 +233,7 @@ async fn connect_account(
         external_id,
         app_id: app.map(|app| app.id),
         credentials,
+        refresh_at,
         settings,
         intake,
         connection,
@@ -386,6 +390,8 @@ async fn change_account(
             let connected =
                 connect::reconnect(&front, channel, &account, intake, &credentials, settings).await?;
             change.intake = Some(intake);
+            change.refresh_at = connect::refresh_at(channel.as_ref(), &connected.credentials)
+                .map_or(Patch::Clear, Patch::To);
             change.credentials = Some(connect::secrets(&connected.credentials));
             change.settings = Some(connected.settings);
             change.connection = Some(Connection::Connected);

@@ -290,6 +290,12 @@ async fn change_channel_app(
         settings: body.settings.map(Value::Object),
     };
     let app = front.store.change_channel_app(caller.workspace, id, &change, &caller.actor()).await?;
+    if !change.secrets.is_empty() {
+        // Calls read them anew; what is open goes on with what is valid now.
+        for account in front.store.accounts_of_app(id).await? {
+            front.hints.control().restart(account);
+        }
+    }
     Ok(axum::Json(front.app_view(&app)).into_response())
 }
 

@@ -40,9 +40,14 @@ pub struct FrontConfig {
     pub rate_per_key: Option<RateLimit>,
     /// How often one address may call the API (providers' webhooks do not count); none: as often as it likes.
     pub rate_per_address: Option<RateLimit>,
+    /// For how long calls to the provider at an address fail at once, as this process knows; none: it cannot know.
+    pub provider_down: Option<DownFor>,
     /// Renders the process's metrics in Prometheus' text form.
     pub metrics: Option<Render>,
 }
+
+/// For how long calls to an address fail at once; none: they do not.
+pub type DownFor = Arc<dyn Fn(&str) -> Option<Duration> + Send + Sync>;
 
 /// Renders something as text, whenever it is asked for.
 pub type Render = Arc<dyn Fn() -> String + Send + Sync>;
@@ -81,6 +86,7 @@ impl Default for FrontConfig {
             request_timeout: Duration::from_secs(30),
             rate_per_key: None,
             rate_per_address: None,
+            provider_down: None,
             metrics: None,
         }
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use channel::{Channel, ChannelError, ConnectField, ConnectStep, Connected, Credentials, ErrorClass};
-use model::{Account, AccountId, Intake, WorkspaceId};
+use model::{Account, AccountId, Intake, Timestamp, WorkspaceId};
 use serde_json::{Map, Value};
 use store::NewAccount;
 
@@ -173,6 +173,11 @@ pub(crate) async fn restore(
     if restored.is_err() {
         tracing::warn!(channel = refused.channel, "an account's webhooks could not be pointed back to it");
     }
+}
+
+/// When credentials are to be renewed, where they end.
+pub(crate) fn refresh_at(channel: &dyn Channel, credentials: &Credentials) -> Option<Timestamp> {
+    channel.refresher()?.refresh_at(credentials)
 }
 
 /// What the store keeps of the credentials.

@@ -5,6 +5,7 @@
 //! when an account is connected. A file a noun: its handlers, and at its end the routes they answer.
 
 mod account_connection;
+mod account_health;
 mod account_state;
 mod accounts;
 mod actions;
@@ -55,7 +56,7 @@ use std::sync::Arc;
 use model::{Clock, Ids};
 use tokio::sync::{Mutex, Semaphore, watch};
 
-pub use config::{FrontConfig, RateLimit, Render};
+pub use config::{DownFor, FrontConfig, RateLimit, Render};
 pub use health::Health;
 pub use openapi::openapi;
 pub use page::Listing;

@@ -12,7 +12,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::problem::{Kind, Problem};
 use crate::{
-    Front, FrontConfig, account_connection, account_state, accounts, actions, api_keys, audit,
+    Front, FrontConfig, account_connection, account_health, account_state, accounts, actions, api_keys, audit,
     channel_apps, channels,
     compose, contacts, conversations, dead_jobs, files, health, leftover, message_actions, message_batch,
     messages, oauth, openapi, pace, queues, rate, request, stream, templates, uploads, webhooks,
@@ -23,6 +23,7 @@ fn api() -> OpenApiRouter<Front> {
     let routers: &[fn() -> OpenApiRouter<Front>] = &[
         accounts::router,
         account_state::router,
+        account_health::router,
         account_connection::router,
         pace::router,
         channels::router,

@@ -69,6 +69,7 @@ async fn make_account(
         external_id: Some(connected.external_id),
         app_id: None,
         credentials: connected.credentials.into_secrets(),
+        refresh_at: None,
         settings: connected.settings,
         intake: Intake::Webhook,
         connection: Connection::Connected,

@@ -120,6 +120,10 @@ impl Server {
                 allow_private_links: config.allow_private,
                 rate_per_key: config.rate_per_key.map(RateLimit::per_second),
                 rate_per_address: config.rate_per_address.map(RateLimit::per_second),
+                provider_down: Some({
+                    let http = parts.http.clone();
+                    Arc::new(move |url: &str| http.provider().down_for(url))
+                }),
                 metrics: metrics.map(|handle| Arc::new(move || handle.render()) as _),
                 ..FrontConfig::default()
             };

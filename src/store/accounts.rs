@@ -37,10 +37,10 @@ macro_rules! columns {
 pub(crate) use {columns, own_columns};
 
 statements! {
-    INSERT = concat!("INSERT INTO accounts (", own_columns!(), ", stops_in_a_row)
+    INSERT = concat!("INSERT INTO accounts (", own_columns!(), ", stops_in_a_row, refresh_at, refresh_failures)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $16, $8, $9, $10, NULL, NULL, $17, 0, $11, $18, $12, $13,
         COALESCE((SELECT min(o.first_connected_at) FROM accounts o
-            WHERE o.workspace_id = $2 AND o.channel = $3 AND o.external_id = $5), $14), $19, NULL, NULL, $15, $15, $20, 0)
+            WHERE o.workspace_id = $2 AND o.channel = $3 AND o.external_id = $5), $14), $19, NULL, NULL, $15, $15, $20, 0, $21, 0)
         RETURNING first_connected_at");
     USE_APP = "UPDATE channel_apps SET updated_at = updated_at
         WHERE id = $1 AND (workspace_id = $2 OR workspace_id IS NULL) AND deleted_at IS NULL";
@@ -127,6 +127,8 @@ pub struct NewAccount {
     pub app_id: Option<ChannelAppId>,
     /// Its own secrets, by name.
     pub credentials: BTreeMap<String, String>,
+    /// When those are to be renewed; none: they last.
+    pub refresh_at: Option<Timestamp>,
     /// Its settings, without secrets.
     pub settings: Value,
     /// How it gets its events.
@@ -307,6 +309,7 @@ impl Store {
                 .bind(Json(&account.pacing))
                 .bind(account.registered_at.map(Timestamp::to_datetime))
                 .bind(account.app_id.map(|app| app.0))
+                .bind(new.refresh_at.map(Timestamp::to_datetime))
                 .fetch_one(&mut *tx)
                 .await;
             match inserted {

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use model::{Actor, ChannelAppId, Timestamp, WorkspaceId};
+use model::{AccountId, Actor, ChannelAppId, Timestamp, WorkspaceId};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use sqlx::FromRow;
@@ -37,6 +37,7 @@ statements! {
     CHANGE = concat!("UPDATE channel_apps SET name = COALESCE($3, name), secrets = COALESCE($4, secrets),
         settings = COALESCE($5, settings) WHERE workspace_id = $1 AND id = $2 RETURNING ", columns!());
     USERS = "SELECT count(*) FROM accounts WHERE app_id = $1 AND deleted_at IS NULL";
+    ACCOUNTS = "SELECT id FROM accounts WHERE app_id = $1 AND deleted_at IS NULL ORDER BY id";
     DELETE = "UPDATE channel_apps SET deleted_at = $2, secrets = $3 WHERE id = $1";
     KEEP_DEFAULT = "INSERT INTO channel_apps (id, workspace_id, provider, name, secrets, settings, created_at, updated_at)
         VALUES ($1, NULL, $2, $2, $3, $4, $5, $5)
@@ -294,6 +295,13 @@ impl Store {
             row
         });
         row.open(&self.sealer)
+    }
+
+    /// The accounts that use an app.
+    pub async fn accounts_of_app(&self, id: ChannelAppId) -> Result<Vec<AccountId>, StoreError> {
+        let ids: Vec<Uuid> =
+            read!(self.db, conn => sqlx::query_scalar(ACCOUNTS).bind(id.0).fetch_all(conn).await)?;
+        Ok(ids.into_iter().map(AccountId).collect())
     }
 
     /// Deletes an app of a workspace, and its secrets.

@@ -27,6 +27,7 @@ mod events;
 mod fetches;
 mod gathered;
 mod heads;
+mod health;
 mod holds;
 mod inbound;
 mod joint;
@@ -46,6 +47,7 @@ mod pending;
 mod pins;
 mod reading;
 mod receipts;
+mod refreshes;
 mod responses;
 mod rows;
 mod secrets;
@@ -84,6 +86,7 @@ pub use error::StoreError;
 pub use events::Relayed;
 pub use fetches::{Fetch, PendingMedia};
 pub use heads::Walk;
+pub use health::{AccountHealth, LastError};
 pub use inbound::{Delivered, IngestSummary, Ingested, NewInboundEvent, PendingEvent};
 pub use leases::Lease;
 pub use lock::DataLock;
@@ -94,6 +97,7 @@ pub use owners::{Owned, Owner, Taken};
 pub use page::{Cursor, Page, PageRequest};
 pub use patch::Patch;
 pub use pending::{PendingInbound, PendingSend, ScheduledSend};
+pub use refreshes::Refreshing;
 pub use responses::{CampaignRecipient, ResponseRate};
 pub use secrets::{Sealer, SealerError};
 pub use send_times::SendTimes;
@@ -207,6 +211,7 @@ pub fn statements() -> Vec<(&'static str, &'static str)> {
         events::STATEMENTS,
         fetches::STATEMENTS,
         heads::STATEMENTS,
+        health::STATEMENTS,
         holds::STATEMENTS,
         inbound::STATEMENTS,
         leases::STATEMENTS,
@@ -220,6 +225,7 @@ pub fn statements() -> Vec<(&'static str, &'static str)> {
         pins::STATEMENTS,
         reading::STATEMENTS,
         receipts::STATEMENTS,
+        refreshes::STATEMENTS,
         responses::STATEMENTS,
         send_times::STATEMENTS,
         sending::STATEMENTS,

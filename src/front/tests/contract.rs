@@ -167,6 +167,8 @@ async fn accounts(t: &mut Tour) -> String {
     t.post("/v1/pace/preview", "/v1/pace/preview", Some(preview), 422).await;
     t.post("/v1/accounts/{id}/pause", &at("/pause"), Some(json!({"reason": "lunch"})), 200).await;
     t.get("/v1/accounts/{id}/status", &at("/status")).await;
+    let health = t.get("/v1/accounts/{id}/health", &at("/health")).await;
+    assert_eq!((&health["sending"], &health["provider"]), (&json!("paused"), &Value::Null));
     t.post("/v1/accounts/{id}/resume", &at("/resume"), None, 200).await;
     t.post("/v1/accounts/{id}/disconnect", &at("/disconnect"), None, 200).await;
     t.post("/v1/accounts/{id}/connect", &at("/connect"), None, 200).await;
@@ -309,6 +311,10 @@ async fn messages(t: &mut Tour, account: &str) -> Value {
     attempt(&t.app, &first).await;
     let timeline = t.get("/v1/messages/{id}/timeline", &message(&first, "/timeline")).await;
     assert!(timeline["data"].as_array().unwrap().iter().any(|entry| entry["what"] == "attempt"));
+    let health = t.get("/v1/accounts/{id}/health", &format!("/v1/accounts/{account}/health")).await;
+    let error = (&health["last_error"]["code"], &health["last_error"]["words"]);
+    assert_eq!(error, (&json!("timeout"), &json!("no answer")));
+    assert!(health["queue"]["depth"].as_u64() >= Some(1), "{health}");
     let unknown = t.get("/v1/messages/{id}", &message(&first, "")).await;
     assert_eq!((&unknown["status"], &unknown["waiting"]), (&json!("unknown"), &Value::Null));
     t.post("/v1/messages/{id}/resolve", &message(&first, "/resolve"), Some(json!({"as": "failed"})), 200)

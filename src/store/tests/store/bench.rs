@@ -289,6 +289,7 @@ pub fn new_account(external_id: &str) -> NewAccount {
         external_id: Some(external_id.to_owned()),
         app_id: None,
         credentials: BTreeMap::from([("token".to_owned(), "planted-secret-4711".to_owned())]),
+        refresh_at: None,
         settings: json!({"colour": "blue"}),
         intake: Intake::Webhook,
         connection: Connection::Connected,

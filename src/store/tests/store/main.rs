@@ -25,6 +25,7 @@ mod pacing;
 mod pending;
 mod pins;
 mod receipts;
+mod refreshes;
 mod responses;
 mod schema;
 mod sessions;
