@@ -166,8 +166,7 @@ pub(crate) async fn alert(app: &App, account: &Account, reason: &'static str, mu
 
 pub(crate) fn count_alert(account: &Account, reason: &str) {
     let (channel, reason) = (account.channel.clone(), reason.to_owned());
-    metrics::counter!("rookery_account_alerts_total", "channel" => channel, "reason" => reason)
-        .increment(1);
+    metrics::counter!("rookery_account_alerts_total", "channel" => channel, "reason" => reason).increment(1);
 }
 
 fn count_hold(account: &Account, reach: &'static str, rule: &str) {

@@ -178,3 +178,43 @@ async fn rest(claimed: Claimed, error: &StoreError) -> Result<(), JobError> {
     let until = claimed.now() + STORE_REST;
     Ok(claimed.park(Wait::new("store", Scope::Lane, until)).await?)
 }
+
+#[cfg(test)]
+mod tests {
+    use model::{Content, Purpose};
+
+    use super::*;
+    use crate::fixture::{NOW, view};
+
+    const WINDOW: Window = Window {
+        seconds: 86_400,
+        person_seconds: Some(7 * 86_400),
+        templates_after: true,
+        source: "https://provider.example/window",
+        read_on: "2025-11-20",
+    };
+    const HOUR: Duration = Duration::from_hours(1);
+
+    #[test]
+    fn what_waited_until_the_window_closed_is_not_called_for() {
+        let mut view = view(Purpose::Conversation);
+        let closed = |view: &SendView| window_closed(view, &WINDOW, NOW);
+        assert_eq!(closed(&view), None, "nobody knows when they wrote: the provider does");
+        view.last_inbound_at = Some(NOW - HOUR * 23);
+        assert_eq!(closed(&view), None);
+        view.last_inbound_at = Some(NOW - HOUR * 24);
+        assert!(closed(&view).is_some_and(|reason| reason.starts_with("window_closed: ")));
+        view.message.origin = Origin::Agent;
+        assert_eq!(closed(&view), None, "a person may for longer");
+        view.last_inbound_at = Some(NOW - HOUR * 24 * 7);
+        assert!(closed(&view).is_some());
+        view.message.content = Content::ProviderTemplate {
+            name: "hello".to_owned(),
+            language: "en_US".to_owned(),
+            components: Vec::new(),
+        };
+        assert_eq!(closed(&view), None);
+        let strict = Window { templates_after: false, ..WINDOW };
+        assert!(window_closed(&view, &strict, NOW).is_some());
+    }
+}

@@ -390,8 +390,8 @@ async fn change_account(
             let connected =
                 connect::reconnect(&front, channel, &account, intake, &credentials, settings).await?;
             change.intake = Some(intake);
-            change.refresh_at = connect::refresh_at(channel.as_ref(), &connected.credentials)
-                .map_or(Patch::Clear, Patch::To);
+            change.refresh_at =
+                connect::refresh_at(channel.as_ref(), &connected.credentials).map_or(Patch::Clear, Patch::To);
             change.credentials = Some(connect::secrets(&connected.credentials));
             change.settings = Some(connected.settings);
             change.connection = Some(Connection::Connected);

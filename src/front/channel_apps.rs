@@ -150,8 +150,11 @@ impl Front {
                     app => app?,
                 };
                 if app.provider != apps.provider() {
-                    let message =
-                        format!("it is an app of {}, and this channel's are of {}", app.provider, apps.provider());
+                    let message = format!(
+                        "it is an app of {}, and this channel's are of {}",
+                        app.provider,
+                        apps.provider()
+                    );
                     return Err(Problem::field("app_id", "mismatch", message));
                 }
                 Some(id)
@@ -165,7 +168,8 @@ impl Front {
                     (_, [default, ..]) => Some(default.id),
                     ([], []) => None,
                     _ => {
-                        let message = "this workspace has several apps of the channel's provider: say which one";
+                        let message =
+                            "this workspace has several apps of the channel's provider: say which one";
                         return Err(Problem::field("app_id", "required", message));
                     }
                 }
@@ -189,7 +193,8 @@ fn check(
         problem = problem.and("name", "invalid", format!("1 to {NAME_MAX} characters"));
     }
     for name in credentials.keys().filter(|name| fields.iter().all(|field| field.name != **name)) {
-        problem = problem.and(format!("credentials.{name}"), "unknown_field", "such an app has no such field");
+        problem =
+            problem.and(format!("credentials.{name}"), "unknown_field", "such an app has no such field");
     }
     for field in fields {
         let given = credentials.get(field.name).map(|value| !value.trim().is_empty());
@@ -281,8 +286,7 @@ async fn change_channel_app(
     may_write(&caller)?;
     let app = front.own_app(&caller, id).await?;
     // With its channel switched off there is nothing to compare with, but its name may change.
-    let fields =
-        if body.credentials.is_empty() { Vec::new() } else { front.app_fields(&app.provider)? };
+    let fields = if body.credentials.is_empty() { Vec::new() } else { front.app_fields(&app.provider)? };
     check(&fields, body.name.as_deref(), &body.credentials, false)?;
     let change = ChannelAppChange {
         name: body.name,
@@ -340,7 +344,9 @@ pub(crate) fn without_app(
 
 /// The routes of this file.
 pub(crate) fn router() -> OpenApiRouter<Front> {
-    OpenApiRouter::new()
-        .routes(routes!(create_channel_app, list_channel_apps))
-        .routes(routes!(get_channel_app, change_channel_app, delete_channel_app))
+    OpenApiRouter::new().routes(routes!(create_channel_app, list_channel_apps)).routes(routes!(
+        get_channel_app,
+        change_channel_app,
+        delete_channel_app
+    ))
 }

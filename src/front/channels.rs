@@ -19,7 +19,8 @@ async fn list_channels(State(front): State<Front>, _: Caller) -> Response {
         .channels
         .iter()
         .map(|channel| {
-            let app = channel.apps().map(|apps| json!({"provider": apps.provider(), "fields": apps.fields()}));
+            let app =
+                channel.apps().map(|apps| json!({"provider": apps.provider(), "fields": apps.fields()}));
             json!({
                 "name": channel.name(),
                 "capabilities": channel.capabilities(),

@@ -75,8 +75,10 @@ async fn start_oauth(
 ) -> Result<Response, Problem> {
     may_connect(&caller)?;
     let channel = front.channels.get(&body.channel);
-    let Some((channel, oauth)) = channel.and_then(|channel| Some((channel, ability(channel.as_ref())?))) else {
-        let message = "no channel of this name is connected on a page: `oauth` of GET /v1/channels says which are";
+    let Some((channel, oauth)) = channel.and_then(|channel| Some((channel, ability(channel.as_ref())?)))
+    else {
+        let message =
+            "no channel of this name is connected on a page: `oauth` of GET /v1/channels says which are";
         return Err(Problem::field("channel", "unsupported", message));
     };
     connect::check_fields(channel.as_ref(), &BTreeMap::new(), &body.settings, false)?;
@@ -143,12 +145,19 @@ async fn return_from_oauth(
             Ok(back(&front, Ok(login.id)))
         }
         Ok(_) => {
-            front.store.finish_oauth(login.id, Err("no account that can be connected was let in"), KEPT).await?;
+            front
+                .store
+                .finish_oauth(login.id, Err("no account that can be connected was let in"), KEPT)
+                .await?;
             Ok(back(&front, Err("nothing")))
         }
         Err(error) => {
             let words = connect::told(&error, secrets.values().chain(query.values()));
-            tracing::info!(channel = channel.name(), error = words, "nothing came of a visit to a provider's page");
+            tracing::info!(
+                channel = channel.name(),
+                error = words,
+                "nothing came of a visit to a provider's page"
+            );
             front.store.finish_oauth(login.id, Err(&words), KEPT).await?;
             Ok(back(&front, Err("refused")))
         }
@@ -235,7 +244,8 @@ impl Front {
         from: &FromOauth,
     ) -> Result<(OauthLogin, OauthCandidate), Problem> {
         let gone = || {
-            let message = "there is no such visit of yours to a page of this channel's provider, or it is over";
+            let message =
+                "there is no such visit of yours to a page of this channel's provider, or it is over";
             Problem::field("oauth.id", "not_found", message)
         };
         let login = match self.store.oauth_login(caller.workspace, from.id, &caller.actor()).await {

@@ -12,10 +12,10 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::problem::{Kind, Problem};
 use crate::{
-    Front, FrontConfig, account_connection, account_health, account_state, accounts, actions, api_keys, audit,
-    channel_apps, channels,
-    compose, contacts, conversations, dead_jobs, files, health, leftover, message_actions, message_batch,
-    messages, oauth, openapi, pace, queues, rate, request, stream, templates, uploads, webhooks,
+    Front, FrontConfig, account_connection, account_health, account_state, accounts, actions, api_keys,
+    audit, channel_apps, channels, compose, contacts, conversations, dead_jobs, files, health, leftover,
+    message_actions, message_batch, messages, oauth, openapi, pace, queues, rate, request, stream, templates,
+    uploads, webhooks,
 };
 
 /// What clients call, with a key.

@@ -40,12 +40,7 @@ impl Arrived {
     }
 
     fn request(&self) -> WebhookRequest<'_> {
-        WebhookRequest {
-            method: self.method,
-            headers: &self.headers,
-            query: &self.query,
-            body: &self.body,
-        }
+        WebhookRequest { method: self.method, headers: &self.headers, query: &self.query, body: &self.body }
     }
 }
 
@@ -144,8 +139,7 @@ async fn for_app(
     }
     let arrived = Arrived::read(front, method, request).await?;
     let response = judged(channel.name(), apps.receive(&connect::bag(&secrets), &arrived.request()))?;
-    let events: Vec<_> =
-        response.events.iter().map(|event| (event.account.clone(), kept(event))).collect();
+    let events: Vec<_> = response.events.iter().map(|event| (event.account.clone(), kept(event))).collect();
     if !events.is_empty() {
         let delivered = front.store.record_for_app(id, channel.name(), &events).await?;
         count_events(channel.name(), delivered.new.values().sum(), delivered.unrouted);
@@ -165,7 +159,7 @@ async fn for_app(
     params(("channel" = String, Path), ("account_id" = Uuid, Path)),
     request_body(content = String, description = "The provider's own form", content_type = "*/*"),
     responses(
-        (status = 200, description = "Committed", body = String, content_type = "*/*"),
+        (status = 200, description = "Committed; what the provider wants to read", body = serde_json::Value, content_type = "*/*"),
         (status = 400, description = "Not in the provider's form", body = crate::ProblemDetails,
             content_type = "application/problem+json"),
         (status = 401, description = "The signature is missing or wrong", body = crate::ProblemDetails,
@@ -183,7 +177,7 @@ async fn receive_webhook(
 #[utoipa::path(get, path = "/webhooks/{channel}/{account_id}", tag = "webhooks",
     params(("channel" = String, Path), ("account_id" = Uuid, Path)),
     responses(
-        (status = 200, description = "It is", body = String, content_type = "*/*"),
+        (status = 200, description = "It is; what the provider wants to read", body = serde_json::Value, content_type = "*/*"),
         (status = 400, description = "Not in the provider's form", body = crate::ProblemDetails,
             content_type = "application/problem+json"),
         (status = 401, description = "The token is wrong", body = crate::ProblemDetails,
@@ -202,7 +196,7 @@ async fn answer_webhook(
     params(("channel" = String, Path), ("app_id" = Uuid, Path)),
     request_body(content = String, description = "The provider's own form", content_type = "*/*"),
     responses(
-        (status = 200, description = "Committed", body = String, content_type = "*/*"),
+        (status = 200, description = "Committed; what the provider wants to read", body = serde_json::Value, content_type = "*/*"),
         (status = 400, description = "Not in the provider's form", body = crate::ProblemDetails,
             content_type = "application/problem+json"),
         (status = 401, description = "The signature is missing or wrong", body = crate::ProblemDetails,
@@ -220,7 +214,7 @@ async fn receive_app_webhook(
 #[utoipa::path(get, path = "/webhooks/{channel}/app/{app_id}", tag = "webhooks",
     params(("channel" = String, Path), ("app_id" = Uuid, Path)),
     responses(
-        (status = 200, description = "It is", body = String, content_type = "*/*"),
+        (status = 200, description = "It is; what the provider wants to read", body = serde_json::Value, content_type = "*/*"),
         (status = 400, description = "Not in the provider's form", body = crate::ProblemDetails,
             content_type = "application/problem+json"),
         (status = 401, description = "The token is wrong", body = crate::ProblemDetails,

@@ -74,9 +74,8 @@ impl Front {
                 windows.insert(id, channel.and_then(|channel| channel.capabilities().window.clone()));
             }
             let window = windows.get(&id).and_then(Option::as_ref);
-            let can_send = window.map_or(CanSend::ALWAYS, |window| {
-                CanSend::at(window, conversation.last_inbound_at, now)
-            });
+            let can_send = window
+                .map_or(CanSend::ALWAYS, |window| CanSend::at(window, conversation.last_inbound_at, now));
             views.push(ConversationView { conversation, can_send });
         }
         Ok(views)
@@ -113,7 +112,9 @@ impl Front {
             "wait until they write"
         };
         let message = match self.store.last_inbound(account.workspace_id, account.id, to).await? {
-            None => format!("they never wrote to this account, so the provider takes no such message: {way_out}"),
+            None => {
+                format!("they never wrote to this account, so the provider takes no such message: {way_out}")
+            }
             // Nobody here knows what was before: the provider does.
             Some(None) => return Ok(()),
             Some(Some(wrote_at)) => {
@@ -121,7 +122,9 @@ impl Front {
                 if closed > now {
                     return Ok(());
                 }
-                format!("they last wrote at {wrote_at}, and the provider's window closed at {closed}: {way_out}")
+                format!(
+                    "they last wrote at {wrote_at}, and the provider's window closed at {closed}: {way_out}"
+                )
             }
         };
         Err(Problem::field("to", "window_closed", message))

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use model::{
-    Account, AccountId, Actor, ChannelAppId, Connection, EventKind, Hold, Intake, Redelivery, Sending, Timestamp, WorkerId,
-    WorkspaceId,
+    Account, AccountId, Actor, ChannelAppId, Connection, EventKind, Hold, Intake, Redelivery, Sending,
+    Timestamp, WorkerId, WorkspaceId,
 };
 use serde_json::{Value, json};
 use sqlx::types::Json;
@@ -445,8 +445,7 @@ impl Store {
         row: Uuid,
         secrets: &BTreeMap<String, String>,
     ) -> Result<Vec<u8>, StoreError> {
-        let plain =
-            serde_json::to_vec(secrets).map_err(|error| StoreError::Unreadable(error.to_string()))?;
+        let plain = serde_json::to_vec(secrets).map_err(|error| StoreError::Unreadable(error.to_string()))?;
         Ok(self.sealer.seal(&self.ids, row, &plain)?)
     }
 }

@@ -85,7 +85,8 @@ impl Store {
             depth: u64::try_from(queued.depth).unwrap_or(0),
             oldest_queued_at: queued.oldest.map(Timestamp::from),
             refresh_at: renewals.as_ref().and_then(|row| row.refresh_at).map(Timestamp::from),
-            refresh_failures: renewals.map_or(0, |row| u32::try_from(row.refresh_failures).unwrap_or(u32::MAX)),
+            refresh_failures: renewals
+                .map_or(0, |row| u32::try_from(row.refresh_failures).unwrap_or(u32::MAX)),
         })
     }
 }

@@ -5,7 +5,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use model::{Account, AccountId, ChannelAppId, ConversationId, Inbound, InboundEventId, InboundKind, MediaId, NoticeEffect};
+use model::{
+    Account, AccountId, ChannelAppId, ConversationId, Inbound, InboundEventId, InboundKind, MediaId,
+    NoticeEffect,
+};
 use serde_json::Value;
 use sqlx::FromRow;
 use sqlx::types::Json;

@@ -21,10 +21,11 @@ pub use batch::{AcceptedMessage, BatchResult, BatchResults, KeptJob, RefusedMess
 pub use content::{Button, ContactCard, Content, Media};
 pub use files::{LinkedMedia, MediaFile};
 pub use operations::{
-    AccountBreaker, AccountHealth, AccountOwner, AccountPace, AccountPin, AccountQueue, AccountRenewals, AccountStatus, AppForm, Attempt, AuditEntry, CalendarDay, CampaignAnswers,
-    Capabilities, Channel, ConnectField, ConnectStep, DeadJob, LaneCount, LaneSummary, LastError, Limit, MediaLimit,
-    NewApiKey, PaceAssumptions, PacePreview, PaceSegment, Pairing, PairingStep, ProviderBreaker, QueueSummary, QueuedJob,
-    RuleView, RuleWait, TimelineEntry,
+    AccountBreaker, AccountHealth, AccountOwner, AccountPace, AccountPin, AccountQueue, AccountRenewals,
+    AccountStatus, AppForm, Attempt, AuditEntry, CalendarDay, CampaignAnswers, Capabilities, Channel,
+    ConnectField, ConnectStep, DeadJob, LaneCount, LaneSummary, LastError, Limit, MediaLimit, NewApiKey,
+    PaceAssumptions, PacePreview, PaceSegment, Pairing, PairingStep, ProviderBreaker, QueueSummary,
+    QueuedJob, RuleView, RuleWait, TimelineEntry,
 };
 pub use templates::{Template, TemplatePreview};
 pub use words::{

@@ -78,7 +78,8 @@ async fn an_app_lives_and_its_secrets_are_never_shown() {
     let log = app.get("/v1/audit").await;
     assert!(!log.text.contains(SECRET), "{}", log.text);
     let log = log.ok(200);
-    let actions: Vec<_> = log["data"].as_array().unwrap().iter().map(|entry| entry["action"].clone()).collect();
+    let actions: Vec<_> =
+        log["data"].as_array().unwrap().iter().map(|entry| entry["action"].clone()).collect();
     assert_eq!(json!(actions), json!(["channel_app.deleted", "channel_app.changed", "channel_app.created"]));
 }
 
@@ -124,7 +125,11 @@ async fn mistakes_about_apps_name_their_field() {
 #[tokio::test]
 async fn an_account_uses_its_apps_secrets_and_keeps_none_of_them() {
     let app = App::new().await;
-    assert_eq!(app.post("/v1/accounts", account_body("page")).await.field(), "credentials", "there is no app");
+    assert_eq!(
+        app.post("/v1/accounts", account_body("page")).await.field(),
+        "credentials",
+        "there is no app"
+    );
     let id = register(&app, &app.key, "one").await;
     let account = connect(&app, &app.key, "page").await["id"].as_str().unwrap().to_owned();
     let login = async || app.store.login(account.parse().unwrap()).await.unwrap().unwrap().1;
@@ -140,7 +145,10 @@ async fn an_account_uses_its_apps_secrets_and_keeps_none_of_them() {
 
     let change = json!({"credentials": {"app_secret": "its own"}});
     app.patch(&format!("/v1/accounts/{account}"), change).await.ok(200);
-    assert_eq!((login().await["app_secret"].as_str(), own().await["app_secret"].as_str()), ("its own", "its own"));
+    assert_eq!(
+        (login().await["app_secret"].as_str(), own().await["app_secret"].as_str()),
+        ("its own", "its own")
+    );
     assert_eq!(login().await["app_id"], "id-of-one");
 }
 
@@ -150,7 +158,11 @@ async fn the_installations_app_is_there_for_every_workspace_and_nobody_changes_i
     let secrets = [("app_id", "7"), ("app_secret", SECRET)];
     let secrets = secrets.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
     let id = app.store.keep_default_app("bazaar", &secrets).await.unwrap();
-    assert_eq!(app.store.keep_default_app("bazaar", &secrets).await.unwrap(), id, "every start says so again");
+    assert_eq!(
+        app.store.keep_default_app("bazaar", &secrets).await.unwrap(),
+        id,
+        "every start says so again"
+    );
     let (_, key) = stranger(&app).await;
     for key in [&app.key, &key] {
         let seen = app.get_as(key, "/v1/channel_apps").await.ok(200);

@@ -47,9 +47,7 @@ async fn a_person_comes_back_with_accounts_and_one_is_connected() {
     let candidates =
         json!([{"external_id": "one", "name": "Page one"}, {"external_id": "two", "name": "Page two"}]);
     assert_eq!((&visit["status"], &visit["candidates"]), (&json!("ready"), &candidates));
-    let connect = |id: &Value, external_id: &str| {
-        json!({"channel": "mall", "oauth": {"id": id, "external_id": external_id}})
-    };
+    let connect = |id: &Value, external_id: &str| json!({"channel": "mall", "oauth": {"id": id, "external_id": external_id}});
     let account = app.post("/v1/accounts", connect(&begun["id"], "two")).await.ok(201);
     assert_eq!((&account["external_id"], &account["app_id"]), (&json!("two"), &visit["app_id"]));
     assert_eq!(account["settings"], json!({"region": "eu", "phone": "1"}));

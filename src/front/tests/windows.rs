@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use model::{
-    Clock as _, Content, ConversationKind, Inbound, InboundKind, Party, SystemClock, Timestamp,
-};
+use model::{Clock as _, Content, ConversationKind, Inbound, InboundKind, Party, SystemClock, Timestamp};
 use serde_json::{Value, json};
 use store::Ingested;
 
@@ -67,7 +65,8 @@ async fn conversations_say_whether_one_may_write() {
     assert_eq!((&anna["allowed"], &anna["reason"]), (&json!(true), &Value::Null));
     assert!(anna["until"].is_string());
     assert_eq!(can_send(&app, "ben").await["reason"], "person_only");
-    let closed = json!({"allowed": false, "until": null, "reason": "window_closed", "template_required": true});
+    let closed =
+        json!({"allowed": false, "until": null, "reason": "window_closed", "template_required": true});
     assert_eq!(can_send(&app, "carl").await, closed);
     assert_eq!(can_send(&app, "dora").await["reason"], "unknown", "only we wrote, as far as anybody knows");
 

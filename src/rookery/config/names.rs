@@ -99,9 +99,12 @@ mod tests {
     #[test]
     fn a_mistyped_name_is_told_with_the_one_that_may_be_meant() {
         let told = told(&["ROOKERY_CONCURENCY", "ENABLE_TELEGRM", "ROOKERY_TELEGRAM_ULR", "META_APP_SECRT"]);
-        for (said, near) in
-            told.iter().zip(["ROOKERY_CONCURRENCY", "ENABLE_TELEGRAM", "ROOKERY_TELEGRAM_URL", "META_APP_SECRET"])
-        {
+        for (said, near) in told.iter().zip([
+            "ROOKERY_CONCURRENCY",
+            "ENABLE_TELEGRAM",
+            "ROOKERY_TELEGRAM_URL",
+            "META_APP_SECRET",
+        ]) {
             assert!(said.contains(near), "{said}");
         }
         assert_eq!(told.len(), 4);

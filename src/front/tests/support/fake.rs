@@ -6,9 +6,9 @@ use std::sync::Mutex;
 use async_trait::async_trait;
 use channel::{
     Accepted, Apps, Capabilities, Channel, ChannelError, ConnectField, ConnectStep, Connected, Credentials,
-    ErrorClass, Limit, LimitScope, Login, MediaLimit, Method, OAuth, Outgoing, Pacing, ParseError, Polled, Poller, Session,
-    Sessions, TextUnit, WebhookAnswer, WebhookError, WebhookEvent, WebhookRequest, WebhookResponse,
-    Window, signature,
+    ErrorClass, Limit, LimitScope, Login, MediaLimit, Method, OAuth, Outgoing, Pacing, ParseError, Polled,
+    Poller, Session, Sessions, TextUnit, WebhookAnswer, WebhookError, WebhookEvent, WebhookRequest,
+    WebhookResponse, Window, signature,
 };
 use model::{Account, ContentKind, Inbound};
 use serde_json::Value;
@@ -189,7 +189,8 @@ impl Apps for Fake {
     }
 
     fn fields(&self) -> Vec<ConnectField> {
-        let field = |name, required| ConnectField { name, label: name, help: "made up", secret: true, required };
+        let field =
+            |name, required| ConnectField { name, label: name, help: "made up", secret: true, required };
         vec![field("app_id", true), field("app_secret", true), field("app_verify_token", false)]
     }
 

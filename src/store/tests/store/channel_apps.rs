@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 
 use model::{Account, Actor, ChannelAppId, WorkspaceId};
 use serde_json::{Value, json};
-use store::{
-    ChannelApp, ChannelAppChange, Created, NewAccount, NewChannelApp, NewInboundEvent, StoreError,
-};
+use store::{ChannelApp, ChannelAppChange, Created, NewAccount, NewChannelApp, NewInboundEvent, StoreError};
 
 use crate::bench::{Bench, new_account, nobody, on_both};
 

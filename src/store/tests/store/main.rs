@@ -19,6 +19,7 @@ mod inbound;
 mod leases;
 mod listings;
 mod media;
+mod oauth;
 mod outside;
 mod owners;
 mod pacing;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use model::{Actor, AccountId};
+use model::{AccountId, Actor};
 use store::{AccountChange, NewAccount, Patch};
 
 use crate::bench::{Bench, new_account, on_both};
