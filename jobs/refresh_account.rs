@@ -223,7 +223,8 @@ mod tests {
             let shared: Arc<dyn Clock> = clock.clone();
             let config = StoreConfig::Sqlite { path };
             let store = Store::open(&config, sealer, shared.clone(), ids.clone()).await.unwrap();
-            let channel = Rotating { capabilities: capabilities(), clock: clock.clone(), answers: answers.into() };
+            let channel =
+                Rotating { capabilities: capabilities(), clock: clock.clone(), answers: answers.into() };
             let channels = [Arc::new(channel) as Arc<dyn Channel>].into_iter().collect();
             let engine = Arc::new(queue::MemoryEngine::new(shared.clone()));
             let lanes = queue::Lanes::on_clock(engine, shared.clone());

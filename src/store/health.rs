@@ -12,7 +12,7 @@ statements! {
         WHERE account_id = $1 AND error_code IS NOT NULL AND ended_at IS NOT NULL ORDER BY started_at DESC LIMIT 1";
     LAST_SUCCESS = "SELECT ended_at FROM attempts WHERE account_id = $1 AND outcome = 'accepted'
         ORDER BY started_at DESC LIMIT 1";
-    QUEUED = "SELECT count(*) AS depth, min(queued_at) AS oldest FROM messages
+    DEPTH = "SELECT count(*) AS depth, min(queued_at) AS oldest FROM messages
         WHERE account_id = $1 AND status IN ('queued', 'sending')";
     RENEWALS = "SELECT refresh_at, refresh_failures FROM accounts WHERE id = $1";
 }
@@ -72,7 +72,7 @@ impl Store {
         let success: Option<DateTime<Utc>> =
             read!(self.db, conn => sqlx::query_scalar(LAST_SUCCESS).bind(id.0).fetch_optional(conn).await)?;
         let queued: QueuedRow =
-            read!(self.db, conn => sqlx::query_as(QUEUED).bind(id.0).fetch_one(conn).await)?;
+            read!(self.db, conn => sqlx::query_as(DEPTH).bind(id.0).fetch_one(conn).await)?;
         let renewals: Option<RenewalRow> =
             read!(self.db, conn => sqlx::query_as(RENEWALS).bind(id.0).fetch_optional(conn).await)?;
         Ok(AccountHealth {

@@ -183,8 +183,9 @@ async fn a_channel_that_is_switched_off_connects_nobody_takes_no_webhook_and_acc
     let path = format!("/v1/accounts/{off}");
     app.post(&format!("{path}/connect"), json!({})).await.problem(409);
     app.patch(&path, json!({"credentials": {"token": "one:new"}})).await.problem(409);
-    let hook = app.call(Method::POST, &format!("/webhooks/fake/{off}"), Some(json!({"id": 1})), &[]);
-    assert_eq!(hook.await.status, 404);
+    let address = format!("/webhooks/fake/{off}");
+    let hook = app.call(Method::POST, &address, Some(json!({"id": 1})), &[]).await;
+    assert_eq!(hook.status, 404);
     let text = |account: &str| json!({"account_id": account, "to": {"address": "anna"}, "content": {"type": "text", "text": "hi"}});
     assert_eq!(app.post("/v1/messages", text(&off)).await.field(), "account_id");
     assert_eq!(app.get(&path).await.ok(200)["id"], off, "it can be looked at");
