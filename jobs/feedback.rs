@@ -12,7 +12,7 @@
 
 use std::time::Duration;
 
-use model::{Account, Class, Hold, HoldReach, Scope, Timestamp, Wait};
+use model::{Account, Class, Hold, HoldReach, NoticeEffect, Scope, Timestamp, Wait};
 use queue::{HoldTarget, LaneId, Ticket};
 use serde_json::{Value, json};
 use store::{SendView, StoreError};
@@ -131,6 +131,31 @@ pub(crate) async fn stop_account(
     Ok(stopped.map_or(lasting.map(|lasting| at + lasting), |stopped| stopped.until))
 }
 
+/// The lane of an account that was stopped rests: until then, or until the next look finds the row changed.
+pub(crate) async fn rest(app: &App, account: &Account, reason: &str, until: Option<Timestamp>) {
+    let look = app.clock.now() + LOOK_AGAIN;
+    let wait = Wait::new("stopped", Scope::Lane, until.map_or(look, |until| until.min(look)));
+    hold_lane(app, HoldTarget::Lane(LaneId::send(account.id)), wait.because(reason)).await;
+}
+
+/// The provider said by itself that an account may not send, or may again, and its row says so: the lane learns of it. A stop
+/// with an end is tried then, as any other.
+pub(crate) async fn heard(app: &App, account: &Account, effect: &NoticeEffect) {
+    let lane = HoldTarget::Lane(LaneId::send(account.id));
+    match effect {
+        NoticeEffect::None => {}
+        NoticeEffect::Stopped { reason, until } => {
+            count_alert(account, reason);
+            rest(app, account, reason, *until).await;
+        }
+        NoticeEffect::Restored => {
+            if let Err(error) = app.lanes.resume(lane).await {
+                tracing::debug!(%error, "the lane was not let go; its next look finds the row");
+            }
+        }
+    }
+}
+
 /// Tells a person to see to an account.
 pub(crate) async fn alert(app: &App, account: &Account, reason: &'static str, mut data: Value) {
     data["reason"] = json!(reason);
@@ -139,9 +164,9 @@ pub(crate) async fn alert(app: &App, account: &Account, reason: &'static str, mu
     tracing::warn!(account.id = %account.id, reason, %data, "an account needs attention");
 }
 
-pub(crate) fn count_alert(account: &Account, reason: &'static str) {
-    metrics::counter!("rookery_account_alerts_total", "channel" => account.channel.clone(), "reason" => reason)
-        .increment(1);
+pub(crate) fn count_alert(account: &Account, reason: &str) {
+    let (channel, reason) = (account.channel.clone(), reason.to_owned());
+    metrics::counter!("rookery_account_alerts_total", "channel" => channel, "reason" => reason).increment(1);
 }
 
 fn count_hold(account: &Account, reach: &'static str, rule: &str) {

@@ -13,7 +13,7 @@ use queue::{Claimed, HoldTarget, JobId, LaneId, Op, Push, Settle};
 use store::{Ingested, PendingEvent, StoreError};
 
 use crate::stop_words::StopWords;
-use crate::{App, JobError, Policy};
+use crate::{App, JobError, Policy, feedback};
 
 pub(crate) const POLICY: Policy = Policy { timeout: Duration::from_mins(2), backoff: Duration::from_secs(1) };
 
@@ -115,8 +115,12 @@ async fn apply(app: &App, account: &Account, batch: &[Ingested]) -> Result<(), S
     count("message", summary.messages);
     count("receipt", summary.receipts);
     count("opted_out", summary.opted_out);
+    count("notice", summary.notices);
     count("ignored", summary.ignored);
     count("unreadable", summary.unreadable);
+    if let Some(effect) = &summary.sending {
+        feedback::heard(app, account, effect).await;
+    }
     if let Err(error) = look_again(app, account, &summary.wrote).await {
         tracing::debug!(account.id = %account.id, %error, "what waits for who wrote was not looked at again; it waits on");
     }

@@ -155,6 +155,7 @@ impl Duties {
         if due(&mut self.swept, SWEEP) {
             within(STEP, "look at paused queues", recovery::align_pauses(app)).await?;
             within(STEP, "look for files", recovery::push_media(app, GRACE)).await?;
+            within(STEP, "look for credentials to renew", recovery::push_refreshes(app)).await?;
             within(STEP, "sweep", Box::pin(self.sweep.round(app, GRACE))).await?;
         }
         if due(&mut self.counted, COUNT) {

@@ -43,6 +43,7 @@ mod pins;
 mod poll;
 mod profiles;
 mod recovery;
+mod refresh_account;
 mod relay_events;
 mod release_message;
 mod responses;
@@ -90,6 +91,7 @@ pub(crate) const fn policy(job: Job) -> Policy {
         Job::ReleaseMessage(_) => release_message::POLICY,
         Job::IngestEvents(_) => ingest_events::POLICY,
         Job::FetchMedia(_) => fetch_media::POLICY,
+        Job::RefreshAccount(_) => refresh_account::POLICY,
         Job::RelayEvents(_) => relay_events::POLICY,
     }
 }
@@ -101,8 +103,9 @@ pub(crate) async fn handle(app: &App, claimed: Claimed) -> Result<(), JobError> 
         app.bury(&claimed, "this release does not know such a job").await?;
         return Ok(claimed.settle(Settle::Fail).await?);
     };
-    // A drain takes whatever rows there are: it is never given up, and the sweep would push it again.
-    let is_drain = matches!(job, Job::IngestEvents(_) | Job::RelayEvents(_));
+    // A drain takes whatever rows there are: it is never given up, and the sweep would push it again. So it would a renewal,
+    // whose row says when it is tried again.
+    let is_drain = matches!(job, Job::IngestEvents(_) | Job::RelayEvents(_) | Job::RefreshAccount(_));
     if is_drain || claimed.claim().lost == 0 {
         return run(app, claimed, job).await;
     }
@@ -128,6 +131,7 @@ async fn run(app: &App, claimed: Claimed, job: Job) -> Result<(), JobError> {
         Job::ReleaseMessage(message) => release_message::run(app, claimed, message).await,
         Job::IngestEvents(account) => ingest_events::run(app, claimed, account).await,
         Job::FetchMedia(media) => fetch_media::run(app, claimed, media).await,
+        Job::RefreshAccount(account) => refresh_account::run(app, claimed, account).await,
         Job::RelayEvents(workspace) => relay_events::run(app, claimed, workspace).await,
     }
 }

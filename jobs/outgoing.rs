@@ -10,7 +10,8 @@
 
 use std::time::Duration;
 
-use model::{Redelivery, Scope, Status, Subject, Wait};
+use channel::{Capabilities, Window};
+use model::{Origin, Redelivery, Scope, Status, Subject, Timestamp, Wait};
 use queue::{Claimed, Settle};
 use store::{Ended, OutcomeKind, SendView, StoreError};
 
@@ -69,18 +70,30 @@ pub(crate) async fn run(app: &App, claimed: Claimed, subject: Subject) -> Result
     if let Some(earlier) = view.earlier {
         return let_pass(app, claimed, &view, earlier).await;
     }
-    if let Some(reason) = hopeless(&view) {
+    if let Some(reason) = hopeless(&view, channel.capabilities(), claimed.now()) {
         return give_up(app, claimed, &view, Status::Failed, reason).await;
     }
     calling::send(app, claimed, view, channel, place).await
 }
 
 /// Why the provider need not be asked at all.
-fn hopeless(view: &SendView) -> Option<String> {
+fn hopeless(view: &SendView, channel: &Capabilities, now: Timestamp) -> Option<String> {
     match &view.action {
         Some(action) => perform_action::hopeless(&view.message, action),
-        None => view.is_blocked.then(|| "blocked: the contact blocked the account".to_owned()),
+        None if view.is_blocked => Some("blocked: the contact blocked the account".to_owned()),
+        None => window_closed(view, channel.window.as_ref()?, now),
     }
+}
+
+/// The provider takes nothing but its templates so long after the other side wrote. Where nobody knows when that was, only
+/// the provider can say.
+fn window_closed(view: &SendView, window: &Window, now: Timestamp) -> Option<String> {
+    if window.admits_after(&view.message.content) {
+        return None;
+    }
+    let closed = window.closes(view.last_inbound_at?, view.message.origin == Origin::Agent);
+    let way_out = if window.templates_after { "send a provider template" } else { "wait until they write" };
+    (closed <= now).then(|| format!("window_closed: the provider's window closed at {closed}: {way_out}"))
 }
 
 /// Ends what took too many workers down with it.
@@ -164,4 +177,44 @@ async fn rest(claimed: Claimed, error: &StoreError) -> Result<(), JobError> {
     tracing::warn!(job.name = %claimed.claim().ticket.job, %error, "what is to be sent could not be loaded");
     let until = claimed.now() + STORE_REST;
     Ok(claimed.park(Wait::new("store", Scope::Lane, until)).await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use model::{Content, Purpose};
+
+    use super::*;
+    use crate::fixture::{NOW, view};
+
+    const WINDOW: Window = Window {
+        seconds: 86_400,
+        person_seconds: Some(7 * 86_400),
+        templates_after: true,
+        source: "https://provider.example/window",
+        read_on: "2025-11-20",
+    };
+    const HOUR: Duration = Duration::from_hours(1);
+
+    #[test]
+    fn what_waited_until_the_window_closed_is_not_called_for() {
+        let mut view = view(Purpose::Conversation);
+        let closed = |view: &SendView| window_closed(view, &WINDOW, NOW);
+        assert_eq!(closed(&view), None, "nobody knows when they wrote: the provider does");
+        view.last_inbound_at = Some(NOW - HOUR * 23);
+        assert_eq!(closed(&view), None);
+        view.last_inbound_at = Some(NOW - HOUR * 24);
+        assert!(closed(&view).is_some_and(|reason| reason.starts_with("window_closed: ")));
+        view.message.origin = Origin::Agent;
+        assert_eq!(closed(&view), None, "a person may for longer");
+        view.last_inbound_at = Some(NOW - HOUR * 24 * 7);
+        assert!(closed(&view).is_some());
+        view.message.content = Content::ProviderTemplate {
+            name: "hello".to_owned(),
+            language: "en_US".to_owned(),
+            components: Vec::new(),
+        };
+        assert_eq!(closed(&view), None);
+        let strict = Window { templates_after: false, ..WINDOW };
+        assert!(window_closed(&view, &strict, NOW).is_some());
+    }
 }

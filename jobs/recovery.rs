@@ -140,5 +140,15 @@ pub(crate) async fn push_media(app: &App, grace: Duration) -> Result<usize, Reco
     }
 }
 
+/// Pushes the renewals of credentials that are due.
+pub(crate) async fn push_refreshes(app: &App) -> Result<usize, RecoveryError> {
+    let due = app.store.due_refreshes(app.clock.now(), PAGE).await?;
+    let count = due.len();
+    if count > 0 {
+        app.lanes.push_if_absent(due.into_iter().map(Push::refresh_account).collect()).await?;
+    }
+    Ok(count)
+}
+
 /// How far ahead scheduled messages are handed to the queue, which then knows their time to the microsecond.
 const LOOK_AHEAD: Duration = Duration::from_mins(1);

@@ -21,12 +21,31 @@ CREATE TABLE api_keys (
     revoked_at TIMESTAMPTZ
 );
 
+-- What a developer registered at a provider: many accounts use its secrets and its one webhook address.
+CREATE TABLE channel_apps (
+    id UUID PRIMARY KEY,
+    -- Null: the installation's own, of its configuration; every workspace may use it.
+    workspace_id UUID REFERENCES workspaces (id),
+    provider TEXT NOT NULL,
+    name TEXT NOT NULL,
+    -- Sealed: see the store's secrets.
+    secrets BYTEA NOT NULL,
+    settings JSONB NOT NULL,
+    created_at TIMESTAMPTZ NOT NULL,
+    updated_at TIMESTAMPTZ NOT NULL,
+    deleted_at TIMESTAMPTZ
+);
+CREATE INDEX channel_apps_of_workspace ON channel_apps (workspace_id, id);
+CREATE UNIQUE INDEX channel_apps_default ON channel_apps (provider) WHERE workspace_id IS NULL;
+
 CREATE TABLE accounts (
     id UUID PRIMARY KEY,
     workspace_id UUID NOT NULL REFERENCES workspaces (id),
     channel TEXT NOT NULL,
     name TEXT NOT NULL,
     external_id TEXT,
+    -- The app whose secrets it uses beside its own.
+    app_id UUID REFERENCES channel_apps (id),
     -- Sealed: see the store's secrets.
     credentials BYTEA NOT NULL,
     settings JSONB NOT NULL,
@@ -53,6 +72,9 @@ CREATE TABLE accounts (
     registered_at TIMESTAMPTZ,
     -- Campaigns before then do not count for the response rate: a person let them go on.
     campaigns_resumed_at TIMESTAMPTZ,
+    -- When its credentials are to be renewed, and how often in a row that failed; null: they last.
+    refresh_at TIMESTAMPTZ,
+    refresh_failures BIGINT NOT NULL,
     -- The worker that alone works for it, by its own configuration; it stays when that one is gone. Null: any.
     pinned_to UUID,
     created_at TIMESTAMPTZ NOT NULL,
@@ -60,7 +82,29 @@ CREATE TABLE accounts (
     deleted_at TIMESTAMPTZ
 );
 CREATE UNIQUE INDEX accounts_external ON accounts (workspace_id, channel, external_id) WHERE deleted_at IS NULL;
+CREATE INDEX accounts_of_app ON accounts (app_id, channel, external_id) WHERE app_id IS NOT NULL;
+CREATE INDEX accounts_to_refresh ON accounts (refresh_at) WHERE refresh_at IS NOT NULL;
 CREATE INDEX accounts_pinned ON accounts (pinned_to) WHERE pinned_to IS NOT NULL;
+
+-- Connecting on a page of a provider: begun here, and when the person came back, for a while, what they may connect.
+CREATE TABLE oauth_logins (
+    id UUID PRIMARY KEY,
+    workspace_id UUID NOT NULL REFERENCES workspaces (id),
+    channel TEXT NOT NULL,
+    app_id UUID NOT NULL REFERENCES channel_apps (id),
+    -- Who began it: nobody else may go on.
+    actor TEXT NOT NULL,
+    -- What the provider gives back unchanged is only here as a hash, and is good for one return.
+    state_hash BYTEA NOT NULL UNIQUE,
+    settings JSONB NOT NULL,
+    -- Sealed: see the store's secrets.
+    candidates BYTEA,
+    error TEXT,
+    returned_at TIMESTAMPTZ,
+    expires_at TIMESTAMPTZ NOT NULL,
+    created_at TIMESTAMPTZ NOT NULL
+);
+CREATE INDEX oauth_logins_age ON oauth_logins (expires_at);
 
 CREATE TABLE contacts (
     id UUID PRIMARY KEY,
@@ -135,6 +179,7 @@ CREATE TABLE inbound_events (
     error TEXT,
     UNIQUE (account_id, dedupe_key)
 );
+CREATE UNIQUE INDEX inbound_events_unrouted ON inbound_events (channel, dedupe_key) WHERE account_id IS NULL;
 CREATE INDEX inbound_events_unprocessed ON inbound_events (account_id, id) WHERE processed_at IS NULL;
 
 CREATE TABLE messages (

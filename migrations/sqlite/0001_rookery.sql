@@ -21,12 +21,31 @@ CREATE TABLE api_keys (
     revoked_at TEXT
 ) STRICT;
 
+-- What a developer registered at a provider: many accounts use its secrets and its one webhook address.
+CREATE TABLE channel_apps (
+    id BLOB PRIMARY KEY,
+    -- Null: the installation's own, of its configuration; every workspace may use it.
+    workspace_id BLOB REFERENCES workspaces (id),
+    provider TEXT NOT NULL,
+    name TEXT NOT NULL,
+    -- Sealed: see the store's secrets.
+    secrets BLOB NOT NULL,
+    settings TEXT NOT NULL,
+    created_at TEXT NOT NULL,
+    updated_at TEXT NOT NULL,
+    deleted_at TEXT
+) STRICT;
+CREATE INDEX channel_apps_of_workspace ON channel_apps (workspace_id, id);
+CREATE UNIQUE INDEX channel_apps_default ON channel_apps (provider) WHERE workspace_id IS NULL;
+
 CREATE TABLE accounts (
     id BLOB PRIMARY KEY,
     workspace_id BLOB NOT NULL REFERENCES workspaces (id),
     channel TEXT NOT NULL,
     name TEXT NOT NULL,
     external_id TEXT,
+    -- The app whose secrets it uses beside its own.
+    app_id BLOB REFERENCES channel_apps (id),
     -- Sealed: see the store's secrets.
     credentials BLOB NOT NULL,
     settings TEXT NOT NULL,
@@ -53,6 +72,9 @@ CREATE TABLE accounts (
     registered_at TEXT,
     -- Campaigns before then do not count for the response rate: a person let them go on.
     campaigns_resumed_at TEXT,
+    -- When its credentials are to be renewed, and how often in a row that failed; null: they last.
+    refresh_at TEXT,
+    refresh_failures INTEGER NOT NULL,
     -- The worker that alone works for it, by its own configuration; it stays when that one is gone. Null: any.
     pinned_to BLOB,
     created_at TEXT NOT NULL,
@@ -60,7 +82,29 @@ CREATE TABLE accounts (
     deleted_at TEXT
 ) STRICT;
 CREATE UNIQUE INDEX accounts_external ON accounts (workspace_id, channel, external_id) WHERE deleted_at IS NULL;
+CREATE INDEX accounts_of_app ON accounts (app_id, channel, external_id) WHERE app_id IS NOT NULL;
+CREATE INDEX accounts_to_refresh ON accounts (refresh_at) WHERE refresh_at IS NOT NULL;
 CREATE INDEX accounts_pinned ON accounts (pinned_to) WHERE pinned_to IS NOT NULL;
+
+-- Connecting on a page of a provider: begun here, and when the person came back, for a while, what they may connect.
+CREATE TABLE oauth_logins (
+    id BLOB PRIMARY KEY,
+    workspace_id BLOB NOT NULL REFERENCES workspaces (id),
+    channel TEXT NOT NULL,
+    app_id BLOB NOT NULL REFERENCES channel_apps (id),
+    -- Who began it: nobody else may go on.
+    actor TEXT NOT NULL,
+    -- What the provider gives back unchanged is only here as a hash, and is good for one return.
+    state_hash BLOB NOT NULL UNIQUE,
+    settings TEXT NOT NULL,
+    -- Sealed: see the store's secrets.
+    candidates BLOB,
+    error TEXT,
+    returned_at TEXT,
+    expires_at TEXT NOT NULL,
+    created_at TEXT NOT NULL
+) STRICT;
+CREATE INDEX oauth_logins_age ON oauth_logins (expires_at);
 
 CREATE TABLE contacts (
     id BLOB PRIMARY KEY,
@@ -135,6 +179,7 @@ CREATE TABLE inbound_events (
     error TEXT,
     UNIQUE (account_id, dedupe_key)
 ) STRICT;
+CREATE UNIQUE INDEX inbound_events_unrouted ON inbound_events (channel, dedupe_key) WHERE account_id IS NULL;
 CREATE INDEX inbound_events_unprocessed ON inbound_events (account_id, id) WHERE processed_at IS NULL;
 
 CREATE TABLE messages (

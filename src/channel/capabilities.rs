@@ -1,6 +1,8 @@
 //! What a network can do and how much of it, as data with sources.
 
-use model::{Content, ContentKind};
+use std::time::Duration;
+
+use model::{Content, ContentKind, Timestamp};
 use serde::Serialize;
 
 use crate::ContentProblem;
@@ -127,6 +129,19 @@ pub enum LimitScope {
     Chat,
     /// Sends to one group of the account.
     Group,
+}
+
+impl Window {
+    /// When it closes for one who wrote at `wrote_at`, for a person or for a machine.
+    pub fn closes(&self, wrote_at: Timestamp, by_person: bool) -> Timestamp {
+        let seconds = self.person_seconds.filter(|_| by_person).unwrap_or(self.seconds);
+        wrote_at + Duration::from_secs(seconds)
+    }
+
+    /// Whether this may be sent after it closed.
+    pub fn admits_after(&self, content: &Content) -> bool {
+        self.templates_after && content.kind() == ContentKind::ProviderTemplate
+    }
 }
 
 impl TextUnit {

@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use events::Unconfirmed;
 use model::{Account, AccountId, Connection, Intake};
 use queue::{HoldTarget, LaneId};
-use store::AccountChange;
+use store::{AccountChange, Patch};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -59,6 +59,8 @@ async fn connect_again(
     let settings = account.settings.clone();
     let connected = connect::reconnect(&front, channel, &account, account.intake, &none, settings).await?;
     let change = AccountChange {
+        refresh_at: connect::refresh_at(channel.as_ref(), &connected.credentials)
+            .map_or(Patch::Clear, Patch::To),
         credentials: Some(connect::secrets(&connected.credentials)),
         settings: Some(connected.settings),
         ..AccountChange::default()

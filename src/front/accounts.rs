@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use model::{Account, AccountId, Connection, Intake, Redelivery, Timestamp};
+use model::{Account, AccountId, ChannelAppId, Connection, Intake, Redelivery, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::borrow::Cow;
@@ -16,8 +16,10 @@ use utoipa_axum::routes;
 use crate::Front;
 use crate::auth::{Caller, Scope};
 use crate::body::{Id, Json, Query, patch};
+use crate::channel_apps::without_app;
 use crate::connect;
 use crate::idempotency::Keyed;
+use crate::oauth::FromOauth;
 use crate::page::{Listing, Paging};
 use crate::problem::{Kind, Problem};
 use crate::rules::{Before, Rules};
@@ -34,6 +36,9 @@ const PACE_SCALES: std::ops::RangeInclusive<f64> = 0.001..=100_000.0;
 pub(crate) struct ConnectAccount {
     /// The channel's name, as in `GET /v1/channels`.
     channel: String,
+    /// The app it uses, of its channel's provider. If not given: the workspace's only one, else the installation's.
+    #[schema(value_type = Option<Uuid>)]
+    app_id: Option<ChannelAppId>,
     /// What people call it; the provider's name for it if not given.
     name: Option<String>,
     /// The fields of the channel's connect steps that are secret.
@@ -44,6 +49,8 @@ pub(crate) struct ConnectAccount {
     #[serde(default)]
     #[schema(value_type = Object, required = false)]
     settings: Map<String, Value>,
+    /// One of those that came of a visit to the provider's page; then no credentials need to be given.
+    oauth: Option<FromOauth>,
     /// How its events come: `webhook` or `poll`; by webhook if this service has an address, if not given.
     #[schema(value_type = Option<schema::Intake>)]
     intake: Option<Intake>,
@@ -164,7 +171,21 @@ async fn connect_account(
         Problem::field("channel", "unsupported", format!("this service speaks {}", on.join(", ")))
     })?;
     check_plain(&front, channel.name(), body.name.as_deref(), body.timezone.as_deref(), body.pace_scale)?;
-    connect::check_fields(&channel.connect_steps(), &body.credentials, &body.settings, true)?;
+    let is_complete = body.oauth.is_none();
+    connect::check_fields(channel.as_ref(), &body.credentials, &body.settings, is_complete)?;
+    let (app_id, found) = match &body.oauth {
+        Some(from) => {
+            let (login, found) = front.oauth_candidate(&caller, channel.name(), from).await?;
+            if body.app_id.is_some_and(|asked| asked != login.app_id) {
+                return Err(Problem::field("app_id", "mismatch", "another app was let in"));
+            }
+            let settings = login.settings.as_object().cloned().unwrap_or_default();
+            let settings = connect::merged(&found.settings, &settings);
+            (Some(login.app_id), Some((found.credentials, settings)))
+        }
+        None => (body.app_id, None),
+    };
+    let app = front.choose_app(&caller, channel.as_ref(), app_id).await?;
 
     let rules = Rules {
         pacing: body.pacing,
@@ -176,7 +197,10 @@ async fn connect_account(
     let change = rules.change(channel.capabilities(), &before, front.clock.now())?;
 
     let id: AccountId = front.ids.id(front.clock.now());
-    let settings = Value::Object(body.settings);
+    let (came, settings) = match found {
+        Some((came, settings)) => (came, connect::merged(&settings, &body.settings)),
+        None => (BTreeMap::new(), Value::Object(body.settings)),
+    };
     let intake = connect::intake(&front, channel, id, body.intake, &settings)?;
     let (connection, connected) = if intake == Intake::Session {
         if let Some(name) = body.credentials.keys().next() {
@@ -185,12 +209,18 @@ async fn connect_account(
         }
         (Connection::Connecting, None)
     } else {
-        let connected = connect::connect(&front, channel, id, intake, &body.credentials, settings.clone());
+        let mut credentials = app.as_ref().map(|app| app.secrets.clone()).unwrap_or_default();
+        credentials.extend(without_app(came, &BTreeMap::new()));
+        credentials.extend(body.credentials.clone());
+        let connected = connect::connect(&front, channel, id, intake, &credentials, settings.clone());
         (Connection::Connected, Some(connected.await?))
     };
+    let refresh_at = connected
+        .as_ref()
+        .and_then(|connected| connect::refresh_at(channel.as_ref(), &connected.credentials));
     let (credentials, settings, external_id, known_as) = match connected {
         Some(connected) => (
-            connect::secrets(&connected.credentials),
+            without_app(connect::secrets(&connected.credentials), &body.credentials),
             connected.settings,
             Some(connected.external_id),
             connected.name,
@@ -201,7 +231,9 @@ async fn connect_account(
         channel: body.channel.clone(),
         name: body.name.or(known_as).unwrap_or_else(|| body.channel.clone()),
         external_id,
+        app_id: app.map(|app| app.id),
         credentials,
+        refresh_at,
         settings,
         intake,
         connection,
@@ -338,7 +370,7 @@ async fn change_account(
             Problem::new(Kind::Conflict).because("its channel is switched off in this installation")
         })?;
         let (credentials, given) = (body.credentials.unwrap_or_default(), body.settings.unwrap_or_default());
-        connect::check_fields(&channel.connect_steps(), &credentials, &given, false)?;
+        connect::check_fields(channel.as_ref(), &credentials, &given, false)?;
         let asked = settings.as_ref().unwrap_or(&account.settings);
         let keeps_session = channel.sessions().is_some_and(|sessions| sessions.keeps(asked));
         if keeps_session != (account.intake == Intake::Session) {
@@ -358,6 +390,8 @@ async fn change_account(
             let connected =
                 connect::reconnect(&front, channel, &account, intake, &credentials, settings).await?;
             change.intake = Some(intake);
+            change.refresh_at =
+                connect::refresh_at(channel.as_ref(), &connected.credentials).map_or(Patch::Clear, Patch::To);
             change.credentials = Some(connect::secrets(&connected.credentials));
             change.settings = Some(connected.settings);
             change.connection = Some(Connection::Connected);

@@ -19,10 +19,17 @@ async fn list_channels(State(front): State<Front>, _: Caller) -> Response {
         .channels
         .iter()
         .map(|channel| {
+            let app =
+                channel.apps().map(|apps| json!({"provider": apps.provider(), "fields": apps.fields()}));
             json!({
                 "name": channel.name(),
                 "capabilities": channel.capabilities(),
                 "connect_steps": channel.connect_steps(),
+                "app": app,
+                "oauth": channel.apps().is_some_and(|apps| apps.oauth().is_some()),
+                "window": channel.capabilities().window,
+                "polls": channel.poller().is_some(),
+                "sessions": channel.sessions().is_some(),
             })
         })
         .collect();

@@ -199,6 +199,8 @@ impl Front {
         if body.reply_to.is_some() && !channel.capabilities().replies {
             return Err(Problem::field("reply_to", "unsupported", "this channel has no replies"));
         }
+        let origin = body.origin.unwrap_or(Origin::Api);
+        self.check_window(&account, channel.as_ref(), &recipient, &said, origin, body.send_at).await?;
         Ok(NewMessage {
             id: Some(id),
             account_id: account.id,
@@ -206,7 +208,7 @@ impl Front {
             recipient,
             content: said,
             purpose: body.purpose.unwrap_or(Purpose::Transactional),
-            origin: body.origin.unwrap_or(Origin::Api),
+            origin,
             actor: caller.actor(),
             client_id: body.client_id,
             connection,

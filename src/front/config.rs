@@ -13,6 +13,8 @@ pub struct FrontConfig {
     pub public_url: Option<String>,
     /// Other addresses of this service, for single channels whose provider does not come through `public_url`.
     pub webhook_urls: BTreeMap<String, String>,
+    /// The page to which people come back who connected an account on a page of its provider; none: one of this service's own.
+    pub frontend_url: Option<String>,
     /// The channels whose accounts may set `pace_scale`.
     pub scalable: BTreeSet<String>,
     /// Origins whose pages may call the API from a browser; `*` admits all.
@@ -38,9 +40,14 @@ pub struct FrontConfig {
     pub rate_per_key: Option<RateLimit>,
     /// How often one address may call the API (providers' webhooks do not count); none: as often as it likes.
     pub rate_per_address: Option<RateLimit>,
+    /// For how long calls to the provider at an address fail at once, as this process knows; none: it cannot know.
+    pub provider_down: Option<DownFor>,
     /// Renders the process's metrics in Prometheus' text form.
     pub metrics: Option<Render>,
 }
+
+/// For how long calls to an address fail at once; none: they do not.
+pub type DownFor = Arc<dyn Fn(&str) -> Option<Duration> + Send + Sync>;
 
 /// Renders something as text, whenever it is asked for.
 pub type Render = Arc<dyn Fn() -> String + Send + Sync>;
@@ -66,6 +73,7 @@ impl Default for FrontConfig {
         Self {
             public_url: None,
             webhook_urls: BTreeMap::new(),
+            frontend_url: None,
             scalable: BTreeSet::from(["sandbox".to_owned()]),
             cors_origins: Vec::new(),
             body_limit: 1024 * 1024,
@@ -78,6 +86,7 @@ impl Default for FrontConfig {
             request_timeout: Duration::from_secs(30),
             rate_per_key: None,
             rate_per_address: None,
+            provider_down: None,
             metrics: None,
         }
     }
@@ -94,8 +103,22 @@ impl FrontConfig {
 
     /// Where the provider of `channel` delivers an account's events.
     pub fn webhook_url(&self, channel: &str, account: model::AccountId) -> Option<String> {
+        Some(format!("{}/webhooks/{channel}/{account}", self.base(channel)?))
+    }
+
+    /// Where the provider of `channel` delivers the events of all accounts of an app.
+    pub(crate) fn app_webhook_url(&self, channel: &str, app: model::ChannelAppId) -> Option<String> {
+        Some(format!("{}/webhooks/{channel}/app/{app}", self.base(channel)?))
+    }
+
+    /// Where a provider of `channel` sends people back who let an app in.
+    pub(crate) fn oauth_redirect(&self, channel: &str) -> Option<String> {
+        Some(format!("{}/oauth/{channel}/callback", self.base(channel)?))
+    }
+
+    fn base(&self, channel: &str) -> Option<&str> {
         let base = self.webhook_urls.get(channel).or(self.public_url.as_ref())?;
-        Some(format!("{}/webhooks/{channel}/{account}", base.trim_end_matches('/')))
+        Some(base.trim_end_matches('/'))
     }
 }
 
@@ -104,6 +127,7 @@ impl fmt::Debug for FrontConfig {
         f.debug_struct("FrontConfig")
             .field("public_url", &self.public_url)
             .field("webhook_urls", &self.webhook_urls)
+            .field("frontend_url", &self.frontend_url)
             .field("cors_origins", &self.cors_origins)
             .field("body_limit", &self.body_limit)
             .field("webhook_body_limit", &self.webhook_body_limit)

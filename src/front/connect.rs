@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use channel::{Channel, ChannelError, ConnectField, ConnectStep, Connected, Credentials, ErrorClass};
-use model::{Account, AccountId, Intake, WorkspaceId};
+use model::{Account, AccountId, Intake, Timestamp, WorkspaceId};
 use serde_json::{Map, Value};
 use store::NewAccount;
 
 use crate::Front;
+use crate::channel_apps::without_app;
 use crate::problem::{Kind, Problem};
 
 /// Shorter values are no secrets: replacing them in a text would only garble it.
@@ -33,21 +34,21 @@ impl Turns {
     }
 }
 
-/// Compares what was given with the channel's form; `complete` demands the required fields.
+/// Compares what was given with the channel's form; `complete` demands the required fields. What an account's app is made of
+/// may be given for the account alone.
 pub(crate) fn check_fields(
-    steps: &[ConnectStep],
+    channel: &dyn Channel,
     credentials: &BTreeMap<String, String>,
     settings: &Map<String, Value>,
     complete: bool,
 ) -> Result<(), Problem> {
-    let fields: Vec<&ConnectField> = steps
-        .iter()
-        .filter_map(|step| match step {
-            ConnectStep::Fields { fields } => Some(fields),
-            _ => None,
-        })
-        .flatten()
-        .collect();
+    let of_step = |step| if let ConnectStep::Fields { fields } = step { fields } else { Vec::new() };
+    let mut fields: Vec<ConnectField> = channel.connect_steps().into_iter().flat_map(of_step).collect();
+    for field in channel.apps().map(channel::Apps::fields).unwrap_or_default() {
+        if fields.iter().all(|known| known.name != field.name) {
+            fields.push(ConnectField { secret: true, required: false, ..field });
+        }
+    }
     let mut problem = Problem::new(Kind::Validation);
     for (part, secret, given) in [
         ("credentials", true, credentials.keys().collect::<Vec<_>>()),
@@ -130,7 +131,7 @@ pub(crate) async fn connect(
         .map_err(|error| refused(&error, credentials))
 }
 
-/// The same for an account that exists, with some of its secrets replaced, if any.
+/// The same for an account that exists, with some of its secrets replaced, if any. The credentials are those to keep.
 pub(crate) async fn reconnect(
     front: &Front,
     channel: &Arc<dyn Channel>,
@@ -142,11 +143,14 @@ pub(crate) async fn reconnect(
     let (_, mut credentials) =
         front.store.login(account.id).await?.ok_or_else(|| Problem::not_found("account"))?;
     credentials.extend(given.clone());
-    let connected = connect(front, channel, account.id, intake, &credentials, settings).await?;
+    let mut connected = connect(front, channel, account.id, intake, &credentials, settings).await?;
     if account.external_id.as_ref().is_some_and(|id| *id != connected.external_id) {
         let message = format!("they belong to {}, another login than this account's", connected.external_id);
         return Err(Problem::field("credentials", "mismatch", message));
     }
+    let mut own = front.store.own_secrets(account.id).await?;
+    own.extend(given.clone());
+    connected.credentials = bag(&without_app(secrets(&connected.credentials), &own));
     Ok(connected)
 }
 
@@ -169,6 +173,11 @@ pub(crate) async fn restore(
     if restored.is_err() {
         tracing::warn!(channel = refused.channel, "an account's webhooks could not be pointed back to it");
     }
+}
+
+/// When credentials are to be renewed, where they end.
+pub(crate) fn refresh_at(channel: &dyn Channel, credentials: &Credentials) -> Option<Timestamp> {
+    channel.refresher()?.refresh_at(credentials)
 }
 
 /// What the store keeps of the credentials.
@@ -194,12 +203,16 @@ pub(crate) fn merged(settings: &Value, given: &Map<String, Value>) -> Value {
     Value::Object(settings)
 }
 
+/// A provider's words, without any of these in them.
+pub(crate) fn told<'a>(error: &ChannelError, secrets: impl Iterator<Item = &'a String>) -> String {
+    let words = format!("{}: {}", error.code, error.message);
+    let secrets = secrets.filter(|secret| secret.len() >= SECRET_MIN);
+    secrets.fold(words, |words, secret| words.replace(secret.as_str(), "…"))
+}
+
 /// What the provider answered, as the caller is told: in its words, but never with a secret in them.
 fn refused(error: &ChannelError, credentials: &BTreeMap<String, String>) -> Problem {
-    let mut words = format!("{}: {}", error.code, error.message);
-    for secret in credentials.values().filter(|secret| secret.len() >= SECRET_MIN) {
-        words = words.replace(secret.as_str(), "…");
-    }
+    let words = told(error, credentials.values());
     match &error.class {
         ErrorClass::Permanent
         | ErrorClass::AccountStopped { .. }

@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use model::{AccountId, ContactId, Conversation, ConversationId, ConversationStatus, Job};
 use queue::Push;
 use serde::Deserialize;
@@ -17,6 +17,7 @@ use crate::body::{Id, Json, Query};
 use crate::page::{self, Listing};
 use crate::problem::Problem;
 use crate::schema;
+use crate::windows::ConversationView;
 
 /// Longest assignee.
 const ASSIGNEE_MAX: usize = 200;
@@ -109,7 +110,9 @@ async fn list_conversations(
     };
     let request = page::request(which.cursor.as_deref(), which.limit)?;
     let page = front.store.conversations(caller.workspace, &filter, request).await?;
-    Ok(page::answer(page, |conversation| caller.sees(conversation.account_id)))
+    let seen = page.data.into_iter().filter(|conversation| caller.sees(conversation.account_id)).collect();
+    let data = front.conversation_views(&caller, seen).await?;
+    Ok(axum::Json(Listing { data, next_cursor: page.next_cursor }).into_response())
 }
 
 /// Shows a conversation.
@@ -119,9 +122,10 @@ async fn get_conversation(
     State(front): State<Front>,
     caller: Caller,
     Id(id): Id<ConversationId>,
-) -> Result<axum::Json<Conversation>, Problem> {
+) -> Result<axum::Json<ConversationView>, Problem> {
     caller.needs(Scope::MessagesRead)?;
-    front.seen_conversation(&caller, id).await.map(axum::Json)
+    let conversation = front.seen_conversation(&caller, id).await?;
+    front.conversation_view(&caller, conversation).await.map(axum::Json)
 }
 
 /// Lists a conversation's messages: the newest first and back from `before`, or on from `after`.
@@ -158,7 +162,7 @@ async fn change_conversation(
     caller: Caller,
     Id(id): Id<ConversationId>,
     Json(body): Json<ChangeConversation>,
-) -> Result<axum::Json<Conversation>, Problem> {
+) -> Result<axum::Json<ConversationView>, Problem> {
     caller.needs(Scope::MessagesWrite)?;
     if body.assignee.as_ref().is_some_and(|name| name.chars().count() > ASSIGNEE_MAX) {
         return Err(Problem::field("assignee", "too_long", format!("at most {ASSIGNEE_MAX} characters")));
@@ -166,7 +170,7 @@ async fn change_conversation(
     front.seen_conversation(&caller, id).await?;
     let changed =
         front.store.change_conversation(caller.workspace, id, body.status, body.assignee.as_deref()).await?;
-    Ok(axum::Json(changed))
+    front.conversation_view(&caller, changed).await.map(axum::Json)
 }
 
 /// Sets a conversation's unread count to zero, and shows the other side that it was read, where its channel can.

@@ -162,6 +162,7 @@ impl Front {
             Job::FetchMedia(media) => {
                 account.map(|account| Push::fetch_media(media, account)).map_err(|_| lost())
             }
+            Job::RefreshAccount(account) => Ok(Push::refresh_account(account)),
             Job::RelayEvents(workspace) => Ok(Push::relay_events(workspace)),
         };
         match push {

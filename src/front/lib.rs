@@ -5,6 +5,7 @@
 //! when an account is connected. A file a noun: its handlers, and at its end the routes they answer.
 
 mod account_connection;
+mod account_health;
 mod account_state;
 mod accounts;
 mod actions;
@@ -12,6 +13,7 @@ mod api_keys;
 mod audit;
 mod auth;
 mod body;
+mod channel_apps;
 mod channels;
 mod compose;
 mod config;
@@ -28,6 +30,7 @@ mod leftover;
 mod message_actions;
 mod message_batch;
 mod messages;
+mod oauth;
 mod openapi;
 mod pace;
 mod page;
@@ -46,13 +49,14 @@ mod templates;
 mod uploads;
 mod waiting;
 mod webhooks;
+mod windows;
 
 use std::sync::Arc;
 
 use model::{Clock, Ids};
 use tokio::sync::{Mutex, Semaphore, watch};
 
-pub use config::{FrontConfig, RateLimit, Render};
+pub use config::{DownFor, FrontConfig, RateLimit, Render};
 pub use health::Health;
 pub use openapi::openapi;
 pub use page::Listing;

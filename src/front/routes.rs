@@ -12,9 +12,10 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::problem::{Kind, Problem};
 use crate::{
-    Front, FrontConfig, account_connection, account_state, accounts, actions, api_keys, audit, channels,
-    compose, contacts, conversations, dead_jobs, files, health, leftover, message_actions, message_batch,
-    messages, openapi, pace, queues, rate, request, stream, templates, uploads, webhooks,
+    Front, FrontConfig, account_connection, account_health, account_state, accounts, actions, api_keys,
+    audit, channel_apps, channels, compose, contacts, conversations, dead_jobs, files, health, leftover,
+    message_actions, message_batch, messages, oauth, openapi, pace, queues, rate, request, stream, templates,
+    uploads, webhooks,
 };
 
 /// What clients call, with a key.
@@ -22,9 +23,12 @@ fn api() -> OpenApiRouter<Front> {
     let routers: &[fn() -> OpenApiRouter<Front>] = &[
         accounts::router,
         account_state::router,
+        account_health::router,
         account_connection::router,
         pace::router,
         channels::router,
+        channel_apps::router,
+        oauth::router,
         messages::router,
         message_batch::router,
         message_actions::router,
@@ -44,7 +48,10 @@ fn api() -> OpenApiRouter<Front> {
 
 /// What providers and machines call.
 fn machines(config: &FrontConfig) -> OpenApiRouter<Front> {
-    health::router().merge(webhooks::router(config.webhook_body_limit)).merge(files::router())
+    health::router()
+        .merge(webhooks::router(config.webhook_body_limit))
+        .merge(oauth::callback())
+        .merge(files::router())
 }
 
 /// Every documented route.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{AccountId, Hold, HoldReach, Timestamp, WorkerId, WorkspaceId, words};
+use crate::{AccountId, ChannelAppId, Hold, HoldReach, Timestamp, WorkerId, WorkspaceId, words};
 
 words! {
     /// Whether the provider can be reached with this account's credentials or session.
@@ -98,6 +98,9 @@ pub struct Account {
     pub name: String,
     /// Who it is at the provider (a phone number id, a bot id); known once connected.
     pub external_id: Option<String>,
+    /// The app whose secrets it uses beside its own, where its channel has apps.
+    #[serde(default)]
+    pub app_id: Option<ChannelAppId>,
     /// The channel's own settings, without secrets.
     pub settings: Value,
     /// How it gets its events.

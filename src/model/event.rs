@@ -32,6 +32,8 @@ words! {
         AccountStatus = "account.status",
         /// Part of an account's sending is held back until a time, or not any more.
         AccountHeld = "account.held",
+        /// What its provider says about an account: its quality, its tier, its end.
+        AccountNotice = "account.notice",
         /// Something about an account that a person should see to.
         AccountAlert = "account.alert",
         /// A contact's name, phone, attributes or zone changed.

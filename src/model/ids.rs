@@ -56,6 +56,10 @@ id! {
     MediaId,
     /// A text that messages are made of.
     TemplateId,
+    /// What a developer registered at a provider, and what many accounts share.
+    ChannelAppId,
+    /// One visit to a page of a provider, to connect accounts.
+    OauthLoginId,
     /// One boot of one worker process. A restart is another worker.
     WorkerId,
 }

@@ -22,7 +22,7 @@ words! {
         Notify = "notify",
         /// Files on their way from providers. Lane: the account.
         Media = "media",
-        /// Housekeeping.
+        /// Housekeeping. Lane and key of what is done for an account: the account.
         Upkeep = "upkeep",
     }
 }
@@ -46,6 +46,8 @@ pub enum Job {
     IngestEvents(AccountId),
     /// Fetch a received file from its provider and store it.
     FetchMedia(MediaId),
+    /// Renew an account's credentials before they end.
+    RefreshAccount(AccountId),
     /// Number a workspace's new events and announce them.
     RelayEvents(WorkspaceId),
 }
@@ -66,6 +68,7 @@ impl Job {
         "release-message",
         "ingest-events",
         "fetch-media",
+        "refresh-account",
         "relay-events",
     ];
 
@@ -80,6 +83,7 @@ impl Job {
             Self::ReleaseMessage(_) => "release-message",
             Self::IngestEvents(_) => "ingest-events",
             Self::FetchMedia(_) => "fetch-media",
+            Self::RefreshAccount(_) => "refresh-account",
             Self::RelayEvents(_) => "relay-events",
         }
     }
@@ -93,6 +97,7 @@ impl Job {
             }
             Self::IngestEvents(_) => Queue::Ingest,
             Self::FetchMedia(_) => Queue::Media,
+            Self::RefreshAccount(_) => Queue::Upkeep,
             Self::RelayEvents(_) => Queue::Notify,
         }
     }
@@ -103,7 +108,7 @@ impl Job {
             Self::SendMessage(id) | Self::ReleaseMessage(id) => id.0,
             Self::PerformAction(id) => id.0,
             Self::MarkRead(id) | Self::ShowTyping(id) | Self::HideTyping(id) => id.0,
-            Self::IngestEvents(id) => id.0,
+            Self::IngestEvents(id) | Self::RefreshAccount(id) => id.0,
             Self::FetchMedia(id) => id.0,
             Self::RelayEvents(id) => id.0,
         }
@@ -140,6 +145,7 @@ impl FromStr for Job {
             "hide-typing" => Ok(Self::HideTyping(row.into())),
             "release-message" => Ok(Self::ReleaseMessage(row.into())),
             "ingest-events" => Ok(Self::IngestEvents(row.into())),
+            "refresh-account" => Ok(Self::RefreshAccount(row.into())),
             "fetch-media" => Ok(Self::FetchMedia(row.into())),
             "relay-events" => Ok(Self::RelayEvents(row.into())),
             _ => Err(unknown()),
@@ -162,6 +168,7 @@ mod tests {
             Job::ReleaseMessage(Uuid::from_u128(4).into()),
             Job::IngestEvents(Uuid::from_u128(2).into()),
             Job::FetchMedia(Uuid::from_u128(7).into()),
+            Job::RefreshAccount(Uuid::from_u128(8).into()),
             Job::RelayEvents(Uuid::from_u128(3).into()),
         ] {
             assert_eq!(job.to_string().parse(), Ok(job));

@@ -33,8 +33,8 @@ pub use conversation::{Conversation, ConversationKind, ConversationStatus};
 pub use event::{Actor, Event, EventKind};
 pub use hold::{Hold, HoldReach};
 pub use ids::{
-    AccountId, ActionId, ApiKeyId, AttemptId, ContactId, ConversationId, EventId, Ids, InboundEventId,
-    MediaId, MessageId, TemplateId, WorkerId, WorkspaceId,
+    AccountId, ActionId, ApiKeyId, AttemptId, ChannelAppId, ContactId, ConversationId, EventId, Ids,
+    InboundEventId, MediaId, MessageId, OauthLoginId, TemplateId, WorkerId, WorkspaceId,
 };
 pub use inbound::{Inbound, InboundKind, NoticeEffect, Party, Receipt, ReceiptKind};
 pub use job::{Job, Queue, UnknownJob};

@@ -111,6 +111,15 @@ impl Client {
         Ok(Self { inner, guarded, hosts })
     }
 
+    /// For how long calls to the host of `url` fail at once, as this process knows by its own calls; none: they are made.
+    pub fn down_for(&self, url: &str) -> Option<Duration> {
+        let url = reqwest::Url::parse(url).ok()?;
+        match self.hosts.standing(&request::host_of(&url)) {
+            hosts::Standing::Down(left) => Some(left),
+            hosts::Standing::Well | hosts::Standing::Doubtful => None,
+        }
+    }
+
     /// A request that ends, answered or not, within `timeout`: waiting for a connection and reading the body
     /// are part of it. Problems with `url` show when it is sent.
     pub fn request(&self, method: Method, url: &str, timeout: Duration) -> Request {

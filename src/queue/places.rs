@@ -79,6 +79,11 @@ impl Push {
         Self { key: media.to_string(), ..Self::of(Job::FetchMedia(media), account.to_string(), FETCHES) }
     }
 
+    /// Credentials of an account that are to be renewed: never twice at once.
+    pub fn refresh_account(account: AccountId) -> Self {
+        Self::of(Job::RefreshAccount(account), account.to_string(), 1)
+    }
+
     /// Events of a workspace that wait for a number.
     pub fn relay_events(workspace: WorkspaceId) -> Self {
         Self::of(Job::RelayEvents(workspace), workspace.to_string(), 1)

@@ -80,6 +80,10 @@ pub(crate) struct Config {
     pub(crate) encryption_key: Option<String>,
     /// `ROOKERY_PUBLIC_URL`: where providers reach this service.
     pub(crate) public_url: Option<String>,
+    /// `FRONTEND_URL`: the page to which people come back from a provider's.
+    pub(crate) frontend_url: Option<String>,
+    /// `META_…` and `TIKTOK_…`: the secrets of the installation's own apps, by provider.
+    pub(crate) default_apps: BTreeMap<&'static str, BTreeMap<String, String>>,
     /// `CORS_ORIGIN`, comma separated.
     pub(crate) cors_origins: Vec<String>,
     /// `ROOKERY_QUEUES`: the queues that workers serve; all unless said.
@@ -181,6 +185,8 @@ impl Config {
             data: read.vars.get("ROOKERY_DATA").map_or_else(|| PathBuf::from("data"), PathBuf::from),
             encryption_key: read.vars.get("ROOKERY_ENCRYPTION_KEY").cloned(),
             public_url: read.url("ROOKERY_PUBLIC_URL"),
+            frontend_url: read.url("FRONTEND_URL"),
+            default_apps: read.default_apps(),
             cors_origins: read.origins(),
             queues: read.queues(),
             concurrency: read.within("ROOKERY_CONCURRENCY", 200, 1, 10_000),
@@ -344,6 +350,19 @@ mod tests {
         assert!(error.contains("--queues"), "{error}");
         let alone = read(&[("ROOKERY_ACCOUNTS", id)]).unwrap().checked().err().unwrap().to_string();
         assert!(alone.contains("fleet"), "{alone}");
+    }
+
+    #[test]
+    fn an_app_of_the_installation_is_set_as_a_whole_or_not_at_all() {
+        let set = [("META_APP_ID", "7"), ("META_APP_SECRET", "s"), ("META_VERIFY_TOKEN", "v")];
+        let apps = read(&set).unwrap().default_apps;
+        let meta = [("app_id", "7"), ("app_secret", "s"), ("app_verify_token", "v")];
+        assert_eq!(apps["meta"], meta.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
+        assert!(!apps.contains_key("tiktok"));
+        let error = read(&[("TIKTOK_APP_KEY", "k"), ("META_VERIFY_TOKEN", "v")]).err().unwrap();
+        for name in ["TIKTOK_APP_SECRET", "META_APP_ID", "META_APP_SECRET"] {
+            assert!(error.contains(name), "{name} in {error}");
+        }
     }
 
     #[test]

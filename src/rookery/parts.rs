@@ -25,6 +25,8 @@ pub(crate) struct Parts {
     pub(crate) app: App,
     /// The data folder of an embedded installation: locked as long as this lives.
     pub(crate) folder: Option<DataFolder>,
+    /// The way out.
+    pub(crate) http: Http,
     /// The sandbox provider of an installation that was given no other.
     pub(crate) sandbox: Option<Sandbox>,
 }
@@ -92,10 +94,10 @@ impl Parts {
         }
         let media = MediaStore::open(config.media.clone(), &http)?;
         let gates = Gates { send: http.gate(config.concurrency), media: http.gate(config.concurrency) };
-        let channels = channels(&config, http, &ids);
+        let channels = channels(&config, http.clone(), &ids);
         let mut app = App::new(store, lanes, redis, channels, media, hints, clock, ids, Timing::default());
         app.gates = gates;
-        Ok(Self { app, folder, sandbox })
+        Ok(Self { app, folder, http, sandbox })
     }
 }
 

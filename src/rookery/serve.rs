@@ -68,6 +68,10 @@ impl Server {
             keys::known(&parts.app.store, &config.accounts).await?;
             parts.app.pins = config.accounts.as_slice().into();
         }
+        for (provider, secrets) in &config.default_apps {
+            let id = parts.app.store.keep_default_app(provider, secrets).await?;
+            tracing::info!(provider, %id, "the installation's own app is registered");
+        }
         let local = format!("http://{}", addr.map_or_else(String::new, |addr| addr.to_string()));
         let welcome = match &parts.folder {
             Some(folder) => {
@@ -104,6 +108,7 @@ impl Server {
         if let Some(listener) = listener {
             let settings = FrontConfig {
                 public_url: config.public_url.clone(),
+                frontend_url: config.frontend_url.clone(),
                 // A single process has the sandbox beside it, whatever address others use.
                 webhook_urls: match &parts.folder {
                     Some(_) => BTreeMap::from([(SANDBOX.to_owned(), local.clone())]),
@@ -115,6 +120,10 @@ impl Server {
                 allow_private_links: config.allow_private,
                 rate_per_key: config.rate_per_key.map(RateLimit::per_second),
                 rate_per_address: config.rate_per_address.map(RateLimit::per_second),
+                provider_down: Some({
+                    let http = parts.http.clone();
+                    Arc::new(move |url: &str| http.provider().down_for(url))
+                }),
                 metrics: metrics.map(|handle| Arc::new(move || handle.render()) as _),
                 ..FrontConfig::default()
             };

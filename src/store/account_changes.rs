@@ -25,7 +25,9 @@ statements! {
         registered_at = CASE WHEN $13 THEN $14 ELSE registered_at END,
         campaigns_resumed_at = COALESCE($15, campaigns_resumed_at),
         first_connected_at = CASE WHEN $9 = 'connected' THEN COALESCE(first_connected_at, $10)
-            ELSE first_connected_at END, updated_at = $10
+            ELSE first_connected_at END, updated_at = $10,
+        refresh_at = CASE WHEN $16 THEN $17 ELSE refresh_at END,
+        refresh_failures = CASE WHEN $16 THEN 0 ELSE refresh_failures END
         WHERE workspace_id = $1 AND id = $2 AND deleted_at IS NULL RETURNING ", columns!());
     /// The row is locked and its former state read: what is written next depends on it.
     LOCK = concat!("UPDATE accounts SET updated_at = $3 WHERE workspace_id = $1 AND id = $2 AND deleted_at IS NULL
@@ -44,6 +46,8 @@ pub struct AccountChange {
     pub name: Option<String>,
     /// Its secrets, all of them.
     pub credentials: Option<BTreeMap<String, String>>,
+    /// When those are to be renewed.
+    pub refresh_at: Patch<Timestamp>,
     /// Its settings.
     pub settings: Option<Value>,
     /// IANA name.
@@ -106,6 +110,8 @@ impl Store {
                 .bind(change.registered_at.is_change())
                 .bind(change.registered_at.value().map(|at| at.to_datetime()))
                 .bind(change.campaigns_resumed_at.map(Timestamp::to_datetime))
+                .bind(change.refresh_at.is_change())
+                .bind(change.refresh_at.value().map(|at| at.to_datetime()))
                 .fetch_one(&mut *tx)
                 .await?;
             let after = Account::try_from(changed)?;

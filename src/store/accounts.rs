@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use model::{
-    Account, AccountId, Actor, Connection, EventKind, Hold, Intake, Redelivery, Sending, Timestamp, WorkerId,
-    WorkspaceId,
+    Account, AccountId, Actor, ChannelAppId, Connection, EventKind, Hold, Intake, Redelivery, Sending,
+    Timestamp, WorkerId, WorkspaceId,
 };
 use serde_json::{Value, json};
 use sqlx::types::Json;
@@ -17,21 +17,33 @@ use crate::events::account_event;
 use crate::gathered::{Find, Found};
 use crate::{Created, Cursor, Idempotency, Page, PageRequest, Sealer, Store, StoreError};
 
-macro_rules! columns {
+macro_rules! own_columns {
     () => {
         "id, workspace_id, channel, name, external_id, credentials, settings, intake, connection, connection_detail, sending,
         sending_reason, sending_until, holds, failures_in_a_row, timezone, pacing, pace_scale, redelivery,
-        first_connected_at, registered_at, campaigns_resumed_at, pinned_to, created_at, updated_at"
+        first_connected_at, registered_at, campaigns_resumed_at, pinned_to, created_at, updated_at, app_id"
     };
 }
-pub(crate) use columns;
+
+/// An account's columns and its app's secrets: read with every account, so that a change of them counts at once everywhere.
+macro_rules! columns {
+    () => {
+        concat!(
+            crate::accounts::own_columns!(),
+            ", (SELECT p.secrets FROM channel_apps p WHERE p.id = accounts.app_id) AS app_secrets"
+        )
+    };
+}
+pub(crate) use {columns, own_columns};
 
 statements! {
-    INSERT = concat!("INSERT INTO accounts (", columns!(), ", stops_in_a_row)
+    INSERT = concat!("INSERT INTO accounts (", own_columns!(), ", stops_in_a_row, refresh_at, refresh_failures)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $16, $8, $9, $10, NULL, NULL, $17, 0, $11, $18, $12, $13,
         COALESCE((SELECT min(o.first_connected_at) FROM accounts o
-            WHERE o.workspace_id = $2 AND o.channel = $3 AND o.external_id = $5), $14), $19, NULL, NULL, $15, $15, 0)
+            WHERE o.workspace_id = $2 AND o.channel = $3 AND o.external_id = $5), $14), $19, NULL, NULL, $15, $15, $20, 0, $21, 0)
         RETURNING first_connected_at");
+    USE_APP = "UPDATE channel_apps SET updated_at = updated_at
+        WHERE id = $1 AND (workspace_id = $2 OR workspace_id IS NULL) AND deleted_at IS NULL";
     LIST = concat!("SELECT ", columns!(), " FROM accounts
         WHERE workspace_id = $1 AND deleted_at IS NULL AND id > $2 ORDER BY id LIMIT $3");
     BY_EXTERNAL_ID = "SELECT id FROM accounts WHERE workspace_id = $1 AND channel = $2 AND external_id = $3
@@ -78,15 +90,28 @@ impl Find for ById {
     }
 }
 
-/// An account as it is, and its secrets.
+/// An account as it is, and its secrets with those of its app.
 pub(crate) fn unseal(
     sealer: &Sealer,
     row: AccountRow,
 ) -> Result<(Account, BTreeMap<String, String>), StoreError> {
-    let secrets = sealer.open(row.id, &row.credentials)?;
-    let secrets =
-        serde_json::from_slice(&secrets).map_err(|error| StoreError::Unreadable(error.to_string()))?;
+    let mut secrets = match (row.app_id, &row.app_secrets) {
+        (Some(app), Some(sealed)) => secrets_of(sealer, app, sealed)?,
+        _ => BTreeMap::new(),
+    };
+    // An account's own secret of the same name goes first.
+    secrets.extend(secrets_of(sealer, row.id, &row.credentials)?);
     Ok((row.try_into()?, secrets))
+}
+
+/// What was sealed for a row.
+pub(crate) fn secrets_of(
+    sealer: &Sealer,
+    row: Uuid,
+    sealed: &[u8],
+) -> Result<BTreeMap<String, String>, StoreError> {
+    let plain = sealer.open(row, sealed)?;
+    serde_json::from_slice(&plain).map_err(|error| StoreError::Unreadable(error.to_string()))
 }
 
 /// An account about to be made. It is connected: its credentials were checked.
@@ -98,8 +123,12 @@ pub struct NewAccount {
     pub name: String,
     /// Who it is at the provider.
     pub external_id: Option<String>,
-    /// Its secrets, by name.
+    /// The app whose secrets it uses beside its own.
+    pub app_id: Option<ChannelAppId>,
+    /// Its own secrets, by name.
     pub credentials: BTreeMap<String, String>,
+    /// When those are to be renewed; none: they last.
+    pub refresh_at: Option<Timestamp>,
     /// Its settings, without secrets.
     pub settings: Value,
     /// How it gets its events.
@@ -125,6 +154,8 @@ pub(crate) struct AccountRow {
     channel: String,
     name: String,
     external_id: Option<String>,
+    app_id: Option<Uuid>,
+    app_secrets: Option<Vec<u8>>,
     pub(crate) credentials: Vec<u8>,
     settings: Json<Value>,
     intake: String,
@@ -157,6 +188,7 @@ impl TryFrom<AccountRow> for Account {
             channel: row.channel,
             name: row.name,
             external_id: row.external_id,
+            app_id: row.app_id.map(ChannelAppId),
             settings: row.settings.0,
             intake: row.intake.parse()?,
             connection: row.connection.parse()?,
@@ -189,6 +221,7 @@ impl NewAccount {
             channel: self.channel.clone(),
             name: self.name.clone(),
             external_id: self.external_id.clone(),
+            app_id: self.app_id,
             settings: self.settings.clone(),
             intake: self.intake,
             connection: self.connection,
@@ -248,6 +281,13 @@ impl Store {
         let mut account = new.at(id, workspace, now);
         let mut duplicate = false;
         transaction!(self.db, tx => {
+            if let Some(app) = new.app_id {
+                // Its row is locked: it cannot be deleted while it gets an account.
+                let used = sqlx::query(USE_APP).bind(app.0).bind(workspace.0).execute(&mut *tx).await?;
+                if used.rows_affected() == 0 {
+                    return Err(StoreError::invalid("app_id", "there is no such app"));
+                }
+            }
             let inserted: Result<Option<DateTime<Utc>>, sqlx::Error> = sqlx::query_scalar(INSERT)
                 .bind(id.0)
                 .bind(workspace.0)
@@ -268,6 +308,8 @@ impl Store {
                 .bind(Json(&account.holds))
                 .bind(Json(&account.pacing))
                 .bind(account.registered_at.map(Timestamp::to_datetime))
+                .bind(account.app_id.map(|app| app.0))
+                .bind(new.refresh_at.map(Timestamp::to_datetime))
                 .fetch_one(&mut *tx)
                 .await;
             match inserted {
@@ -336,12 +378,18 @@ impl Store {
         row.ok_or(StoreError::NotFound("account"))?.try_into()
     }
 
-    /// An account with its credentials, whatever its workspace: for webhooks and workers.
+    /// An account with its secrets and those of its app, whatever its workspace: for webhooks and workers.
     pub async fn login(
         &self,
         id: AccountId,
     ) -> Result<Option<(Account, BTreeMap<String, String>)>, StoreError> {
         self.account_row(id).await?.map(|row| self.unseal(row)).transpose()
+    }
+
+    /// The secrets that an account has of its own, without those of its app.
+    pub async fn own_secrets(&self, id: AccountId) -> Result<BTreeMap<String, String>, StoreError> {
+        let row = self.account_row(id).await?.ok_or(StoreError::NotFound("account"))?;
+        secrets_of(&self.sealer, row.id, &row.credentials)
     }
 
     async fn account_row(&self, id: AccountId) -> Result<Option<AccountRow>, StoreError> {
@@ -388,8 +436,16 @@ impl Store {
         id: AccountId,
         credentials: &BTreeMap<String, String>,
     ) -> Result<Vec<u8>, StoreError> {
-        let plain =
-            serde_json::to_vec(credentials).map_err(|error| StoreError::Unreadable(error.to_string()))?;
-        Ok(self.sealer.seal(&self.ids, id.0, &plain)?)
+        self.seal_secrets(id.0, credentials)
+    }
+
+    /// Seals secrets for a row.
+    pub(crate) fn seal_secrets(
+        &self,
+        row: Uuid,
+        secrets: &BTreeMap<String, String>,
+    ) -> Result<Vec<u8>, StoreError> {
+        let plain = serde_json::to_vec(secrets).map_err(|error| StoreError::Unreadable(error.to_string()))?;
+        Ok(self.sealer.seal(&self.ids, row, &plain)?)
     }
 }

@@ -6,7 +6,7 @@ use sqlx::types::chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::db::{read, statements, transaction, write};
-use crate::{Cursor, Page, PageRequest, Store, StoreError};
+use crate::{Cursor, Page, PageRequest, Recipient, Store, StoreError};
 
 /// Since when the other side takes nothing from the account: it said so after it last wrote or said otherwise.
 macro_rules! blocked_at {
@@ -54,6 +54,11 @@ statements! {
         ORDER BY last_message_at DESC, id DESC LIMIT $7");
     CHANGE = concat!("UPDATE conversations SET status = COALESCE($3, status), assignee = COALESCE($4, assignee),
         updated_at = $5 WHERE workspace_id = $1 AND id = $2 RETURNING ", columns!());
+    WROTE = "SELECT last_inbound_at FROM conversations WHERE workspace_id = $1 AND account_id = $2 AND id = $3";
+    WROTE_AS = "SELECT c.last_inbound_at FROM contact_identities i
+        JOIN conversations c ON c.account_id = i.account_id AND c.address = i.address
+        WHERE i.workspace_id = $1 AND i.account_id = $2 AND i.contact_id = $3 ORDER BY i.created_at LIMIT 1";
+    WROTE_AT = "SELECT last_inbound_at FROM conversations WHERE workspace_id = $1 AND account_id = $2 AND address = $3";
     MARK_READ = "UPDATE conversations SET unread_count = 0, updated_at = $3 WHERE workspace_id = $1 AND id = $2";
     RENAME = "UPDATE conversations SET address = $3, updated_at = $4 WHERE account_id = $1 AND address = $2
         AND NOT EXISTS (SELECT 1 FROM conversations x WHERE x.account_id = $1 AND x.address = $3)";
@@ -128,6 +133,25 @@ impl TryFrom<Row> for Conversation {
 }
 
 impl Store {
+    /// When the other side of a recipient's conversation last wrote, if anybody knows; none where there is no conversation
+    /// yet.
+    pub async fn last_inbound(
+        &self,
+        workspace: WorkspaceId,
+        account: AccountId,
+        recipient: &Recipient,
+    ) -> Result<Option<Option<Timestamp>>, StoreError> {
+        let wrote: Option<Option<DateTime<Utc>>> = match recipient {
+            Recipient::Conversation(id) => read!(self.db, conn => sqlx::query_scalar(WROTE)
+                .bind(workspace.0).bind(account.0).bind(id.0).fetch_optional(conn).await)?,
+            Recipient::Contact(id) => read!(self.db, conn => sqlx::query_scalar(WROTE_AS)
+                .bind(workspace.0).bind(account.0).bind(id.0).fetch_optional(conn).await)?,
+            Recipient::Address(address) => read!(self.db, conn => sqlx::query_scalar(WROTE_AT)
+                .bind(workspace.0).bind(account.0).bind(address).fetch_optional(conn).await)?,
+        };
+        Ok(wrote.map(|at| at.map(Timestamp::from)))
+    }
+
     /// A conversation of a workspace.
     pub async fn conversation(
         &self,

@@ -3,9 +3,12 @@
 //! Receiving commits raw events, one row each, and nothing else; a job reads them later, in batches. So an
 //! acknowledged webhook is never lost, a repeated one is one row, and a slow chat delays no answer to a provider.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use model::{Account, AccountId, ConversationId, Inbound, InboundEventId, InboundKind, MediaId};
+use model::{
+    Account, AccountId, ChannelAppId, ConversationId, Inbound, InboundEventId, InboundKind, MediaId,
+    NoticeEffect,
+};
 use serde_json::Value;
 use sqlx::FromRow;
 use sqlx::types::Json;
@@ -19,7 +22,10 @@ use crate::{Store, StoreError, nul};
 
 statements! {
     INSERT = "INSERT INTO inbound_events (id, account_id, channel, dedupe_key, payload, received_at)
-        VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (account_id, dedupe_key) DO NOTHING";
+        VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING";
+    /// The accounts that an app's provider means: several workspaces may have connected the same one.
+    MEANT = "SELECT id FROM accounts WHERE app_id = $1 AND channel = $2 AND external_id = $3 AND deleted_at IS NULL
+        ORDER BY id";
     UNPROCESSED = "SELECT id, payload FROM inbound_events WHERE account_id = $1 AND processed_at IS NULL
         ORDER BY id LIMIT $2";
     PROCESSED = "UPDATE inbound_events SET processed_at = $2, error = $3 WHERE id = $1";
@@ -34,6 +40,15 @@ pub struct NewInboundEvent {
     pub dedupe_key: String,
     /// The provider's own words.
     pub payload: Value,
+}
+
+/// What became of the events of one delivery.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Delivered {
+    /// How many were new, by account.
+    pub new: BTreeMap<AccountId, usize>,
+    /// How many new ones are nobody's.
+    pub unrouted: usize,
 }
 
 /// An event that waits to be read.
@@ -69,6 +84,10 @@ pub struct IngestSummary {
     pub changes: usize,
     /// Contacts that want no campaigns any more, or want them again.
     pub opted_out: usize,
+    /// What providers said about the account itself.
+    pub notices: usize,
+    /// What the last of them changed about its sending, with the end as it was written.
+    pub sending: Option<NoticeEffect>,
     /// Things of no concern.
     pub ignored: usize,
     /// Events that could not be read.
@@ -106,6 +125,54 @@ impl Store {
             }
         });
         Ok(usize::try_from(new).unwrap_or(usize::MAX))
+    }
+
+    /// Commits the events that came to an app's address, each for every account of the app that the provider means by its
+    /// id. What belongs to none of them is nobody's: kept, not read.
+    pub async fn record_for_app(
+        &self,
+        app: ChannelAppId,
+        channel: &str,
+        events: &[(Option<String>, NewInboundEvent)],
+    ) -> Result<Delivered, StoreError> {
+        let now = self.now();
+        let mut delivered = Delivered::default();
+        transaction!(self.db, tx => {
+            let mut known: HashMap<&str, Vec<Uuid>> = HashMap::new();
+            for (external_id, event) in events {
+                let mut meant: Vec<Option<Uuid>> = Vec::new();
+                if let Some(external_id) = external_id {
+                    if !known.contains_key(external_id.as_str()) {
+                        let accounts: Vec<Uuid> = sqlx::query_scalar(MEANT)
+                            .bind(app.0).bind(channel).bind(external_id).fetch_all(&mut *tx).await?;
+                        known.insert(external_id, accounts);
+                    }
+                    meant.extend(known.get(external_id.as_str()).into_iter().flatten().copied().map(Some));
+                }
+                if meant.is_empty() {
+                    meant.push(None);
+                }
+                for account in meant {
+                    let inserted = sqlx::query(INSERT)
+                        .bind(self.ids.uuid(now))
+                        .bind(account)
+                        .bind(channel)
+                        .bind(&event.dedupe_key)
+                        .bind(Json(&nul::without(&event.payload)))
+                        .bind(now.to_datetime())
+                        .execute(&mut *tx)
+                        .await?
+                        .rows_affected();
+                    let inserted = usize::try_from(inserted).unwrap_or(0);
+                    match account {
+                        _ if inserted == 0 => {}
+                        Some(account) => *delivered.new.entry(account.into()).or_default() += inserted,
+                        None => delivered.unrouted += inserted,
+                    }
+                }
+            }
+        });
+        Ok(delivered)
     }
 
     /// An account's events that were not read yet, oldest first. Never a cursor: what commits late is not passed over.

@@ -69,8 +69,14 @@ const CHANGE: &str = "UPDATE messages SET status = v.status, reason = v.reason,
         OR (v.status = 'sent' AND messages.status IN ('unknown', 'failed', 'canceled', 'skipped')))
     RETURNING messages.id";
 
-const EARLY: &str = "SELECT r.account_id, r.chat, r.provider_id, r.kind, r.at, r.error, v.at AS now FROM receipts r
-    JOIN v ON v.account_id = r.account_id AND v.chat = r.chat AND v.provider_id = r.provider_id ORDER BY r.at";
+/// Receipts of the message, and those of all that was called for until a time.
+const EARLY: &str = "SELECT r.account_id, r.chat, r.provider_id, r.kind, r.at AS at, r.error, v.at AS now FROM receipts r
+    JOIN v ON v.account_id = r.account_id AND v.chat = r.chat AND v.provider_id = r.provider_id
+    UNION ALL
+    SELECT r.account_id, r.chat, v.provider_id, r.kind, r.at AS at, r.error, v.at AS now FROM receipts r
+    JOIN v ON v.account_id = r.account_id AND v.chat = r.chat AND r.provider_id = '' AND v.provider_id IS NOT NULL
+    JOIN attempts t ON t.id = v.attempt AND t.started_at <= r.at
+    ORDER BY at";
 
 /// An attempt that was ended.
 #[derive(FromRow)]
@@ -253,6 +259,7 @@ macro_rules! end {
                 .uuid("account_id", |end| end.account_id.0)
                 .text("chat", |end| end.chat.as_str())
                 .text("provider_id", |end| end.provider_id.as_deref())
+                .uuid("attempt", |end| end.attempt_id.map(|id| id.0))
                 .time("at", |end| end.at.to_datetime());
             let mut query = rows.query(EARLY);
             let early: Vec<receipts::Row> = query.build_query_as().fetch_all(&mut *$tx).await?;

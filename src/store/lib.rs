@@ -15,6 +15,7 @@ mod attempts;
 mod audit;
 mod batch;
 mod changes;
+mod channel_apps;
 mod consent;
 mod contacts;
 mod conversations;
@@ -26,6 +27,7 @@ mod events;
 mod fetches;
 mod gathered;
 mod heads;
+mod health;
 mod holds;
 mod inbound;
 mod joint;
@@ -36,6 +38,7 @@ mod lock;
 mod media;
 mod messages;
 mod nul;
+mod oauth;
 mod owners;
 mod page;
 mod patch;
@@ -44,6 +47,7 @@ mod pending;
 mod pins;
 mod reading;
 mod receipts;
+mod refreshes;
 mod responses;
 mod rows;
 mod secrets;
@@ -73,6 +77,7 @@ pub use api_keys::{ApiKey, NewApiKey, SCOPES};
 pub use attempts::{Attempt, Ended, NewAttempt, OutcomeKind};
 pub use audit::AuditEntry;
 pub use batch::NewItem;
+pub use channel_apps::{ChannelApp, ChannelAppChange, NewChannelApp};
 pub use contacts::{ContactChange, ContactFilter};
 pub use conversations::ConversationFilter;
 pub use db::StoreConfig;
@@ -81,15 +86,18 @@ pub use error::StoreError;
 pub use events::Relayed;
 pub use fetches::{Fetch, PendingMedia};
 pub use heads::Walk;
-pub use inbound::{IngestSummary, Ingested, NewInboundEvent, PendingEvent};
+pub use health::{AccountHealth, LastError};
+pub use inbound::{Delivered, IngestSummary, Ingested, NewInboundEvent, PendingEvent};
 pub use leases::Lease;
 pub use lock::DataLock;
 pub use media::FileFacts;
 pub use messages::MessageFilter;
+pub use oauth::{NewOauthLogin, OauthCandidate, OauthLogin};
 pub use owners::{Owned, Owner, Taken};
 pub use page::{Cursor, Page, PageRequest};
 pub use patch::Patch;
 pub use pending::{PendingInbound, PendingSend, ScheduledSend};
+pub use refreshes::Refreshing;
 pub use responses::{CampaignRecipient, ResponseRate};
 pub use secrets::{Sealer, SealerError};
 pub use send_times::SendTimes;
@@ -194,6 +202,7 @@ pub fn statements() -> Vec<(&'static str, &'static str)> {
         audit::STATEMENTS,
         batch::STATEMENTS,
         changes::STATEMENTS,
+        channel_apps::STATEMENTS,
         consent::STATEMENTS,
         contacts::STATEMENTS,
         conversations::STATEMENTS,
@@ -202,18 +211,21 @@ pub fn statements() -> Vec<(&'static str, &'static str)> {
         events::STATEMENTS,
         fetches::STATEMENTS,
         heads::STATEMENTS,
+        health::STATEMENTS,
         holds::STATEMENTS,
         inbound::STATEMENTS,
         leases::STATEMENTS,
         ledger::STATEMENTS,
         media::STATEMENTS,
         messages::STATEMENTS,
+        oauth::STATEMENTS,
         owners::STATEMENTS,
         pauses::STATEMENTS,
         pending::STATEMENTS,
         pins::STATEMENTS,
         reading::STATEMENTS,
         receipts::STATEMENTS,
+        refreshes::STATEMENTS,
         responses::STATEMENTS,
         send_times::STATEMENTS,
         sending::STATEMENTS,

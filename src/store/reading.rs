@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use model::{
     Account, Content, ContentKind, ConversationKind, Direction, EventKind, Ids, Inbound, InboundEventId,
-    InboundKind, MessageId, Origin, Purpose, Reaction, Receipt, Status, Timestamp, WorkspaceId,
+    InboundKind, MessageId, NoticeEffect, Origin, Purpose, Reaction, Receipt, ReceiptKind, Sending, Status,
+    Timestamp, WorkspaceId,
 };
 use serde_json::{Value, json};
 use sqlx::types::Json;
@@ -17,9 +18,10 @@ use crate::consent::{Consent as _, Wish};
 use crate::conversations::MOVE_CHAT;
 use crate::db::statements;
 use crate::ensure::{self, ensure_contact};
-use crate::events::INSERT_EVENT;
+use crate::events::{INSERT_EVENT, account_event};
 use crate::media;
 use crate::receipts::{self, INSERT_RECEIPT};
+use crate::stops::{self, StopsRow};
 use crate::{IngestSummary, StoreError, changes};
 
 statements! {
@@ -147,6 +149,23 @@ pub(crate) trait Read {
         receipt: &Receipt,
         at: DateTime<Utc>,
     ) -> Result<(), StoreError>;
+    /// Keeps until when everything arrived, and moves the messages that are not that far.
+    async fn receipts_up_to(
+        &mut self,
+        reading: &mut Reading<'_>,
+        item: &Inbound,
+        reached: ReceiptKind,
+        until: DateTime<Utc>,
+    ) -> Result<(), StoreError>;
+    /// Tells what a provider says about the account, and does what that means for its sending.
+    async fn notice(
+        &mut self,
+        reading: &mut Reading<'_>,
+        what: &str,
+        detail: &str,
+        effect: &NoticeEffect,
+        at: Timestamp,
+    ) -> Result<(), StoreError>;
     /// Does to a message what was told of it, now or when it comes.
     async fn change(
         &mut self,
@@ -235,9 +254,13 @@ macro_rules! read_on {
                     InboundKind::ContactOptedOut { opted_out } => {
                         self.opted_out(reading, item, opted_out.then_some(at.into())).await?;
                     }
-                    InboundKind::ReceiptUpTo { .. }
-                    | InboundKind::AccountNotice { .. }
-                    | InboundKind::Ignored { .. } => reading.summary.ignored += 1,
+                    InboundKind::ReceiptUpTo { reached, until } => {
+                        self.receipts_up_to(reading, item, *reached, until.to_datetime()).await?;
+                    }
+                    InboundKind::AccountNotice { what, detail, effect } => {
+                        self.notice(reading, what, detail, effect, at.into()).await?;
+                    }
+                    InboundKind::Ignored { .. } => reading.summary.ignored += 1,
                 }
                 Ok(())
             }
@@ -397,6 +420,112 @@ macro_rules! read_on {
                     .execute(&mut *self)
                     .await?;
                 receipts::apply!(self, reading.ids, &row);
+                Ok(())
+            }
+
+            async fn receipts_up_to(
+                &mut self,
+                reading: &mut Reading<'_>,
+                item: &Inbound,
+                reached: ReceiptKind,
+                until: DateTime<Utc>,
+            ) -> Result<(), StoreError> {
+                if !matches!(reached, ReceiptKind::Delivered | ReceiptKind::Read) {
+                    // That everything failed until a time is nothing that a provider says.
+                    reading.summary.ignored += 1;
+                    return Ok(());
+                }
+                let account = reading.account.id.0;
+                sqlx::query(receipts::WAIT).bind(account).bind(&item.chat).execute(&mut *self).await?;
+                sqlx::query(receipts::KEEP_UP_TO)
+                    .bind(account)
+                    .bind(&item.chat)
+                    .bind(reached.as_str())
+                    .bind(until)
+                    .execute(&mut *self)
+                    .await?;
+                let behind: Vec<String> = sqlx::query_scalar(receipts::UP_TO)
+                    .bind(account)
+                    .bind(&item.chat)
+                    .bind(reached.as_str())
+                    .bind(until)
+                    .fetch_all(&mut *self)
+                    .await?;
+                reading.summary.receipts += 1;
+                for provider_id in behind {
+                    let row = receipts::Row {
+                        account_id: account,
+                        chat: item.chat.clone(),
+                        provider_id,
+                        kind: reached.as_str().to_owned(),
+                        at: until,
+                        error: None,
+                        now: reading.now.to_datetime(),
+                    };
+                    receipts::apply!(self, reading.ids, &row);
+                }
+                Ok(())
+            }
+
+            async fn notice(
+                &mut self,
+                reading: &mut Reading<'_>,
+                what: &str,
+                detail: &str,
+                effect: &NoticeEffect,
+                at: Timestamp,
+            ) -> Result<(), StoreError> {
+                let (account, now, ids) = (reading.account, reading.now, reading.ids);
+                reading.summary.notices += 1;
+                let words = json!({"what": what, "detail": detail, "effect": effect, "at": at});
+                account_event!(ids.uuid(now), EventKind::AccountNotice, of: account.workspace_id, account.id, by: "system", at: now, words)
+                    .execute(&mut *self)
+                    .await?;
+                let (changed, status) = match effect {
+                    NoticeEffect::None => return Ok(()),
+                    // Told late: it is over.
+                    NoticeEffect::Stopped { until: Some(until), .. } if *until <= now => return Ok(()),
+                    NoticeEffect::Stopped { reason, until } => {
+                        let before: Option<StopsRow> = sqlx::query_as(stops::STOPS)
+                            .bind(account.id.0)
+                            .bind(now.to_datetime())
+                            .fetch_optional(&mut *self)
+                            .await?;
+                        // What a person paused stays so: the next call hears of the stop again.
+                        let Some(before) = before.filter(|row| row.sending != Sending::Paused.as_str()) else {
+                            return Ok(());
+                        };
+                        let (in_a_row, until) = before.next(now, until.map(|until| until.since(now)));
+                        sqlx::query(stops::STOP)
+                            .bind(account.id.0)
+                            .bind(reason)
+                            .bind(until.map(Timestamp::to_datetime))
+                            .bind(in_a_row)
+                            .bind(now.to_datetime())
+                            .execute(&mut *self)
+                            .await?;
+                        let status = json!({
+                            "sending": Sending::Stopped, "reason": reason, "until": until, "holds": account.holds,
+                        });
+                        (NoticeEffect::Stopped { reason: reason.clone(), until }, status)
+                    }
+                    NoticeEffect::Restored => {
+                        let restored = sqlx::query(stops::RESTORE)
+                            .bind(account.id.0)
+                            .bind(now.to_datetime())
+                            .execute(&mut *self)
+                            .await?;
+                        if restored.rows_affected() == 0 {
+                            return Ok(());
+                        }
+                        let status = json!({"sending": Sending::Active, "reason": null, "until": null});
+                        (NoticeEffect::Restored, status)
+                    }
+                };
+                reading.summary.sending = Some(changed);
+                account_event!(ids.uuid(now), EventKind::AccountStatus, of: account.workspace_id, account.id, by: "system", at: now, status)
+                    .execute(&mut *self)
+                    .await?;
                 Ok(())
             }
 

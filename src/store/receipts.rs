@@ -1,5 +1,9 @@
 //! Receipts: kept by the provider's id whether or not the message is known yet, and joined when it is.
 //!
+//! Some providers tell no message's id, but until when everything arrived. Such a word is kept under the empty id, so that a
+//! message whose outcome was not recorded yet finds it, too. What counts is when the call for a message began: a receipt may
+//! come faster than the answer.
+//!
 //! In the statements `$4` is our time, and `$5` the provider's time of the receipt or, of a failure, its words.
 
 use sha2::{Digest, Sha256};
@@ -48,6 +52,18 @@ statements! {
         "'sending', 'unknown', 'sent', 'delivered'"
     );
     FAILED = apply_to!("status = 'failed', reason = COALESCE($5, 'the provider gave up')", "'sending', 'unknown', 'sent'");
+    /// Who writes the outcome of these just now is waited for, and whoever comes later finds what is kept next.
+    WAIT = "UPDATE messages SET updated_at = updated_at
+        WHERE conversation_id = (SELECT id FROM conversations WHERE account_id = $1 AND address = $2)
+        AND status = 'sending'";
+    KEEP_UP_TO = "INSERT INTO receipts (account_id, chat, provider_id, kind, at, error) VALUES ($1, $2, '', $3, $4, NULL)
+        ON CONFLICT (account_id, provider_id, chat, kind) DO UPDATE
+        SET at = CASE WHEN receipts.at < excluded.at THEN excluded.at ELSE receipts.at END";
+    UP_TO = "SELECT m.provider_id FROM messages m JOIN conversations c ON c.id = m.conversation_id
+        WHERE c.account_id = $1 AND c.address = $2 AND m.direction = 'outbound' AND m.provider_id IS NOT NULL
+        AND (m.status IN ('sent', 'unknown') OR (m.status = 'delivered' AND $3 = 'read'))
+        AND COALESCE((SELECT max(t.started_at) FROM attempts t WHERE t.subject_id = m.id), m.sent_at) <= $4
+        ORDER BY m.shown_at, m.id";
 }
 pub(crate) const INSERT_RECEIPT: &str = KEEP;
 

@@ -15,6 +15,8 @@ use crate::pins::lives;
 use crate::{Store, StoreError};
 
 statements! {
+    RESTORE = "UPDATE accounts SET sending = 'active', sending_reason = NULL, sending_until = NULL, stops_in_a_row = 0,
+        updated_at = $2 WHERE id = $1 AND sending = 'stopped' AND deleted_at IS NULL";
     STOPS = "UPDATE accounts SET updated_at = $2 WHERE id = $1 AND deleted_at IS NULL
         RETURNING sending, sending_until, stops_in_a_row";
     STOP = "UPDATE accounts SET sending = 'stopped', sending_reason = $2, sending_until = $3, stops_in_a_row = $4,
@@ -36,15 +38,15 @@ statements! {
 const LONGEST: Duration = Duration::from_hours(1);
 
 #[derive(FromRow)]
-struct StopsRow {
-    sending: String,
+pub(crate) struct StopsRow {
+    pub(crate) sending: String,
     sending_until: Option<DateTime<Utc>>,
     stops_in_a_row: i64,
 }
 
 impl StopsRow {
     /// The how-manieth stop in a row a new one is, and when it is over.
-    fn next(&self, at: Timestamp, lasting: Option<Duration>) -> (i64, Option<Timestamp>) {
+    pub(crate) fn next(&self, at: Timestamp, lasting: Option<Duration>) -> (i64, Option<Timestamp>) {
         let ends =
             self.sending_until.map(Timestamp::from).filter(|_| self.sending == Sending::Stopped.as_str());
         match (lasting, ends) {

@@ -11,6 +11,7 @@ statements! {
     INBOUND = "DELETE FROM inbound_events WHERE id IN
         (SELECT id FROM inbound_events WHERE (processed_at < $1 AND error IS NULL)
         OR (account_id IS NULL AND received_at < $1) LIMIT $2)";
+    OAUTH = "DELETE FROM oauth_logins WHERE id IN (SELECT id FROM oauth_logins WHERE expires_at < $1 LIMIT $2)";
     PARKED = "DELETE FROM parked_changes WHERE (account_id, provider_id, chat, kind, sender) IN
         (SELECT account_id, provider_id, chat, kind, sender FROM parked_changes WHERE parked_at < $1 LIMIT $2)";
     EVENTS = "DELETE FROM events WHERE n IN
@@ -26,6 +27,8 @@ pub struct Purged {
     pub inbound: u64,
     /// Changes of messages that never came.
     pub changes: u64,
+    /// Visits to pages of providers that are over.
+    pub visits: u64,
     /// Events that were told.
     pub events: u64,
 }
@@ -44,6 +47,7 @@ impl Store {
             keys: self.purge_one(KEYS, keys, most).await?,
             inbound: self.purge_one(INBOUND, inbound, most).await?,
             changes: self.purge_one(PARKED, inbound, most).await?,
+            visits: self.purge_one(OAUTH, self.now(), most).await?,
             events: self.purge_one(EVENTS, events, most).await?,
         })
     }

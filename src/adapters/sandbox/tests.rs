@@ -58,6 +58,7 @@ pub(super) fn account(external_id: &str) -> Account {
         channel: "sandbox".to_owned(),
         name: "try".to_owned(),
         external_id: Some(external_id.to_owned()),
+        app_id: None,
         settings: json!({}),
         intake: model::Intake::Webhook,
         connection: Connection::Connected,

@@ -24,6 +24,7 @@ fn account() -> Account {
         channel: "telegram".to_owned(),
         name: "Shop".to_owned(),
         external_id: Some("1276618370".to_owned()),
+        app_id: None,
         settings: json!({}),
         intake: model::Intake::Webhook,
         connection: Connection::Connected,

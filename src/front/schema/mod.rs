@@ -10,6 +10,8 @@ mod operations;
 mod templates;
 mod words;
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -19,10 +21,11 @@ pub use batch::{AcceptedMessage, BatchResult, BatchResults, KeptJob, RefusedMess
 pub use content::{Button, ContactCard, Content, Media};
 pub use files::{LinkedMedia, MediaFile};
 pub use operations::{
-    AccountOwner, AccountPace, AccountPin, AccountStatus, Attempt, AuditEntry, CalendarDay, CampaignAnswers,
-    Capabilities, Channel, ConnectField, ConnectStep, DeadJob, LaneCount, LaneSummary, Limit, MediaLimit,
-    NewApiKey, PaceAssumptions, PacePreview, PaceSegment, Pairing, PairingStep, QueueSummary, QueuedJob,
-    RuleView, RuleWait, TimelineEntry,
+    AccountBreaker, AccountHealth, AccountOwner, AccountPace, AccountPin, AccountQueue, AccountRenewals,
+    AccountStatus, AppForm, Attempt, AuditEntry, CalendarDay, CampaignAnswers, Capabilities, Channel,
+    ConnectField, ConnectStep, DeadJob, LaneCount, LaneSummary, LastError, Limit, MediaLimit, NewApiKey,
+    PaceAssumptions, PacePreview, PaceSegment, Pairing, PairingStep, ProviderBreaker, QueueSummary,
+    QueuedJob, RuleView, RuleWait, TimelineEntry,
 };
 pub use templates::{Template, TemplatePreview};
 pub use words::{
@@ -59,6 +62,8 @@ pub struct Account {
     pub name: String,
     /// Who it is at the provider.
     pub external_id: Option<String>,
+    /// The app whose secrets it uses beside its own, where its channel has apps.
+    pub app_id: Option<Uuid>,
     /// The channel's own settings, without secrets.
     #[schema(value_type = Object)]
     pub settings: Value,
@@ -101,6 +106,69 @@ pub struct Account {
     pub updated_at: Timestamp,
     /// Where its provider delivers events; null when they do not come by webhook.
     pub webhook_url: Option<String>,
+}
+
+/// What a developer registered at a provider, and what many accounts share. Its secrets are never shown.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct ChannelApp {
+    /// Its id.
+    pub id: Uuid,
+    /// The tenant it belongs to; null: the installation, whose operator set it. Every tenant may use that.
+    pub workspace_id: Option<Uuid>,
+    /// Whose app it is; the channels of that provider may use it.
+    pub provider: String,
+    /// What people call it.
+    pub name: String,
+    /// The names of the secrets that are set.
+    pub credentials: Vec<String>,
+    /// Whatever somebody wanted to remember.
+    #[schema(value_type = Object)]
+    pub settings: Value,
+    /// Where its provider is to deliver the events of all its accounts, by channel; null: this service has no address.
+    pub webhook_urls: BTreeMap<String, Option<String>>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+}
+
+/// A page of a provider to open.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct OauthPage {
+    /// The visit's id.
+    pub id: Uuid,
+    /// The page.
+    pub url: String,
+    /// Until when a person may come back from it.
+    pub expires_at: Timestamp,
+}
+
+/// What came of a visit to a page of a provider.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct OauthVisit {
+    /// Its id.
+    pub id: Uuid,
+    /// The channel's name.
+    pub channel: String,
+    /// The app that was to be let in.
+    pub app_id: Uuid,
+    /// `pending`: nobody came back yet. `ready`: there are candidates. `failed`: nothing can be connected.
+    pub status: String,
+    /// Why nothing can be connected.
+    pub error: Option<String>,
+    /// The accounts that may be connected.
+    pub candidates: Vec<OauthCandidate>,
+    /// Until when.
+    pub expires_at: Timestamp,
+}
+
+/// An account that may be connected.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct OauthCandidate {
+    /// Who it is at the provider.
+    pub external_id: String,
+    /// What the provider calls it.
+    pub name: Option<String>,
 }
 
 /// A message, in or out.
@@ -286,6 +354,22 @@ pub struct Conversation {
     pub created_at: Timestamp,
     /// When it last changed.
     pub updated_at: Timestamp,
+    /// Whether its provider lets one write now.
+    pub can_send: CanSend,
+}
+
+/// Whether one may write to a conversation now. Some providers let one only answer, for so long.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct CanSend {
+    /// Whether anything but templates of the provider may be sent.
+    pub allowed: bool,
+    /// When that ends, unless the other side writes again; null: never, or nobody knows.
+    pub until: Option<Timestamp>,
+    /// `window_closed`: it ended. `person_only`: a person (`origin` agent) may. `unknown`: nobody here knows when the other side
+    /// last wrote, and the provider decides. Null: it is open, or there is no such limit.
+    pub reason: Option<String>,
+    /// Whether templates of the provider may be sent all the same, and nothing else.
+    pub template_required: bool,
 }
 
 /// Where one account reaches a contact.

@@ -38,6 +38,92 @@ pub struct AccountStatus {
     pub lane: LaneCount,
 }
 
+/// How an account fares.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct AccountHealth {
+    /// Whether the provider can be reached.
+    pub connection: Connection,
+    /// Why the connection is in its state.
+    pub connection_detail: Option<String>,
+    /// Whether messages leave.
+    pub sending: Sending,
+    /// Why sending is paused or stopped.
+    pub sending_reason: Option<String>,
+    /// When a stop ends by itself, if it does.
+    pub sending_until: Option<Timestamp>,
+    /// What holds part of its sending back.
+    pub holds: Vec<Hold>,
+    /// What holds the whole account now; null: nothing does.
+    pub waiting: Option<Wait>,
+    /// Account or provider errors since the last call that went well.
+    pub failures_in_a_row: u32,
+    /// The last call for a message that did not go well; null: none is known.
+    pub last_error: Option<LastError>,
+    /// When its provider last took something.
+    pub last_success_at: Option<Timestamp>,
+    /// Why its events do not come at the moment, where they are asked for or come over a session.
+    pub intake_error: Option<String>,
+    /// Whether the account is only tried now and then because everything failed: the fleet's view.
+    pub breaker: AccountBreaker,
+    /// Whether its provider is left alone; null: this process cannot know.
+    pub provider: Option<ProviderBreaker>,
+    /// What is to be sent now.
+    pub queue: AccountQueue,
+    /// Its credentials.
+    pub credentials: AccountRenewals,
+}
+
+/// A call that did not go well.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct LastError {
+    /// The provider's code.
+    pub code: String,
+    /// The provider's words.
+    pub words: Option<String>,
+    /// When it ended.
+    pub at: Timestamp,
+}
+
+/// The breaker of an account.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct AccountBreaker {
+    /// Whether it is open.
+    pub open: bool,
+    /// When one call finds out whether it goes again.
+    pub until: Option<Timestamp>,
+}
+
+/// The breaker of a provider's host.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct ProviderBreaker {
+    /// Whether it is open.
+    pub open: bool,
+    /// For how long calls fail at once.
+    pub retry_in_seconds: Option<u64>,
+    /// Whose view that is: `this_process`. Others may have found out otherwise.
+    pub known_by: String,
+}
+
+/// What an account has to send now.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct AccountQueue {
+    /// How many messages.
+    pub depth: u64,
+    /// When the one that waits longest was queued.
+    pub oldest_queued_at: Option<Timestamp>,
+    /// How long that is ago.
+    pub oldest_wait_seconds: Option<u64>,
+}
+
+/// Credentials that end unless they are renewed.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct AccountRenewals {
+    /// When they are renewed next, which is well before they end; null: they last, or cannot be renewed any more.
+    pub refresh_at: Option<Timestamp>,
+    /// How often in a row that failed.
+    pub failures_in_a_row: u32,
+}
+
 /// An account whose session waits for a person.
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct Pairing {
@@ -312,6 +398,25 @@ pub struct Channel {
     pub capabilities: Capabilities,
     /// What a person does to connect an account, in order.
     pub connect_steps: Vec<ConnectStep>,
+    /// What its accounts may share; null: it has no apps.
+    pub app: Option<AppForm>,
+    /// Whether an account can be connected on a page of the provider: see `POST /v1/oauth/start`.
+    pub oauth: bool,
+    /// For how long after the other side wrote one may write to it; null: always.
+    pub window: Option<Window>,
+    /// Whether it can be asked for events, where its provider cannot reach this service.
+    pub polls: bool,
+    /// Whether its accounts may be devices, which are paired with a phone.
+    pub sessions: bool,
+}
+
+/// What an app of a channel's provider is made of.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct AppForm {
+    /// Whose app it is: `provider` of `POST /v1/channel_apps`. Several channels may have the same.
+    pub provider: String,
+    /// Its fields; all of them go into `credentials`.
+    pub fields: Vec<ConnectField>,
 }
 
 /// What a network can do and how much of it.

@@ -1,5 +1,6 @@
 //! Accounts: connected by asking the provider, and never telling a secret.
 
+use axum::http::Method;
 use futures::future::join_all;
 use serde_json::{Value, json};
 
@@ -170,4 +171,31 @@ async fn keys_see_only_what_they_may() {
     app.get_as("", "/v1/accounts").await.problem(401);
     app.get_as(&reader, "/metrics").await.problem(403);
     assert_eq!(app.get("/metrics").await.text, "up 1\n");
+}
+
+#[tokio::test]
+async fn a_channel_that_is_switched_off_connects_nobody_takes_no_webhook_and_accepts_nothing() {
+    let mut app = App::new().await;
+    let (off, on) =
+        (app.account("one").await, json!({"channel": "plain", "credentials": {"token": "two:x"}}));
+    app.router = app.without("fake");
+    assert_eq!(app.post("/v1/accounts", body("three")).await.field(), "channel");
+    let path = format!("/v1/accounts/{off}");
+    app.post(&format!("{path}/connect"), json!({})).await.problem(409);
+    app.patch(&path, json!({"credentials": {"token": "one:new"}})).await.problem(409);
+    let address = format!("/webhooks/fake/{off}");
+    let hook = app.call(Method::POST, &address, Some(json!({"id": 1})), &[]).await;
+    assert_eq!(hook.status, 404);
+    let text = |account: &str| json!({"account_id": account, "to": {"address": "anna"}, "content": {"type": "text", "text": "hi"}});
+    assert_eq!(app.post("/v1/messages", text(&off)).await.field(), "account_id");
+    assert_eq!(app.get(&path).await.ok(200)["id"], off, "it can be looked at");
+    let on = app.post("/v1/accounts", on).await.ok(201);
+    app.post("/v1/messages", text(on["id"].as_str().unwrap())).await.ok(202);
+    let names: Vec<_> = app.get("/v1/channels").await.ok(200)["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|channel| channel["name"].clone())
+        .collect();
+    assert_eq!(json!(names), json!(["device", "mall", "plain"]));
 }

@@ -125,6 +125,7 @@ async fn every_route_answers_as_documented_and_tells_no_secret() {
 
     let account = accounts(t).await;
     webhooks(t, &account).await;
+    apps(t).await;
     let waiting = messages(t, &account).await;
     templates(t, &account).await;
     conversations_and_contacts(t).await;
@@ -166,6 +167,8 @@ async fn accounts(t: &mut Tour) -> String {
     t.post("/v1/pace/preview", "/v1/pace/preview", Some(preview), 422).await;
     t.post("/v1/accounts/{id}/pause", &at("/pause"), Some(json!({"reason": "lunch"})), 200).await;
     t.get("/v1/accounts/{id}/status", &at("/status")).await;
+    let health = t.get("/v1/accounts/{id}/health", &at("/health")).await;
+    assert_eq!((&health["sending"], &health["provider"]), (&json!("paused"), &Value::Null));
     t.post("/v1/accounts/{id}/resume", &at("/resume"), None, 200).await;
     t.post("/v1/accounts/{id}/disconnect", &at("/disconnect"), None, 200).await;
     t.post("/v1/accounts/{id}/connect", &at("/connect"), None, 200).await;
@@ -245,6 +248,49 @@ async fn webhooks(t: &mut Tour, account: &str) {
     let answer = t.app.send(hook(&format!("hook-one:{SECRET}2"), r#"{"id":1}"#)).await;
     t.take(&Method::POST, "/webhooks/{channel}/{account_id}", &answer);
     inbound(&t.app, account).await;
+    let request = Request::builder().uri(format!("/webhooks/fake/{account}?challenge=42"));
+    let request = request.header("x-fake-secret", format!("hook-one:{SECRET}2"));
+    let answer = t.app.send(request.body(Body::from(r#"{"id":2}"#)).unwrap()).await;
+    t.take(&Method::GET, "/webhooks/{channel}/{account_id}", &answer);
+}
+
+/// An app, an account of it, and its webhooks.
+async fn apps(t: &mut Tour) {
+    let pattern = "/v1/channel_apps";
+    let credentials = json!({"app_id": "7", "app_secret": SECRET, "app_verify_token": SECRET});
+    let body = json!({"provider": "bazaar", "credentials": credentials});
+    let made = t.post(pattern, pattern, Some(body), 201).await;
+    t.post(pattern, pattern, Some(json!({"provider": "pigeon", "credentials": {}})), 422).await;
+    t.get(pattern, pattern).await;
+    let (one, at) = ("/v1/channel_apps/{id}", format!("/v1/channel_apps/{}", id(&made)));
+    t.get(one, &at).await;
+    t.call(Method::PATCH, one, &at, Some(json!({"name": "ours"}))).await.ok(200);
+    let body = json!({"channel": "mall", "credentials": {"token": format!("page:{SECRET}")}});
+    let account = id(&t.post("/v1/accounts", "/v1/accounts", Some(body), 201).await);
+    t.call(Method::DELETE, one, &at, None).await.problem(409);
+
+    let body = json!({"channel": "mall"});
+    let begun = t.post("/v1/oauth/start", "/v1/oauth/start", Some(body), 201).await;
+    let state = begun["url"].as_str().unwrap().rsplit_once("state=").unwrap().1.to_owned();
+    for status in [200, 400] {
+        let returned = format!("/oauth/mall/callback?code=one&state={state}");
+        let answer = t.call(Method::GET, "/oauth/{channel}/callback", &returned, None).await;
+        assert_eq!(answer.status, status);
+    }
+    t.get("/v1/oauth/{id}", &format!("/v1/oauth/{}", id(&begun))).await;
+
+    let pattern = "/webhooks/{channel}/app/{app_id}";
+    let address = format!("/webhooks/mall/app/{}", id(&made));
+    for secret in ["wrong", SECRET] {
+        let request = Request::builder().method(Method::POST).uri(&address).header("x-fake-secret", secret);
+        let answer = t.app.send(request.body(Body::from(r#"{"events":[]}"#)).unwrap()).await;
+        t.take(&Method::POST, pattern, &answer);
+        let asked = format!("{address}?challenge=42&verify_token={secret}");
+        let answer = t.app.get(&asked).await;
+        t.take(&Method::GET, pattern, &answer);
+    }
+    t.delete("/v1/accounts/{id}", &format!("/v1/accounts/{account}")).await;
+    t.delete(one, &at).await;
 }
 
 /// Gives a message that waits.
@@ -265,6 +311,10 @@ async fn messages(t: &mut Tour, account: &str) -> Value {
     attempt(&t.app, &first).await;
     let timeline = t.get("/v1/messages/{id}/timeline", &message(&first, "/timeline")).await;
     assert!(timeline["data"].as_array().unwrap().iter().any(|entry| entry["what"] == "attempt"));
+    let health = t.get("/v1/accounts/{id}/health", &format!("/v1/accounts/{account}/health")).await;
+    let error = (&health["last_error"]["code"], &health["last_error"]["words"]);
+    assert_eq!(error, (&json!("timeout"), &json!("no answer")));
+    assert!(health["queue"]["depth"].as_u64() >= Some(1), "{health}");
     let unknown = t.get("/v1/messages/{id}", &message(&first, "")).await;
     assert_eq!((&unknown["status"], &unknown["waiting"]), (&json!("unknown"), &Value::Null));
     t.post("/v1/messages/{id}/resolve", &message(&first, "/resolve"), Some(json!({"as": "failed"})), 200)

@@ -6,6 +6,8 @@ mod audit;
 #[cfg(test)]
 mod batch;
 #[cfg(test)]
+mod channel_apps;
+#[cfg(test)]
 mod contract;
 #[cfg(test)]
 mod core;
@@ -15,6 +17,8 @@ mod dead_jobs;
 mod files;
 #[cfg(test)]
 mod limits;
+#[cfg(test)]
+mod oauth;
 #[cfg(test)]
 mod pace;
 #[cfg(test)]
@@ -27,3 +31,5 @@ mod support;
 mod templates;
 #[cfg(test)]
 mod waiting;
+#[cfg(test)]
+mod windows;

@@ -27,6 +27,22 @@ const OURS: &[&str] = &[
     "ROOKERY_UPLOAD_LIMIT_MB",
 ];
 
+/// What makes the installation's own apps: provider, variable, the secret's name, and whether an app needs it.
+pub(super) const APPS: &[(&str, &[AppVariable])] = &[
+    (
+        "meta",
+        &[
+            ("META_APP_ID", "app_id", true),
+            ("META_APP_SECRET", "app_secret", true),
+            ("META_VERIFY_TOKEN", "app_verify_token", false),
+        ],
+    ),
+    ("tiktok", &[("TIKTOK_APP_KEY", "app_key", true), ("TIKTOK_APP_SECRET", "app_secret", true)]),
+];
+
+/// A variable, the secret that it sets, and whether an app needs it.
+pub(super) type AppVariable = (&'static str, &'static str, bool);
+
 /// Names that tests and their servers use among themselves, and those of faults in builds that have them.
 const TESTS: &[&str] = &["ROOKERY_TEST_", "ROOKERY_REQUIRE_FLEET", "ROOKERY_LONG", "ROOKERY_FAULT"];
 
@@ -43,9 +59,11 @@ pub(super) fn doubts<'a>(names: impl Iterator<Item = &'a String>) -> Vec<String>
     let known: Vec<String> = OURS
         .iter()
         .map(|name| (*name).to_owned())
+        .chain(APPS.iter().flat_map(|(_, variables)| variables.iter().map(|(name, ..)| (*name).to_owned())))
         .chain(channels().flat_map(|name| [format!("ENABLE_{name}"), format!("ROOKERY_{name}_URL")]))
         .collect();
-    let is_ours = |name: &str| name.starts_with("ROOKERY_") || name.starts_with("ENABLE_");
+    let is_ours =
+        |name: &str| ["ROOKERY_", "ENABLE_", "META_", "TIKTOK_"].iter().any(|ours| name.starts_with(ours));
     names
         .filter(|name| is_ours(name) && !TESTS.iter().any(|prefix| name.starts_with(prefix)))
         .filter(|name| !known.contains(name))
@@ -80,13 +98,16 @@ mod tests {
 
     #[test]
     fn a_mistyped_name_is_told_with_the_one_that_may_be_meant() {
-        let told = told(&["ROOKERY_CONCURENCY", "ENABLE_TELEGRM", "ROOKERY_TELEGRAM_ULR"]);
-        for (said, near) in
-            told.iter().zip(["ROOKERY_CONCURRENCY", "ENABLE_TELEGRAM", "ROOKERY_TELEGRAM_URL"])
-        {
+        let told = told(&["ROOKERY_CONCURENCY", "ENABLE_TELEGRM", "ROOKERY_TELEGRAM_ULR", "META_APP_SECRT"]);
+        for (said, near) in told.iter().zip([
+            "ROOKERY_CONCURRENCY",
+            "ENABLE_TELEGRAM",
+            "ROOKERY_TELEGRAM_URL",
+            "META_APP_SECRET",
+        ]) {
             assert!(said.contains(near), "{said}");
         }
-        assert_eq!(told.len(), 3);
+        assert_eq!(told.len(), 4);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use model::{AccountId, Queue};
 use outbound::BreakerConfig;
 use tracing_subscriber::filter::{Directive, LevelFilter};
 
-use super::names::is_switch;
+use super::names::{APPS, is_switch};
 use super::{Engines, Role};
 
 pub(super) struct Reader {
@@ -183,6 +183,31 @@ impl Reader {
             .into_iter()
             .filter_map(|name| Some((name.to_lowercase(), self.url(&format!("ROOKERY_{name}_URL"))?)))
             .collect()
+    }
+
+    /// The installation's own apps: all that one needs, or nothing of it.
+    pub(super) fn default_apps(&mut self) -> BTreeMap<&'static str, BTreeMap<String, String>> {
+        let mut apps = BTreeMap::new();
+        for (provider, variables) in APPS {
+            let value = |name: &str| self.vars.get(name).map(|value| value.trim().to_owned());
+            let secrets: BTreeMap<String, String> = variables
+                .iter()
+                .filter_map(|(name, secret, _)| Some(((*secret).to_owned(), value(name)?)))
+                .collect();
+            if secrets.is_empty() {
+                continue;
+            }
+            let missing: Vec<&str> = variables
+                .iter()
+                .filter(|(name, _, needed)| *needed && value(name).is_none())
+                .map(|(name, ..)| *name)
+                .collect();
+            if !missing.is_empty() {
+                self.wrong.push(format!("an app of {provider} needs {} too", missing.join(" and ")));
+            }
+            apps.insert(*provider, secrets);
+        }
+        apps
     }
 
     pub(super) fn disabled(&mut self) -> BTreeSet<String> {

@@ -101,6 +101,7 @@ fn account(bot: i64) -> Account {
         channel: "telegram".to_owned(),
         name: "Shop".to_owned(),
         external_id: Some(bot.to_string()),
+        app_id: None,
         settings: json!({}),
         intake: model::Intake::Webhook,
         connection: Connection::Connected,

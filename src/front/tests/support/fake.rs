@@ -1,13 +1,14 @@
 //! A channel whose provider is this value.
 
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use async_trait::async_trait;
 use channel::{
-    Accepted, Capabilities, Channel, ChannelError, ConnectField, ConnectStep, Connected, Credentials,
-    ErrorClass, Limit, LimitScope, Login, MediaLimit, Outgoing, Pacing, ParseError, Polled, Poller, Session,
-    Sessions, TextUnit, WebhookAnswer, WebhookError, WebhookEvent, WebhookRequest, WebhookResponse,
-    signature,
+    Accepted, Apps, Capabilities, Channel, ChannelError, ConnectField, ConnectStep, Connected, Credentials,
+    ErrorClass, Limit, LimitScope, Login, MediaLimit, Method, OAuth, Outgoing, Pacing, ParseError, Polled,
+    Poller, Session, Sessions, TextUnit, WebhookAnswer, WebhookError, WebhookEvent, WebhookRequest,
+    WebhookResponse, Window, signature,
 };
 use model::{Account, ContentKind, Inbound};
 use serde_json::Value;
@@ -68,6 +69,21 @@ impl Fake {
         Self { name: "device", ..Self::default() }
     }
 
+    /// One whose accounts belong to an app: events come to one address and name their account.
+    /// One may answer for a day, a person for a week, and send templates after that.
+    pub fn mall() -> Self {
+        let mut mall = Self { name: "mall", ..Self::default() };
+        mall.capabilities.sends.push(ContentKind::ProviderTemplate);
+        mall.capabilities.window = Some(Window {
+            seconds: 86_400,
+            person_seconds: Some(7 * 86_400),
+            templates_after: true,
+            source: "https://mall.example/window",
+            read_on: "2025-11-20",
+        });
+        mall
+    }
+
     /// One that can send and nothing else.
     pub fn plain() -> Self {
         let mut plain = Self { name: "plain", ..Self::default() };
@@ -119,6 +135,9 @@ impl Channel for Fake {
             }
             _ => {}
         }
+        if self.name == "mall" && credentials.get("app_secret").is_empty() {
+            return Err(ChannelError::permanent("401", "the mall wants to know the app"));
+        }
         self.delivers_to.lock().unwrap().extend(webhook_url.map(str::to_owned));
         Ok(Connected {
             external_id: login.to_owned(),
@@ -154,8 +173,87 @@ impl Channel for Fake {
         Some(self)
     }
 
+    fn apps(&self) -> Option<&dyn Apps> {
+        (self.name == "mall").then_some(self)
+    }
+
     fn sessions(&self) -> Option<&dyn Sessions> {
         (self.name == "device").then_some(self)
+    }
+}
+
+#[async_trait]
+impl Apps for Fake {
+    fn provider(&self) -> &'static str {
+        "bazaar"
+    }
+
+    fn fields(&self) -> Vec<ConnectField> {
+        let field =
+            |name, required| ConnectField { name, label: name, help: "made up", secret: true, required };
+        vec![field("app_id", true), field("app_secret", true), field("app_verify_token", false)]
+    }
+
+    fn oauth(&self) -> Option<&dyn OAuth> {
+        Some(self)
+    }
+
+    fn receive(
+        &self,
+        app: &Credentials,
+        request: &WebhookRequest<'_>,
+    ) -> Result<WebhookResponse, WebhookError> {
+        if request.method == Method::Get {
+            let given = request.parameter("verify_token").unwrap_or_default();
+            if !signature::secrets_match(app.get("app_verify_token"), &given) {
+                return Err(WebhookError::Signature);
+            }
+            let challenge = request.parameter("challenge").unwrap_or_default();
+            return Ok(WebhookResponse::answered(WebhookAnswer::text(challenge)));
+        }
+        let given = request.header("x-fake-secret").unwrap_or_default();
+        if !signature::secrets_match(app.get("app_secret"), given) {
+            return Err(WebhookError::Signature);
+        }
+        let payload: Value =
+            serde_json::from_slice(request.body).map_err(|_| WebhookError::Malformed("mall"))?;
+        let events = payload["events"].as_array().ok_or(WebhookError::Malformed("mall"))?;
+        let event = |event: &Value| WebhookEvent {
+            dedupe_key: event["id"].to_string(),
+            account: event["account"].as_str().map(str::to_owned),
+            payload: event.clone(),
+        };
+        let answer = Some(WebhookAnswer::json(&serde_json::json!({"taken": events.len()})));
+        Ok(WebhookResponse { events: events.iter().map(event).collect(), answer })
+    }
+}
+
+#[async_trait]
+impl OAuth for Fake {
+    fn page(&self, app: &Credentials, redirect: &str, state: &str) -> Result<String, ChannelError> {
+        let id = app.get("app_id");
+        Ok(format!("https://mall.example/oauth?client_id={id}&redirect_uri={redirect}&state={state}"))
+    }
+
+    async fn finish(
+        &self,
+        app: &Credentials,
+        redirect: &str,
+        query: &BTreeMap<String, String>,
+    ) -> Result<Vec<Connected>, ChannelError> {
+        assert!(redirect.ends_with("/oauth/mall/callback"), "{redirect}");
+        let code = query.get("code").map(String::as_str).unwrap_or_default();
+        let secret = app.get("app_secret");
+        if code.starts_with("denied") {
+            return Err(ChannelError::permanent("access_denied", format!("{code} is not for {secret}")));
+        }
+        let found = |login: &str| Connected {
+            external_id: login.to_owned(),
+            name: Some(format!("Page {login}")),
+            credentials: app.clone().with("token", format!("{login}:{secret}")),
+            settings: serde_json::json!({"region": "eu"}),
+        };
+        Ok(code.split('+').filter(|login| !login.is_empty()).map(found).collect())
     }
 }
 

@@ -95,7 +95,8 @@ impl App {
         let lanes = Lanes::on_clock(Arc::new(MemoryEngine::new(clock.clone())), clock.clone());
         let hints = events::Hints::in_process();
         let fake = Arc::new(Fake::default());
-        let others = [Fake::plain(), Fake::device()].map(|fake| Arc::new(fake) as Arc<dyn Channel>);
+        let others =
+            [Fake::plain(), Fake::device(), Fake::mall()].map(|fake| Arc::new(fake) as Arc<dyn Channel>);
         let channels: Channels = others.into_iter().chain([fake.clone() as Arc<dyn Channel>]).collect();
         let place = MediaPlace::Folder(data.path().join("media"));
         let http = outbound::Http::new(&outbound::HttpConfig::default()).unwrap();
@@ -116,6 +117,22 @@ impl App {
         };
         app.key = app.key_with(all, None).await;
         app
+    }
+
+    /// The same installation with one channel switched off.
+    pub fn without(&self, channel: &str) -> Router {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let all = [Fake::default(), Fake::plain(), Fake::device(), Fake::mall()];
+        let channels: Channels = all
+            .into_iter()
+            .filter(|fake| fake.name() != channel)
+            .map(|fake| Arc::new(fake) as Arc<dyn Channel>)
+            .collect();
+        let http = outbound::Http::new(&outbound::HttpConfig::default()).unwrap();
+        let media = MediaStore::open(MediaPlace::Folder(self.media_folder()), &http).unwrap();
+        let (store, lanes, hints) = (self.store.clone(), self.lanes.clone(), self.hints.clone());
+        let ids = Arc::new(Ids::from_os());
+        Front::new(FrontConfig::default(), store, lanes, channels, media, hints, clock, ids).router()
     }
 
     /// Where its files lie.

@@ -12,7 +12,8 @@ use store::{IngestSummary, Ingested, NewInboundEvent, PendingInbound};
 use crate::bench::{Bench, START, nobody, on_both};
 use crate::listings::all_messages;
 
-fn of(chat: &str, at: Timestamp, kind: InboundKind) -> Inbound {
+/// Something that happened in a chat.
+pub fn of(chat: &str, at: Timestamp, kind: InboundKind) -> Inbound {
     Inbound {
         chat: chat.to_owned(),
         chat_kind: ConversationKind::Direct,

@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
-use model::{Account, Actor, Hold, HoldReach, Sending, Timestamp};
+use model::{Account, Actor, Hold, HoldReach, InboundKind, NoticeEffect, Sending, Timestamp};
+use serde_json::json;
+use store::IngestSummary;
 
 use crate::bench::{Bench, on_both};
+use crate::inbound::{ingest, of};
 
 async fn stop(bench: &Bench, until: Option<Timestamp>) -> Account {
     let (workspace, id, sending) = (bench.workspace, bench.account.id, Sending::Stopped);
@@ -26,7 +29,60 @@ async fn states(bench: &Bench) -> Vec<(String, i64)> {
     states
 }
 
+async fn noticed(bench: &Bench, effect: NoticeEffect) -> IngestSummary {
+    let kind = InboundKind::AccountNotice {
+        what: "account_update".to_owned(),
+        detail: "DISABLED_UPDATE".to_owned(),
+        effect,
+    };
+    ingest(bench, vec![of("", bench.now(), kind)]).await
+}
+
+fn stopped_until(until: Option<Timestamp>) -> NoticeEffect {
+    NoticeEffect::Stopped { reason: "restricted".to_owned(), until }
+}
+
 on_both! {
+    async fn a_notice_is_told_and_one_of_an_end_stops_as_an_error_does(bench: &Bench) {
+        let summary = noticed(bench, NoticeEffect::None).await;
+        assert_eq!((summary.notices, summary.sending), (1, None));
+        let notices = bench.json("SELECT data FROM events WHERE kind = 'account.notice'").await;
+        assert_eq!((&notices[0]["what"], &notices[0]["detail"]), (&json!("account_update"), &json!("DISABLED_UPDATE")));
+        assert_eq!((account(bench).await.sending, told(bench).await), (Sending::Active, 1));
+
+        let until = bench.now() + Duration::from_hours(2);
+        let summary = noticed(bench, stopped_until(Some(until))).await;
+        assert_eq!(summary.sending, Some(stopped_until(Some(until))));
+        let stopped = account(bench).await;
+        let stands = (stopped.sending, stopped.sending_reason.as_deref(), stopped.sending_until);
+        assert_eq!(stands, (Sending::Stopped, Some("restricted"), Some(until)));
+        assert_eq!(told(bench).await, 2);
+        // What finds out that the stop is over ends it, as any other.
+        bench.advance(Duration::from_hours(2));
+        assert!(bench.store.end_stop(&stopped).await.unwrap());
+
+        noticed(bench, stopped_until(None)).await;
+        assert_eq!(account(bench).await.sending_until, None);
+        assert_eq!(noticed(bench, NoticeEffect::Restored).await.sending, Some(NoticeEffect::Restored));
+        let restored = account(bench).await;
+        assert_eq!((restored.sending, restored.sending_reason), (Sending::Active, None));
+        assert_eq!(noticed(bench, NoticeEffect::Restored).await.sending, None, "it sends already");
+    }
+
+    async fn a_notice_changes_nothing_that_a_person_paused_and_nothing_that_is_over(bench: &Bench) {
+        let past = bench.now();
+        bench.advance(Duration::from_secs(1));
+        assert_eq!(noticed(bench, stopped_until(Some(past))).await.sending, None);
+        assert_eq!(account(bench).await.sending, Sending::Active);
+        let (workspace, id) = (bench.workspace, bench.account.id);
+        bench.store.set_sending(workspace, id, Sending::Paused, Some("lunch"), None, "user:1").await.unwrap();
+        for effect in [stopped_until(None), NoticeEffect::Restored] {
+            assert_eq!(noticed(bench, effect).await.sending, None);
+            assert_eq!(account(bench).await.sending_reason.as_deref(), Some("lunch"));
+        }
+        assert_eq!(bench.count("SELECT count(*) FROM events WHERE kind = 'account.notice'").await, 3);
+    }
+
     async fn a_stop_ends_once_and_leaves_holds_alone(bench: &Bench) {
         let until = bench.now() + Duration::from_mins(1);
         let hold = Hold {

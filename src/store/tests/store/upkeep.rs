@@ -30,9 +30,9 @@ on_both! {
         bench.advance(Duration::from_secs(1));
         let now = bench.now();
         let purged = bench.store.purge(now, now, now, 2).await.unwrap();
-        assert_eq!(purged, Purged { keys: 2, inbound: 2, changes: 0, events: 2 });
+        assert_eq!(purged, Purged { keys: 2, inbound: 2, changes: 0, visits: 0, events: 2 });
         let purged = bench.store.purge(now, now, now, 100).await.unwrap();
-        assert_eq!(purged, Purged { keys: 3, inbound: 1, changes: 0, events: 1 });
+        assert_eq!(purged, Purged { keys: 3, inbound: 1, changes: 0, visits: 0, events: 1 });
         assert_eq!(bench.store.purge(now, now, now, 100).await.unwrap(), Purged::default());
         // The unread event and the one that could not be read stay, and so do events without a number.
         assert_eq!(bench.count("SELECT count(*) FROM inbound_events").await, 2);
