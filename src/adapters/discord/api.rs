@@ -128,7 +128,7 @@ impl Api {
             .header("user-agent", USER_AGENT)
             .header("authorization", &format!("Bot {token}"));
         let request = match (call.upload, call.body) {
-            (Some(upload), body) => request.multipart(form(body.unwrap_or_default(), upload)?),
+            (Some(upload), body) => request.multipart(form(&body.unwrap_or_default(), upload)?),
             (None, Some(body)) => request.json(&body),
             // Without a body, and without its length Discord's edge answers 411.
             (None, None) => request.header("content-length", "0"),
@@ -189,7 +189,7 @@ pub(super) fn path_safe(text: &str) -> String {
 }
 
 /// The body as JSON beside the file that it speaks of.
-fn form(body: Value, upload: Upload) -> Result<Form, ChannelError> {
+fn form(body: &Value, upload: Upload) -> Result<Form, ChannelError> {
     let part = Part::stream_with_length(upload.bytes.clone(), upload.bytes.len() as u64)
         .file_name(upload.name)
         .mime_str(&upload.mime)

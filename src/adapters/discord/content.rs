@@ -109,15 +109,12 @@ fn words(fields: &Value) -> String {
         out.push_str(&rest[..start]);
         rest = &rest[start..];
         let named = rest.find('>').and_then(|end| Some((name(&rest[1..end], fields)?, end + 1)));
-        match named {
-            Some((name, end)) => {
-                out.push_str(&name);
-                rest = &rest[end..];
-            }
-            None => {
-                out.push('<');
-                rest = &rest[1..];
-            }
+        if let Some((name, end)) = named {
+            out.push_str(&name);
+            rest = &rest[end..];
+        } else {
+            out.push('<');
+            rest = &rest[1..];
         }
     }
     out + rest

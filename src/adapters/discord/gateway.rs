@@ -357,13 +357,13 @@ impl Reader {
             let name = body["user"]["username"].as_str().map(str::to_owned);
             return Some(Told::Up { place, account: id(&body["application"]["id"]), name });
         }
-        let event = self.event(&what, sequence, body);
+        let event = self.event(&what, sequence, &body);
         Some(Told::Dispatched { sequence, event })
     }
 
     /// The event to be kept, unless it is about a message of our own or of another machine.
-    fn event(&self, what: &str, sequence: u64, body: Value) -> Option<WebhookEvent> {
-        if what.starts_with("MESSAGE_") && parse::machine(self.me.as_deref(), &body).is_some() {
+    fn event(&self, what: &str, sequence: u64, body: &Value) -> Option<WebhookEvent> {
+        if what.starts_with("MESSAGE_") && parse::machine(self.me.as_deref(), body).is_some() {
             return None;
         }
         let own_id = id(&body["id"]);

@@ -125,8 +125,8 @@ fn options(given: &Value, words: &mut String, depth: u8) {
             // A command below the command; Discord has two levels of them.
             Value::Null if depth < 3 => options(&option["options"], words, depth + 1),
             Value::Null => {}
-            Value::String(value) => words.push_str(&format!(":{value}")),
-            value => words.push_str(&format!(":{value}")),
+            Value::String(value) => words.extend([":", value]),
+            value => words.extend([":", &value.to_string()]),
         }
     }
 }

@@ -59,7 +59,7 @@ pub(crate) struct Kept {
 
 impl Kept {
     /// Tells all sessions, those that are away, too.
-    pub fn dispatch(&mut self, what: &str, body: Value) {
+    pub fn dispatch(&mut self, what: &str, body: &Value) {
         for session in self.sessions.iter_mut().filter(|session| session.is_valid) {
             let mut body = body.clone();
             let is_direct = body["guild_id"].is_null();
@@ -84,7 +84,8 @@ impl Kept {
 impl Session {
     fn push(&mut self, what: &str, body: Value) {
         self.sequence += 1;
-        let payload = json!({ "op": 0, "s": self.sequence, "t": what, "d": body });
+        let mut payload = json!({ "op": 0, "s": self.sequence, "t": what });
+        payload["d"] = body;
         self.log.push((self.sequence, payload.to_string()));
     }
 }
@@ -125,7 +126,8 @@ impl Talk<'_> {
     async fn run(mut self) {
         let mut news = self.shared.news();
         let interval = self.shared.options.heartbeat_interval.as_millis();
-        if self.say(&json!({ "op": 10, "d": { "heartbeat_interval": interval as u64 } })).await.is_none() {
+        let interval = u64::try_from(interval).unwrap_or(u64::MAX);
+        if self.say(&json!({ "op": 10, "d": { "heartbeat_interval": interval } })).await.is_none() {
             return;
         }
         loop {

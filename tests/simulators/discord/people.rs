@@ -81,7 +81,7 @@ impl Discord {
 
     /// Dispatches an event as it is.
     pub fn dispatch(&self, what: &str, body: Value) {
-        self.act(|state| state.gateway.dispatch(what, body));
+        self.act(move |state| state.gateway.dispatch(what, &body));
         self.shared.has_news();
     }
 
@@ -107,8 +107,8 @@ impl Discord {
             let mut told = json!({
                 "id": id.to_string(), "application_id": state.app.to_string(), "type": kind, "token": token,
                 "version": 1, "channel_id": chat.to_string(), "channel": { "id": chat.to_string(), "type": 1 },
-                "data": data,
             });
+            told["data"] = data;
             match state.chats.get(&chat).and_then(|chat| chat.guild) {
                 Some(guild) => {
                     told["guild_id"] = guild.to_string().into();

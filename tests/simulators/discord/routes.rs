@@ -54,9 +54,7 @@ pub(crate) fn call(shared: &Shared, state: &mut State, request: &Request) -> Rep
             "url": shared.gateway_url, "shards": 1,
             "session_start_limit": { "total": 1000, "remaining": 999, "reset_after": 14_400_000, "max_concurrency": 1 },
         })),
-        ("PUT", ["applications", app, rest @ ..])
-            if matches!(rest, ["commands"] | ["guilds", _, "commands"]) =>
-        {
+        ("PUT", ["applications", app, "commands"] | ["applications", app, "guilds", _, "commands"]) => {
             if *app != state.app.to_string() {
                 return Err(Refusal::new(
                     403,

@@ -105,11 +105,12 @@ impl State {
         let id = self.fresh();
         let guild = self.chats.get(&chat).and_then(|chat| chat.guild);
         let mut message = json!({
-            "id": id.to_string(), "channel_id": chat.to_string(), "type": 0, "content": "", "author": author,
+            "id": id.to_string(), "channel_id": chat.to_string(), "type": 0, "content": "",
             "timestamp": "2024-06-11T00:00:00.000000+00:00", "edited_timestamp": null, "tts": false,
             "mention_everyone": false, "mentions": [], "mention_roles": [], "attachments": [], "embeds": [],
             "components": [], "pinned": false, "flags": 0,
         });
+        message["author"] = author;
         for (name, value) in fields.as_object().into_iter().flatten() {
             message[name] = value.clone();
         }
@@ -120,7 +121,7 @@ impl State {
         if let Some(guild) = guild {
             told["guild_id"] = guild.to_string().into();
         }
-        self.gateway.dispatch("MESSAGE_CREATE", told);
+        self.gateway.dispatch("MESSAGE_CREATE", &told);
         message
     }
 }
