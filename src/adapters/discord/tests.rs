@@ -34,6 +34,7 @@ fn account() -> Account {
         registered_at: None,
         campaigns_resumed_at: None,
         pinned_to: None,
+        app_id: None,
         timezone: "UTC".to_owned(),
         pace_scale: 1.0,
         redelivery: Redelivery::AtLeastOnce,

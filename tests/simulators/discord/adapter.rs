@@ -98,6 +98,7 @@ fn account(app: &str) -> Account {
         registered_at: None,
         campaigns_resumed_at: None,
         pinned_to: None,
+        app_id: None,
         created_at: Timestamp::ZERO,
         updated_at: Timestamp::ZERO,
     }

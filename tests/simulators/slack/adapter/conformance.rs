@@ -69,6 +69,7 @@ impl Simulator for Simulated<'_> {
         let fault = match class {
             ErrorClass::Permanent => return Some(ARCHIVED.to_owned()),
             ErrorClass::Retry => Fault::Gateway(502),
+            ErrorClass::AppHeld(_) => return None,
             ErrorClass::RetryAfter(_) => Fault::TooMany(Some(30)),
             ErrorClass::BulkHeld(_) => return None,
             ErrorClass::RecipientHeld(_) => Fault::TooMany(Some(1)),
