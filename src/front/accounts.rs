@@ -143,6 +143,7 @@ impl Front {
 #[utoipa::path(post, path = "/v1/accounts", tag = "accounts", request_body = ConnectAccount,
     params(("Idempotency-Key" = Option<String>, Header, description = "Equal requests with one key are one request.")),
     responses((status = 201, description = "Connected", body = schema::Account)))]
+#[expect(clippy::too_many_lines, reason = "one step after the other, each named where it is done")]
 async fn connect_account(
     State(front): State<Front>,
     caller: Caller,

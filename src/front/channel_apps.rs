@@ -141,37 +141,32 @@ impl Front {
                 None => Ok(None),
             };
         };
-        let found = match asked {
-            Some(id) => {
-                let app = match self.store.channel_app(caller.workspace, id).await {
-                    Err(StoreError::NotFound(_)) => {
-                        return Err(Problem::field("app_id", "not_found", "there is no such app"));
-                    }
-                    app => app?,
-                };
-                if app.provider != apps.provider() {
-                    let message = format!(
-                        "it is an app of {}, and this channel's are of {}",
-                        app.provider,
-                        apps.provider()
-                    );
-                    return Err(Problem::field("app_id", "mismatch", message));
+        let found = if let Some(id) = asked {
+            let app = match self.store.channel_app(caller.workspace, id).await {
+                Err(StoreError::NotFound(_)) => {
+                    return Err(Problem::field("app_id", "not_found", "there is no such app"));
                 }
-                Some(id)
+                app => app?,
+            };
+            if app.provider != apps.provider() {
+                let message = format!(
+                    "it is an app of {}, and this channel's are of {}",
+                    app.provider,
+                    apps.provider()
+                );
+                return Err(Problem::field("app_id", "mismatch", message));
             }
-            None => {
-                let all = self.store.channel_apps_of(caller.workspace, apps.provider()).await?;
-                let (own, shared): (Vec<_>, Vec<_>) =
-                    all.into_iter().partition(|app| app.workspace_id.is_some());
-                match (&own[..], &shared[..]) {
-                    ([only], _) => Some(only.id),
-                    (_, [default, ..]) => Some(default.id),
-                    ([], []) => None,
-                    _ => {
-                        let message =
-                            "this workspace has several apps of the channel's provider: say which one";
-                        return Err(Problem::field("app_id", "required", message));
-                    }
+            Some(id)
+        } else {
+            let all = self.store.channel_apps_of(caller.workspace, apps.provider()).await?;
+            let (own, shared): (Vec<_>, Vec<_>) = all.into_iter().partition(|app| app.workspace_id.is_some());
+            match (&own[..], &shared[..]) {
+                ([only], _) => Some(only.id),
+                (_, [default, ..]) => Some(default.id),
+                ([], []) => None,
+                _ => {
+                    let message = "this workspace has several apps of the channel's provider: say which one";
+                    return Err(Problem::field("app_id", "required", message));
                 }
             }
         };

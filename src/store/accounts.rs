@@ -96,7 +96,7 @@ pub(crate) fn unseal(
     row: AccountRow,
 ) -> Result<(Account, BTreeMap<String, String>), StoreError> {
     let mut secrets = match (row.app_id, &row.app_secrets) {
-        (Some(app), Some(sealed)) => secrets_of(sealer, app, sealed)?,
+        (Some(app), Some(bytes)) => secrets_of(sealer, app, bytes)?,
         _ => BTreeMap::new(),
     };
     // An account's own secret of the same name goes first.
@@ -108,9 +108,9 @@ pub(crate) fn unseal(
 pub(crate) fn secrets_of(
     sealer: &Sealer,
     row: Uuid,
-    sealed: &[u8],
+    bytes: &[u8],
 ) -> Result<BTreeMap<String, String>, StoreError> {
-    let plain = sealer.open(row, sealed)?;
+    let plain = sealer.open(row, bytes)?;
     serde_json::from_slice(&plain).map_err(|error| StoreError::Unreadable(error.to_string()))
 }
 

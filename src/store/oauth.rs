@@ -114,8 +114,8 @@ struct Row {
 impl Row {
     fn open(self, sealer: &Sealer) -> Result<OauthLogin, StoreError> {
         let candidates = match &self.candidates {
-            Some(sealed) => {
-                let plain = sealer.open(self.id, sealed)?;
+            Some(bytes) => {
+                let plain = sealer.open(self.id, bytes)?;
                 let unreadable = |error: serde_json::Error| StoreError::Unreadable(error.to_string());
                 Some(serde_json::from_slice(&plain).map_err(unreadable)?)
             }
