@@ -89,9 +89,11 @@ impl Poll {
 
     async fn take(&mut self, channel: &str, polled: Polled, took: Duration) -> Result<Next, StoreError> {
         self.failures = 0;
+        let rest = polled.rest;
         if polled.events.is_empty() && self.owned.cursor.as_ref() == Some(&polled.cursor) {
             self.note(None).await?;
-            return Ok(if took < QUIET { Next::Pause(QUIET) } else { Next::Go });
+            let pause = rest.or((took < QUIET).then_some(QUIET));
+            return Ok(pause.map_or(Next::Go, Next::Pause));
         }
         let events: Vec<NewInboundEvent> = polled
             .events
@@ -113,7 +115,7 @@ impl Poll {
                 tracing::debug!(%error, "the drain was not told of new events; the sweep will");
             }
         }
-        Ok(Next::Go)
+        Ok(rest.map_or(Next::Go, Next::Pause))
     }
 
     async fn failed(

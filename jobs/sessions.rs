@@ -103,7 +103,7 @@ impl Keeper {
         };
         let Some(sessions) = channel.sessions() else { return Ok(Next::Pause(LOOK_AGAIN)) };
         let login = Login { account, credentials: credentials.into() };
-        let opening = timeout(OPENING, sessions.open(&login));
+        let opening = timeout(OPENING, sessions.open_at(&login, self.owned.cursor.as_deref()));
         match leave.stop.run_until_cancelled(opening).await {
             None => Ok(Next::End),
             Some(Ok(Ok(session))) => self.drive(&login, session, leave, log_outs).await,
@@ -192,7 +192,10 @@ impl Keeper {
                         }
                     }
                 }
-                SessionEvent::Events(events) => self.take(&login.account.channel, events).await?,
+                SessionEvent::Events(events) => {
+                    let cursor = session.cursor();
+                    self.take(&login.account.channel, events, cursor).await?
+                }
                 SessionEvent::Ended(end) => {
                     drop((opened, session));
                     if began.elapsed() > STABLE {
@@ -262,13 +265,20 @@ impl Keeper {
         Ok(())
     }
 
-    async fn take(&self, channel: &str, events: Vec<channel::WebhookEvent>) -> Result<bool, StoreError> {
+    /// Commits what was told, and where the next session goes on.
+    async fn take(
+        &mut self,
+        channel: &str,
+        events: Vec<channel::WebhookEvent>,
+        cursor: Option<String>,
+    ) -> Result<bool, StoreError> {
         let events: Vec<NewInboundEvent> = events
             .into_iter()
             .map(|event| NewInboundEvent { dedupe_key: event.dedupe_key, payload: event.payload })
             .collect();
-        let cursor = self.owned.cursor.as_deref().unwrap_or_default();
-        let new = self.app.store.record_poll(&self.owned, channel, &events, cursor).await?;
+        let cursor = cursor.or_else(|| self.owned.cursor.clone()).unwrap_or_default();
+        let new = self.app.store.record_poll(&self.owned, channel, &events, &cursor).await?;
+        self.owned.cursor = Some(cursor).filter(|cursor| !cursor.is_empty());
         if let Some(new @ 1..) = new {
             metrics::counter!("rookery_inbound_events_total", "channel" => channel.to_owned())
                 .increment(new as u64);

@@ -203,7 +203,7 @@ async fn connect_account(
         None => (BTreeMap::new(), Value::Object(body.settings)),
     };
     let intake = connect::intake(&front, channel, id, body.intake, &settings)?;
-    let (connection, connected) = if intake == Intake::Session {
+    let (connection, connected) = if connect::is_paired(channel, intake) {
         if let Some(name) = body.credentials.keys().next() {
             let message = "an account with a session gets its credentials by being paired";
             return Err(Problem::field(format!("credentials.{name}"), "unsupported", message));
@@ -214,7 +214,9 @@ async fn connect_account(
         credentials.extend(without_app(came, &BTreeMap::new()));
         credentials.extend(body.credentials.clone());
         let connected = connect::connect(&front, channel, id, intake, &credentials, settings.clone());
-        (Connection::Connected, Some(connected.await?))
+        let connection =
+            if intake == Intake::Session { Connection::Connecting } else { Connection::Connected };
+        (connection, Some(connected.await?))
     };
     let refresh_at = connected
         .as_ref()
@@ -382,7 +384,7 @@ async fn change_account(
             by @ Some(_) => connect::intake(&front, channel, id, by, asked)?,
             None => account.intake,
         };
-        if intake == Intake::Session && !credentials.is_empty() {
+        if connect::is_paired(channel, intake) && !credentials.is_empty() {
             let message = "an account with a session gets its credentials by being paired";
             return Err(Problem::field("credentials", "unsupported", message));
         }
@@ -395,7 +397,9 @@ async fn change_account(
                 connect::refresh_at(channel.as_ref(), &connected.credentials).map_or(Patch::Clear, Patch::To);
             change.credentials = Some(connect::secrets(&connected.credentials));
             change.settings = Some(connected.settings);
-            change.connection = Some(Connection::Connected);
+            // A session is to be opened with what is valid now.
+            let opens = intake == Intake::Session;
+            change.connection = Some(if opens { Connection::Connecting } else { Connection::Connected });
         }
     }
     change.settings = change.settings.or(settings);
