@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::Ids;
+use model::{Clock, Ids, SystemClock};
 use outbound::Http;
 
 /// Settings of all adapters.
@@ -19,6 +19,8 @@ pub struct AdaptersConfig {
     pub call_timeout: Duration,
     /// Where secrets come from that we agree on with a provider.
     pub ids: Arc<Ids>,
+    /// What calls are dated by, where a provider wants to see a time.
+    pub clock: Arc<dyn Clock>,
 }
 
 impl AdaptersConfig {
@@ -29,6 +31,7 @@ impl AdaptersConfig {
             base_urls: BTreeMap::new(),
             call_timeout: Duration::from_secs(20),
             ids: Arc::new(Ids::from_os()),
+            clock: Arc::new(SystemClock),
         }
     }
 
