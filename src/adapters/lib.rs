@@ -5,7 +5,9 @@
 
 mod config;
 mod graph;
+pub mod instagram;
 mod limits;
+pub mod messenger;
 mod sandbox;
 pub mod telegram;
 mod unanswered;
@@ -13,12 +15,6 @@ pub mod whatsapp_cloud;
 
 // Of these networks only the limits are here.
 mod discord {
-    pub(crate) mod limits;
-}
-mod instagram {
-    pub(crate) mod limits;
-}
-mod messenger {
     pub(crate) mod limits;
 }
 mod slack {
@@ -40,6 +36,8 @@ pub fn channels(config: &AdaptersConfig) -> Channels {
     let all: Vec<Arc<dyn Channel>> = vec![
         Arc::new(sandbox::Sandbox::new(config)),
         Arc::new(telegram::Telegram::new(config)),
+        Arc::new(messenger::Messenger::new(config)),
+        Arc::new(instagram::Instagram::new(config)),
         Arc::new(whatsapp_cloud::WhatsAppCloud::new(config)),
     ];
     all.into_iter().collect()

@@ -9,6 +9,7 @@ mod call;
 mod download;
 mod error;
 mod hook;
+pub(crate) mod messaging;
 mod token;
 mod usage;
 
