@@ -34,11 +34,11 @@ struct Stage {
 
 impl Stage {
     async fn new(kind: Kind) -> Self {
-        Self::with(kind, false).await
+        Self::with(kind, None).await
     }
 
-    async fn with(kind: Kind, enforce_limits: bool) -> Self {
-        let pages = Pages::start(kind, enforce_limits).await;
+    async fn with(kind: Kind, second: Option<Duration>) -> Self {
+        let pages = Pages::start(kind, second).await;
         pages.person(ANNA);
         let channel = channel_at(kind, &pages.meta.core.base_url());
         let credentials = Credentials::default()

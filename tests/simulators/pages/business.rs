@@ -40,11 +40,10 @@ fn speaks_for(state: &State, grant: &Grant) -> Option<String> {
         Kind::InstagramLogin => ("", "instagram_business_basic"),
         Kind::Messenger | Kind::Instagram => ("pages_messaging", ""),
     };
-    let found = state.pages.iter().find_map(|(id, told)| {
+    state.pages.iter().find_map(|(id, told)| {
         let own = grant.allows(page, id).then(|| id.clone());
         own.or_else(|| grant.allows(account, &told.account).then(|| told.account.clone()))
-    });
-    found
+    })
 }
 
 /// A node by its id, or by `me`; refused where the token does not allow `scope` for it.

@@ -13,6 +13,7 @@ mod state;
 pub mod webhooks;
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use serde_json::Value;
 use tokio::time::Instant;
@@ -69,9 +70,9 @@ pub struct Pages {
 }
 
 impl Pages {
-    /// Starts one.
-    pub async fn start(kind: Kind, enforce_limits: bool) -> Self {
-        let shared = Arc::new(Shared { state: Mutex::new(State::new(kind, enforce_limits)) });
+    /// Starts one, in whose limits a second lasts so long; without, they are not enforced.
+    pub async fn start(kind: Kind, second: Option<Duration>) -> Self {
+        let shared = Arc::new(Shared { state: Mutex::new(State::new(kind, second)) });
         let meta = Meta::start(Arc::clone(&shared) as Arc<dyn Product>).await;
         let app = meta.core.app();
         let mut pages = Self {

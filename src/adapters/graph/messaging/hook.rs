@@ -18,6 +18,22 @@ use crate::graph::{challenge, deliveries, fingerprint};
 
 /// What every element has beside what happened.
 const ENVELOPE: &[&str] = &["sender", "recipient", "timestamp"];
+/// What can happen.
+const KINDS: &[&str] = &[
+    "message",
+    "message_edit",
+    "postback",
+    "reaction",
+    "delivery",
+    "read",
+    "referral",
+    "optin",
+    "pass_thread_control",
+    "take_thread_control",
+    "request_thread_control",
+    "policy_enforcement",
+    "response_feedback",
+];
 
 /// Judges and splits a webhook, with the secrets of an app or an account.
 pub(super) fn receive(
@@ -41,10 +57,13 @@ pub(super) fn receive(
     Ok(WebhookResponse { events, answer: None })
 }
 
-/// What an element tells of: the name of the field that is not the envelope's.
+/// What an element tells of: a field that is known to be an event, else the first one that is not the envelope's. Meta may
+/// put more beside an event (`hop_context`).
 pub(super) fn kind(element: &Value) -> &str {
+    let known = KINDS.iter().find(|kind| element.get(**kind).is_some());
     let fields = element.as_object().into_iter().flat_map(serde_json::Map::keys);
-    fields.map(String::as_str).find(|name| !ENVELOPE.contains(name)).unwrap_or("nothing")
+    let other = || fields.map(String::as_str).find(|name| !ENVELOPE.contains(name));
+    known.copied().or_else(other).unwrap_or("nothing")
 }
 
 fn split(entry: &Value, own_app: &str) -> Vec<WebhookEvent> {

@@ -91,9 +91,7 @@ impl<'a> Element<'a> {
             "policy_enforcement" => {
                 return vec![in_chat("", self.at, self.policy())];
             }
-            "pass_thread_control" | "take_thread_control" | "request_thread_control" | "app_roles" => {
-                vec![ignored(self.kind.to_owned())]
-            }
+            // Who has the conversation (`pass_thread_control` and the like), and what is not known.
             other => vec![ignored(other.to_owned())],
         };
         let party = || Party { address: self.sender.to_owned(), name: None, phone: None };

@@ -38,7 +38,7 @@ impl Simulator for Simulated<'_> {
     }
 
     async fn fault(&self, class: &ErrorClass) -> Option<String> {
-        let refuse = |refusal| Fault::Refuse(refusal);
+        let refuse = Fault::Refuse;
         let fault = match class {
             ErrorClass::Permanent => return Some(BLOCKED.to_owned()),
             ErrorClass::Retry => refuse(Refusal::new(500, 1200, "Temporary send message failure")),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use channel::{Channel, Credentials, ErrorClass, Login, Method, WebhookRequest};
+use channel::{Credentials, ErrorClass, Login, Method, WebhookRequest};
 use serde_json::json;
 
 use super::{ANNA, NOW, Stage, account};

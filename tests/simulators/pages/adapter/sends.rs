@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use channel::{Channel, ErrorClass};
+use channel::ErrorClass;
 use model::{Purpose, Timestamp};
 use serde_json::{Value, json};
 
