@@ -93,9 +93,8 @@ impl Refusal {
         match self.code {
             // Whatever the subcode (app removed, password changed, expired, checkpoint, logged out): a new token is due.
             0 | 102 | 190 | 463 | 467 => stopped("token_revoked"),
-            // The app may not do that for this account, until somebody allows it.
-            3 | 10 | 200..=299 => stopped("restricted"),
-            368 => stopped("restricted"),
+            // The app may not do that for this account until somebody allows it, or broke a rule (368).
+            3 | 10 | 200..=299 | 368 => stopped("restricted"),
             // Limits of the app, the user, the page, the business.
             4 | 17 | 32 | 341 | 613 | 80_000..=80_014 => ErrorClass::RetryAfter(self.wait),
             1 | 2 => self.bad_moment(),

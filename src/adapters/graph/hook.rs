@@ -99,7 +99,7 @@ pub(crate) fn deliveries(
 /// A key for what has no id of its own: the same words are the same event. Keys of objects are sorted, so the order in
 /// which Meta writes them is of no matter.
 pub(crate) fn fingerprint(parts: &[&Value]) -> String {
-    let text = parts.iter().map(|part| part.to_string()).collect::<Vec<_>>().join("\n");
+    let text = parts.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
     let mut hash = signature::hmac_sha256_hex(b"rookery dedupe key", &[text.as_bytes()]);
     hash.truncate(32);
     hash

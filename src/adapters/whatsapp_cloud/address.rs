@@ -17,8 +17,15 @@ pub(super) fn write(body: &mut Map<String, Value>, chat: &str) {
 /// The chat as Meta has it, when it took the message under another number than was given: the leading `+`, or the digit
 /// that Brazilian and Mexican numbers may or may not have.
 pub(super) fn moved(chat: &str, wa_id: Option<&str>) -> Option<String> {
-    let wa_id = wa_id.filter(|wa_id| !wa_id.is_empty() && kind(chat) == Kind::Phone)?;
+    // Some of Meta's own examples have a space behind it.
+    let is_number = |wa_id: &&str| !wa_id.is_empty() && wa_id.bytes().all(|byte| byte.is_ascii_digit());
+    let wa_id = wa_id.map(str::trim).filter(is_number).filter(|_| kind(chat) == Kind::Phone)?;
     (wa_id != chat).then(|| wa_id.to_owned())
+}
+
+/// Whether a chat is a person without a phone number.
+pub(super) fn is_user(chat: &str) -> bool {
+    kind(chat) == Kind::User
 }
 
 /// The digits of a phone number, however it is written.
@@ -64,6 +71,8 @@ mod tests {
     fn a_number_moves_only_when_meta_writes_it_otherwise() {
         assert_eq!(moved("+16505551234", Some("16505551234")), Some("16505551234".to_owned()));
         assert_eq!(moved("16505551234", Some("16505551234")), None);
+        assert_eq!(moved("+16505551234", Some("16505551234 ")), Some("16505551234".to_owned()));
+        assert_eq!(moved("16505551234", Some("<WHATSAPP_ID>")), None);
         assert_eq!(moved("US.1349", Some("16505551234")), None);
         assert_eq!(moved("16505551234", None), None);
     }

@@ -1,34 +1,27 @@
-//! Connecting a number: by what a person enters, or on Meta's page. And renewing its token.
+//! Connecting a number by what a person enters: it is looked at, its business is told to tell us, and where it has no app
+//! with an address for all, it is given one of its own.
 
-use std::collections::BTreeMap;
-
-use async_trait::async_trait;
-use channel::{
-    Apps, ChannelError, ConnectField, Connected, Credentials, ErrorClass, Login, OAuth, Refresher,
-    WebhookError, WebhookRequest, WebhookResponse,
-};
-use model::Timestamp;
+use channel::{ChannelError, ConnectField, Connected, Credentials, ErrorClass};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{DISPLAY_PHONE, NUMBER_ID, TOKEN, WABA_ID, WhatsAppCloud, hook};
-use crate::graph::apps::{APP_ID, APP_SECRET, APP_VERIFY_TOKEN, PROVIDER, fields};
-use crate::graph::{Call, VERIFY_TOKEN, code, refresh_at};
+use super::{DISPLAY_PHONE, NUMBER_ID, TOKEN, WABA_ID, WhatsAppCloud};
+use crate::graph::apps::{APP_ID, APP_SECRET, APP_VERIFY_TOKEN};
+use crate::graph::{Call, VERIFY_TOKEN};
 
 /// Where a number's own address for webhooks stands: `verified`, or `unverified` where Meta asked for it and got no answer.
 const WEBHOOK: &str = "webhook";
-/// What the page asks for.
-const MANAGEMENT: &str = "whatsapp_business_management";
-const MESSAGING: &str = "whatsapp_business_messaging";
+/// The number's two-step verification, among the credentials.
+const PIN: &str = "pin";
 const NUMBER_FIELDS: &str =
     "id,display_phone_number,verified_name,quality_rating,throughput,platform_type,is_on_biz_app";
 
 /// A number as Meta describes it.
 #[derive(Deserialize)]
-struct Number {
+pub(super) struct Number {
     id: String,
-    #[serde(default)]
-    display_phone_number: String,
+    #[serde(default, rename = "display_phone_number")]
+    display_phone: String,
     #[serde(default)]
     verified_name: String,
     quality_rating: Option<Value>,
@@ -39,7 +32,7 @@ struct Number {
 
 impl Number {
     /// What is kept of it, beside what was there.
-    fn settings(&self, mut settings: Map<String, Value>, business: &str) -> Value {
+    pub(super) fn settings(&self, mut settings: Map<String, Value>, business: &str) -> Value {
         let level = self.throughput.as_ref().and_then(|throughput| throughput.get("level")).cloned();
         let mut keep = |name: &str, value: Option<Value>| {
             if let Some(value) = value.filter(|value| !value.is_null() && *value != json!("")) {
@@ -48,7 +41,7 @@ impl Number {
         };
         keep(NUMBER_ID, Some(self.id.as_str().into()));
         keep(WABA_ID, Some(business.into()));
-        keep(DISPLAY_PHONE, Some(self.display_phone_number.as_str().into()));
+        keep(DISPLAY_PHONE, Some(self.display_phone.as_str().into()));
         keep("quality_rating", self.quality_rating.clone());
         keep("throughput", level);
         keep("platform_type", self.platform_type.clone());
@@ -56,9 +49,8 @@ impl Number {
         Value::Object(settings)
     }
 
-    fn connected(&self, credentials: Credentials, settings: Value) -> Connected {
-        let name =
-            [&self.verified_name, &self.display_phone_number].into_iter().find(|name| !name.is_empty());
+    pub(super) fn connected(&self, credentials: Credentials, settings: Value) -> Connected {
+        let name = [&self.verified_name, &self.display_phone].into_iter().find(|name| !name.is_empty());
         Connected { external_id: self.id.clone(), name: name.cloned(), credentials, settings }
     }
 }
@@ -102,6 +94,13 @@ pub(super) fn form() -> Vec<ConnectField> {
             true,
             false,
         ),
+        field(
+            PIN,
+            "Two-step verification PIN",
+            "Six digits of your own choice, for a number that is used nowhere yet: it is registered with them.",
+            true,
+            false,
+        ),
     ]
 }
 
@@ -131,6 +130,7 @@ impl WhatsAppCloud {
             }
             self.subscribe(token, &business).await?;
         }
+        self.register(credentials, &number).await?;
         let mut kept = number.settings(settings.as_object().cloned().unwrap_or_default(), &business);
         let mut credentials = self.with_end(credentials, credentials).await?;
         // Meta tells an app's accounts at the app's address.
@@ -141,6 +141,20 @@ impl WhatsAppCloud {
             kept[WEBHOOK] = self.point(&credentials, &number.id, url).await?.into();
         }
         Ok(number.connected(credentials, kept))
+    }
+
+    /// Makes a number ready to send that never was, if a PIN for it is given. One that is used on a phone, too, is ready.
+    async fn register(&self, credentials: &Credentials, number: &Number) -> Result<(), ChannelError> {
+        let is = |value: &Option<Value>, word: Value| value.as_ref() == Some(&word);
+        let is_new =
+            is(&number.platform_type, json!("NOT_APPLICABLE")) && !is(&number.is_on_biz_app, json!(true));
+        let pin = credentials.get(PIN);
+        if pin.is_empty() || !is_new {
+            return Ok(());
+        }
+        let call = Call::post([number.id.as_str(), "register"])
+            .json(json!({ "messaging_product": "whatsapp", "pin": pin }));
+        self.graph.call::<Value>(credentials.get(TOKEN), call).await.map(drop)
     }
 
     /// Has a number's events told at an address of its own. Meta asks there at once whether it is right, and it can be only
@@ -165,14 +179,14 @@ impl WhatsAppCloud {
         }
     }
 
-    async fn numbers(&self, token: &str, business: &str) -> Result<Vec<Number>, ChannelError> {
+    pub(super) async fn numbers(&self, token: &str, business: &str) -> Result<Vec<Number>, ChannelError> {
         let call =
             Call::get([business, "phone_numbers"]).query("fields", NUMBER_FIELDS).query("limit", "100");
         self.graph.list(token, call).await
     }
 
     /// Has the app told of what happens to a business's numbers.
-    async fn subscribe(&self, token: &str, business: &str) -> Result<(), ChannelError> {
+    pub(super) async fn subscribe(&self, token: &str, business: &str) -> Result<(), ChannelError> {
         self.graph.call::<Value>(token, Call::post([business, "subscribed_apps"])).await.map(drop)
     }
 
@@ -196,87 +210,5 @@ impl WhatsAppCloud {
     /// 256 random bits.
     fn secret(&self) -> String {
         (0..4).fold(String::new(), |secret, _| format!("{secret}{:016x}", self.ids.number()))
-    }
-}
-
-#[async_trait]
-impl Apps for WhatsAppCloud {
-    fn provider(&self) -> &'static str {
-        PROVIDER
-    }
-
-    fn fields(&self) -> Vec<ConnectField> {
-        fields()
-    }
-
-    /// Events of a number carry its id; what concerns a whole WhatsApp Business Account carries `waba:<its id>`, for each of
-    /// its numbers.
-    fn receive(
-        &self,
-        app: &Credentials,
-        request: &WebhookRequest<'_>,
-    ) -> Result<WebhookResponse, WebhookError> {
-        hook::receive(app, request)
-    }
-
-    fn oauth(&self) -> Option<&dyn OAuth> {
-        Some(self)
-    }
-}
-
-#[async_trait]
-impl OAuth for WhatsAppCloud {
-    fn page(&self, app: &Credentials, redirect: &str, state: &str) -> Result<String, ChannelError> {
-        self.graph.login_page(app, redirect, state, &[MANAGEMENT, MESSAGING])
-    }
-
-    /// Every number of every business that the person let the app in for.
-    async fn finish(
-        &self,
-        app: &Credentials,
-        redirect: &str,
-        query: &BTreeMap<String, String>,
-    ) -> Result<Vec<Connected>, ChannelError> {
-        let mut token = self.graph.token_for_code(app, redirect, code(query)?).await?;
-        let mut info = self.graph.inspect(app, &token).await?;
-        // A business's token lasts; a person's is good for hours.
-        if info.expires_at > 0 {
-            token = self.graph.long_lived(app, &token).await?;
-            info = self.graph.inspect(app, &token).await?;
-        }
-        let mut businesses: Vec<&str> = info.targets(MANAGEMENT).chain(info.targets(MESSAGING)).collect();
-        businesses.sort_unstable();
-        businesses.dedup();
-        let credentials = info.note_end(Credentials::default().with(TOKEN, token.as_str()));
-        let mut connected = Vec::new();
-        for business in businesses {
-            let numbers = self.numbers(&token, business).await?;
-            self.subscribe(&token, business).await?;
-            connected.extend(
-                numbers.iter().map(|number| {
-                    number.connected(credentials.clone(), number.settings(Map::new(), business))
-                }),
-            );
-        }
-        if connected.is_empty() {
-            let message = "the app was let in for no WhatsApp number";
-            return Err(ChannelError::permanent("no_accounts", message));
-        }
-        Ok(connected)
-    }
-}
-
-#[async_trait]
-impl Refresher for WhatsAppCloud {
-    fn refresh_at(&self, credentials: &Credentials) -> Option<Timestamp> {
-        refresh_at(credentials)
-    }
-
-    /// The old token stays good until its end, so nothing is lost when the new one is.
-    async fn refresh(&self, login: &Login) -> Result<Credentials, ChannelError> {
-        let credentials = &login.credentials;
-        let token = self.graph.long_lived(credentials, credentials.get(TOKEN)).await?;
-        let info = self.graph.inspect(credentials, &token).await?;
-        Ok(info.note_end(credentials.clone().with(TOKEN, token)))
     }
 }

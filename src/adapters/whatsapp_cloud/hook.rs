@@ -67,8 +67,8 @@ fn split(change: &Change<'_>) -> Vec<WebhookEvent> {
         .into_iter()
         .map(|(list, element)| WebhookEvent {
             dedupe_key: key(change, list, element),
-            account: account(change),
-            payload: payload(change, rest(list, element)),
+            account: Some(account(change)),
+            payload: payload(change, &rest(list, element)),
         })
         .collect()
 }
@@ -76,20 +76,20 @@ fn split(change: &Change<'_>) -> Vec<WebhookEvent> {
 fn whole(change: &Change<'_>) -> WebhookEvent {
     WebhookEvent {
         dedupe_key: unnamed(change, change.value),
-        account: account(change),
-        payload: payload(change, change.value.clone()),
+        account: Some(account(change)),
+        payload: payload(change, change.value),
     }
 }
 
-fn payload(change: &Change<'_>, value: Value) -> Value {
+fn payload(change: &Change<'_>, value: &Value) -> Value {
     json!({ "waba": change.owner, "time": change.time, "field": change.field, "value": value })
 }
 
-fn account(change: &Change<'_>) -> Option<String> {
+fn account(change: &Change<'_>) -> String {
     let number = change.value.get("metadata").and_then(|metadata| metadata.get("phone_number_id"));
     match number.and_then(Value::as_str).filter(|id| !id.is_empty()) {
-        Some(number) => Some(number.to_owned()),
-        None => Some(business(change.owner)),
+        Some(number) => number.to_owned(),
+        None => business(change.owner),
     }
 }
 

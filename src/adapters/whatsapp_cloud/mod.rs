@@ -10,6 +10,7 @@
 
 mod abilities;
 mod address;
+mod apps;
 mod connect;
 mod content;
 mod error;

@@ -112,14 +112,22 @@ fn message(told: &Value, people: People<'_>, echo: bool) -> Vec<Inbound> {
         Said::Moved { to } => InboundKind::ChatMoved { to },
         Said::Nothing { what } => InboundKind::Ignored { what },
     };
+    // Who was known by the business's own id alone may show the number later: it is one chat.
+    let before = text("from_user_id").filter(|user| !echo && !is_group && *user != chat);
+    let moved = before.map(|user| in_chat(user, false, InboundKind::ChatMoved { to: chat.clone() }));
     let from = (!party.address.is_empty()).then_some(party);
-    vec![Inbound { from, at, ..in_chat(&chat, is_group, kind) }]
+    let told = Inbound { from, at, ..in_chat(&chat, is_group, kind) };
+    moved.into_iter().map(|moved| Inbound { at, ..moved }).chain([told]).collect()
 }
 
 /// What became of a message of ours. A failure may also tell of the person, or of the account as a whole.
 fn status(told: &Value) -> Vec<Inbound> {
     let text = |name: &str| told.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
-    let chat = text("recipient_id").or_else(|| text("recipient_user_id")).unwrap_or_default();
+    // What we sent along says where a message to a person without a phone number went (`send.rs`).
+    let sent_to =
+        text("biz_opaque_callback_data").and_then(|data| data.split_once(' ')).map(|(_, chat)| chat);
+    let chat =
+        sent_to.or_else(|| text("recipient_id")).or_else(|| text("recipient_user_id")).unwrap_or_default();
     let is_group = text("recipient_type") == Some("group");
     let at = told.get("timestamp").map_or(Timestamp::ZERO, seconds);
     let tell = |kind| Inbound { at, ..in_chat(chat, is_group, kind) };

@@ -24,8 +24,13 @@ pub(super) fn body(message: &Outgoing, media_id: Option<&str>) -> Result<Value, 
         body.insert(name, value);
     }
     body.insert("messaging_product".to_owned(), "whatsapp".into());
-    // Comes back with each receipt, for whoever reads the webhooks.
-    body.insert("biz_opaque_callback_data".to_owned(), message.message_id.to_string().into());
+    // Comes back with each receipt. Those of a person without a phone number may name the number all the same: then only
+    // this tells in which chat the message went out.
+    let mut data = message.message_id.to_string();
+    if address::is_user(&message.chat) {
+        data = format!("{data} {}", message.chat);
+    }
+    body.insert("biz_opaque_callback_data".to_owned(), data.into());
     address::write(&mut body, &message.chat);
     if let Some(quoted) = &message.reply_to {
         body.insert("context".to_owned(), json!({ "message_id": quoted }));

@@ -58,16 +58,16 @@ async fn a_code_is_good_once_and_for_its_redirect() {
     let core = &meta.core;
     let app = core.app();
     let token = core.token(&app, &[]);
-    let code = core.code(&app, "https://here/", &token);
+    let given = core.code(&app, "https://here/", &token);
     let path = |redirect: &str| {
         let App { id, secret } = &app;
         format!(
-            "v25.0/oauth/access_token?client_id={id}&client_secret={secret}&redirect_uri={redirect}&code={code}"
+            "v25.0/oauth/access_token?client_id={id}&client_secret={secret}&redirect_uri={redirect}&code={given}"
         )
     };
     assert_eq!(get(core, &path("https://there/"), "").await.status, 400);
-    let given: Value = get(core, &path("https://here/"), "").await.json().unwrap();
-    assert_eq!(given["access_token"], json!(token));
+    let answer: Value = get(core, &path("https://here/"), "").await.json().unwrap();
+    assert_eq!(answer["access_token"], json!(token));
     assert_eq!(get(core, &path("https://here/"), "").await.status, 400);
 }
 
@@ -78,4 +78,39 @@ fn bodies_are_escaped_and_signed_as_they_are_written() {
         signature("Jefe", b"what do ya want for nothing?"),
         "sha256=5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
     );
+}
+
+/// An address that answers Meta's question by `word` and keeps what it is told.
+async fn listener(word: &'static str) -> (String, Arc<Mutex<Vec<(String, String)>>>) {
+    type Told = Arc<Mutex<Vec<(String, String)>>>;
+    let told: Told = Arc::default();
+    let keep = Arc::clone(&told);
+    let post = move |headers: axum::http::HeaderMap, body: String| async move {
+        let signature = headers["x-hub-signature-256"].to_str().unwrap().to_owned();
+        keep.lock().unwrap().push((signature, body));
+    };
+    let get = move |query: axum::extract::Query<std::collections::BTreeMap<String, String>>| async move {
+        let asked = query["hub.mode"] == "subscribe" && query["hub.verify_token"] == word;
+        if asked { query["hub.challenge"].clone() } else { "no".to_owned() }
+    };
+    let router = axum::Router::new().route("/hook", axum::routing::get(get).post(post));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/hook", listener.local_addr().unwrap());
+    tokio::spawn(axum::serve(listener, router).into_future());
+    (url, told)
+}
+
+#[tokio::test]
+async fn an_address_is_asked_and_then_told_with_a_signature() {
+    let meta = Meta::start(Arc::new(Echo)).await;
+    let (url, told) = listener("a word & more").await;
+    assert!(meta.core.verify(&url, "a word & more").await);
+    assert!(!meta.core.verify(&url, "another").await);
+    let app = meta.core.app();
+    for _ in 0..2 {
+        assert_eq!(meta.core.deliver(&url, &app, &json!({ "a": "\u{e9}" })).await, 200);
+    }
+    let told = told.lock().unwrap();
+    assert_eq!((told.len(), told[0].1.as_str()), (2, r#"{"a":"\u00e9"}"#));
+    assert_eq!(told[0].0, signature(&app.secret, told[0].1.as_bytes()));
 }

@@ -121,9 +121,12 @@ pub(super) fn inspect(state: &State, call: &Call) -> Reply {
     let granular: Vec<Value> = grant
         .scopes
         .iter()
-        .map(|(scope, targets)| match targets.iter().any(|target| target == "*") {
-            true => json!({ "scope": scope }),
-            false => json!({ "scope": scope, "target_ids": targets }),
+        .map(|(scope, targets)| {
+            if targets.iter().any(|target| target == "*") {
+                json!({ "scope": scope })
+            } else {
+                json!({ "scope": scope, "target_ids": targets })
+            }
         })
         .collect();
     Ok(json!({ "data": {

@@ -24,9 +24,10 @@ pub(super) fn numbers(state: &State, business: &str, call: &Call, grant: &Grant)
 
 fn described(state: &State, id: &str) -> Value {
     let number = &state.numbers[id];
+    let platform = if number.registered { "CLOUD_API" } else { "NOT_APPLICABLE" };
     json!({
         "id": id, "display_phone_number": number.phone, "verified_name": number.name, "quality_rating": "GREEN",
-        "throughput": { "level": "STANDARD" }, "platform_type": "CLOUD_API", "is_on_biz_app": false,
+        "throughput": { "level": "STANDARD" }, "platform_type": platform, "is_on_biz_app": false,
     })
 }
 
@@ -51,6 +52,17 @@ pub(super) fn templates(state: &State, business: &str, call: &Call, grant: &Gran
         })
         .collect();
     Ok(page(&all, call))
+}
+
+/// `POST /{number}/register`
+pub(super) fn register(state: &mut State, id: &str, call: &Call, grant: &Grant) -> Reply {
+    let number = state.sender(id, grant)?;
+    let pin = call.text("pin").filter(|pin| pin.len() == 6 && pin.bytes().all(|byte| byte.is_ascii_digit()));
+    if call.text("messaging_product") != Some("whatsapp") || pin.is_none() {
+        return Err(Refusal::parameter("The parameter pin must be 6 digits"));
+    }
+    number.registered = true;
+    Core::success()
 }
 
 /// `POST /{number}` with a `webhook_configuration`: Meta asks the address first.

@@ -32,9 +32,14 @@ pub(super) fn check(content: &Value) -> Result<(), Refusal> {
                 _ => Err(value("interactive.action", "not a link")),
             }
         }
-        "flow" | "product" | "product_list" | "catalog_message" | "location_request_message" | "carousel" => {
-            Ok(())
-        }
+        "flow"
+        | "order_details"
+        | "order_status"
+        | "product"
+        | "product_list"
+        | "catalog_message"
+        | "location_request_message"
+        | "carousel" => Ok(()),
         _ => Err(value("interactive.type", "not one of the kinds")),
     }
 }

@@ -33,6 +33,9 @@ pub(super) fn post(
     if text(&body, "messaging_product") != Some("whatsapp") {
         return Err(Refusal::parameter("The parameter messaging_product is required."));
     }
+    if !number.registered {
+        return Err(Refusal::new(400, 133_010, "(#133010) Account not registered"));
+    }
     if body.get("status").is_some() {
         return seen(number, &body);
     }

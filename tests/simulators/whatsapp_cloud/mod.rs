@@ -62,6 +62,7 @@ impl Product for Shared {
             ("GET", [business, "phone_numbers"]) => business::numbers(state, business, call, grant),
             ("POST", [business, "subscribed_apps"]) => business::subscribe(state, business, grant),
             ("GET", [business, "message_templates"]) => business::templates(state, business, call, grant),
+            ("POST", [number, "register"]) => business::register(state, number, call, grant),
             ("POST", [number, "media"]) => media::upload(state, number, call, grant, fresh),
             ("POST", [number, "messages"]) => {
                 let at = Instant::now();
@@ -110,6 +111,11 @@ impl Cloud {
         let number = Number::new(&self.business, phone, name);
         self.shared.with(|state| state.numbers.insert(id.clone(), number));
         id
+    }
+
+    /// Makes the number one that is used nowhere yet.
+    pub fn unregister(&self) {
+        self.shared.with(|state| state.number(&self.number).registered = false);
     }
 
     /// A token for other businesses than this one.

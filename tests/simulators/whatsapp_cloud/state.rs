@@ -64,6 +64,7 @@ pub(super) struct Number {
     pub received: Vec<(String, String)>,
     pub seen: Vec<(String, bool)>,
     pub callback: Option<(String, String)>,
+    pub registered: bool,
     pub throughput: Bucket,
     pub pairs: BTreeMap<String, Bucket>,
 }
@@ -79,6 +80,7 @@ impl Number {
             received: Vec::new(),
             seen: Vec::new(),
             callback: None,
+            registered: true,
             throughput: Bucket::default(),
             pairs: BTreeMap::new(),
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use channel::{Channel, Credentials, ErrorClass, Login, Method, WebhookRequest};
 use serde_json::json;
 
-use super::{ANNA, Stage, account};
+use super::{ANNA, Stage, account, text, to};
 use crate::simulators::meta::escaped;
 
 impl Stage {
@@ -74,6 +74,25 @@ async fn a_number_has_an_address_of_its_own_once_it_answers_there() {
 }
 
 #[tokio::test]
+async fn a_number_that_is_used_nowhere_yet_is_registered_with_its_pin() {
+    let stage = Stage::new().await;
+    stage.cloud.unregister();
+    let settings = json!({ "phone_number_id": stage.cloud.number });
+    let without = stage.login.credentials.clone();
+    stage.channel.connect(&without, &settings, None).await.unwrap();
+    let error = stage.send(&to(ANNA, text("hi"))).await.unwrap_err();
+    assert_eq!(error.class, ErrorClass::AccountStopped { reason: "logged_out", lasting: None });
+    let bad = stage.channel.connect(&without.clone().with("pin", "12"), &settings, None).await.unwrap_err();
+    assert_eq!((bad.class, bad.code.as_str()), (ErrorClass::Permanent, "100"));
+    let with = without.with("pin", "123456");
+    for _ in 0..2 {
+        stage.channel.connect(&with, &settings, None).await.unwrap();
+    }
+    assert_eq!(stage.cloud.meta.core.calls_of("register").len(), 2, "once it is, it is not registered again");
+    stage.send(&to(ANNA, text("hi"))).await.unwrap();
+}
+
+#[tokio::test]
 async fn metas_page_connects_every_number_that_it_was_opened_for() {
     let stage = Stage::new().await;
     let second = stage.cloud.add_number("15550783882", "Jasper's Other Market");
@@ -87,8 +106,8 @@ async fn metas_page_connects_every_number_that_it_was_opened_for() {
     assert!(!page.contains(&stage.cloud.app.secret));
     let query =
         |code: String| BTreeMap::from([("code".to_owned(), code), ("state".to_owned(), "st&te".to_owned())]);
-    let code = core.code(&stage.cloud.app, redirect, &stage.cloud.token);
-    let connected = oauth.finish(&stage.app(), redirect, &query(code.clone())).await.unwrap();
+    let given = core.code(&stage.cloud.app, redirect, &stage.cloud.token);
+    let connected = oauth.finish(&stage.app(), redirect, &query(given.clone())).await.unwrap();
     let ids: Vec<_> = connected.iter().map(|one| one.external_id.as_str()).collect();
     assert_eq!(ids, [stage.cloud.number.as_str(), second.as_str()]);
     assert_eq!(connected[0].settings["waba_id"], json!(stage.cloud.business));
@@ -96,7 +115,7 @@ async fn metas_page_connects_every_number_that_it_was_opened_for() {
     assert_ne!(credentials.get("access_token"), stage.cloud.token);
     assert_eq!(credentials.get("token_expires_at"), (1_800_000_000 + 60 * 86_400).to_string());
     assert!(!credentials.has("app_secret") && stage.cloud.is_subscribed());
-    let error = oauth.finish(&stage.app(), redirect, &query(code)).await.unwrap_err();
+    let error = oauth.finish(&stage.app(), redirect, &query(given)).await.unwrap_err();
     assert_eq!((error.class, error.code.as_str()), (ErrorClass::Permanent, "100/36007"));
     let lacking = Credentials::default().with("app_id", "1");
     assert!(

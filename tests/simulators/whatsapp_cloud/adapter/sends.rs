@@ -67,6 +67,9 @@ async fn people_without_a_phone_and_groups_are_addressed_as_such() {
         let body = stage.cloud.message(&accepted.provider_id).unwrap().body;
         assert_eq!((&body[field], &body["recipient_type"]), (&json!(chat), &json!(kind)));
     }
+    let user = &stage.cloud.messages()[0].body;
+    let data = "018f0000-0000-7000-8000-000000000003 US.13491208655302741918";
+    assert_eq!(user["biz_opaque_callback_data"], data, "only this tells later in which chat it was");
     // However a number is written, Meta's way of writing it is the chat's from then on.
     let accepted = stage.send(&to("+1 650 555 1234", text("hi"))).await.unwrap();
     assert_eq!(accepted.moved_to.as_deref(), Some(ANNA));
@@ -108,7 +111,9 @@ async fn after_the_window_only_templates_go() {
 #[tokio::test]
 async fn what_metas_documentation_sends_can_be_said_natively() {
     let stage = Stage::new().await;
-    for kind in ["flow", "product", "product_list", "catalog_message", "carousel"] {
+    for kind in
+        ["flow", "order_details", "order_status", "product", "product_list", "catalog_message", "carousel"]
+    {
         let content = json!({ "type": "native", "body": {
             "type": "interactive",
             "interactive": { "type": kind, "body": { "text": "x" }, "action": { "name": kind } },
