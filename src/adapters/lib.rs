@@ -6,21 +6,15 @@
 mod config;
 pub mod discord;
 mod graph;
+pub mod instagram;
 mod limits;
+pub mod messenger;
 mod sandbox;
 pub mod slack;
 pub mod telegram;
 pub mod tiktok;
 mod unanswered;
 pub mod whatsapp_cloud;
-
-// Of these networks only the limits are here.
-mod instagram {
-    pub(crate) mod limits;
-}
-mod messenger {
-    pub(crate) mod limits;
-}
 
 use std::sync::Arc;
 
@@ -34,6 +28,8 @@ pub fn channels(config: &AdaptersConfig) -> Channels {
     let all: Vec<Arc<dyn Channel>> = vec![
         Arc::new(sandbox::Sandbox::new(config)),
         Arc::new(discord::Discord::new(config)),
+        Arc::new(instagram::Instagram::new(config)),
+        Arc::new(messenger::Messenger::new(config)),
         Arc::new(slack::Slack::new(config)),
         Arc::new(telegram::Telegram::new(config)),
         Arc::new(tiktok::TikTok::new(config)),

@@ -2,6 +2,7 @@
 
 pub mod discord;
 pub mod meta;
+pub mod pages;
 pub mod slack;
 pub mod telegram;
 pub mod tiktok;

@@ -19,6 +19,7 @@ pub(crate) struct Call {
     query: Vec<(&'static str, String)>,
     body: Body,
     repeatable: bool,
+    versioned: bool,
     patience: Duration,
 }
 
@@ -26,7 +27,7 @@ pub(crate) struct Call {
 enum Body {
     None,
     Json(Value),
-    Form { fields: Vec<(&'static str, String)>, file: File },
+    Form { fields: Vec<(&'static str, String)>, file: Option<File> },
 }
 
 /// A file in a form.
@@ -50,6 +51,7 @@ impl Call {
             query: Vec::new(),
             body: Body::None,
             repeatable: true,
+            versioned: true,
             patience: Duration::ZERO,
         }
     }
@@ -84,7 +86,19 @@ impl Call {
 
     /// Has a form with a file for a body.
     pub fn form(mut self, fields: Vec<(&'static str, String)>, file: File) -> Self {
-        self.body = Body::Form { fields, file };
+        self.body = Body::Form { fields, file: Some(file) };
+        self
+    }
+
+    /// Has a form without a file for a body.
+    pub fn fields(mut self, fields: Vec<(&'static str, String)>) -> Self {
+        self.body = Body::Form { fields, file: None };
+        self
+    }
+
+    /// Leaves the version out of the address: Instagram's exchange of tokens knows none.
+    pub fn unversioned(mut self) -> Self {
+        self.versioned = false;
         self
     }
 
@@ -107,9 +121,14 @@ impl Call {
         &self.path
     }
 
+    pub(super) fn is_versioned(&self) -> bool {
+        self.versioned
+    }
+
     /// The request, without its token.
     pub(super) fn request(self, http: &Http, url: &str, timeout: Duration) -> Result<Request, ChannelError> {
-        let usual = if matches!(self.body, Body::Form { .. }) { FILE_TIMEOUT } else { timeout };
+        let usual =
+            if matches!(self.body, Body::Form { file: Some(_), .. }) { FILE_TIMEOUT } else { timeout };
         let request = http.provider().request(self.method, url, usual + self.patience).query(&self.query);
         Ok(match self.body {
             Body::None => request,
@@ -119,8 +138,9 @@ impl Call {
     }
 }
 
-fn form(fields: Vec<(&'static str, String)>, file: File) -> Result<Form, ChannelError> {
+fn form(fields: Vec<(&'static str, String)>, file: Option<File>) -> Result<Form, ChannelError> {
     let form = fields.into_iter().fold(Form::new(), |form, (name, value)| form.text(name, value));
+    let Some(file) = file else { return Ok(form) };
     let length = file.bytes.len() as u64;
     let part = Part::stream_with_length(file.bytes, length)
         .file_name(file.name)

@@ -9,6 +9,7 @@ mod call;
 mod download;
 mod error;
 mod hook;
+pub(crate) mod messaging;
 mod token;
 mod usage;
 
@@ -28,7 +29,7 @@ pub(crate) use call::{Call, File};
 pub(crate) use download::too_large;
 pub(crate) use error::{Classify, Refusal, stopped};
 pub(crate) use hook::{Change, VERIFY_TOKEN, challenge, deliveries, fingerprint};
-pub(crate) use token::{code, refresh_at};
+pub(crate) use token::{TokenInfo, code, refresh_at};
 
 /// Meta's own address.
 const BASE_URL: &str = "https://graph.facebook.com";
@@ -104,7 +105,7 @@ impl Graph {
     }
 
     async fn try_call<T: DeserializeOwned>(&self, token: &str, call: Call) -> Result<T, ChannelError> {
-        let url = self.url(call.path())?;
+        let url = self.url(call.path(), call.is_versioned())?;
         let request = call.request(&self.http, &url, self.timeout)?;
         let request = if token.is_empty() { request } else { request.bearer(token) };
         let answer = request.answer(MAX_ANSWER).await.map_err(unanswered)?;
@@ -147,10 +148,11 @@ impl Graph {
     }
 
     /// The address of a path: its parts are typed by people or come from others, so none can leave its place.
-    fn url(&self, path: &[String]) -> Result<String, ChannelError> {
+    fn url(&self, path: &[String], versioned: bool) -> Result<String, ChannelError> {
         let invalid = || ChannelError::permanent("invalid_request", "the Graph API's address is not a URL");
         let mut url = Url::parse(&self.base_url).map_err(|_| invalid())?;
-        url.path_segments_mut().map_err(|()| invalid())?.pop_if_empty().push(VERSION).extend(path);
+        let version = versioned.then_some(VERSION);
+        url.path_segments_mut().map_err(|()| invalid())?.pop_if_empty().extend(version).extend(path);
         Ok(url.into())
     }
 }
@@ -183,7 +185,10 @@ mod tests {
     #[test]
     fn a_part_of_a_path_stays_one() {
         let config = AdaptersConfig::new(Http::new(&HttpConfig::default()).unwrap());
-        let url = graph(&config).url(&["1/../2?x#y".to_owned(), "messages".to_owned()]).unwrap();
+        let path = ["1/../2?x#y".to_owned(), "messages".to_owned()];
+        let url = graph(&config).url(&path, true).unwrap();
         assert_eq!(url, format!("{BASE_URL}/{VERSION}/1%2F..%2F2%3Fx%23y/messages"));
+        let url = graph(&config).url(&["access_token".to_owned()], false).unwrap();
+        assert_eq!(url, format!("{BASE_URL}/access_token"));
     }
 }

@@ -57,6 +57,11 @@ struct Inspected {
 }
 
 impl TokenInfo {
+    /// A token that is good until then, in seconds since 1970.
+    pub fn until(expires_at: i64) -> Self {
+        Self { is_valid: true, expires_at, scopes: Vec::new(), granular_scopes: Vec::new() }
+    }
+
     /// What `scope` is given for.
     pub fn targets(&self, scope: &str) -> impl Iterator<Item = &str> {
         let granted = self.granular_scopes.iter().filter(move |granted| granted.scope == scope);

@@ -120,6 +120,14 @@ impl Core {
         self.with(|state| state.grant(token).expires_at = seconds);
     }
 
+    /// Makes a token one of Instagram's long ones, a day old or younger.
+    pub fn make_long_lived(&self, token: &str, too_young: bool) {
+        self.with(|state| {
+            let grant = state.grant(token);
+            (grant.long_lived, grant.too_young) = (true, too_young);
+        });
+    }
+
     /// Takes a token back: whoever shows it is told with this subcode of 190 (463 expired, 460 password changed, …).
     pub fn revoke(&self, token: &str, subcode: i64) {
         self.with(|state| state.grant(token).revoked = Some(subcode));

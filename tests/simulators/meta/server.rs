@@ -21,6 +21,9 @@ use super::faults::Fault;
 use super::state::State;
 use super::{Core, OLDEST_VERSION, tokens};
 
+/// Instagram's exchange of tokens, which stands at hosts of its own and knows no version.
+const UNVERSIONED: &[&str] = &["oauth/access_token", "access_token", "refresh_access_token"];
+
 /// Marks an answer that is never written: the connection is closed instead.
 #[derive(Debug, Clone, Copy)]
 struct Hangup;
@@ -59,9 +62,13 @@ async fn handle(Shared(core): Shared<Arc<Core>>, request: Request) -> Response {
     if let Some(name) = path.strip_prefix("/file/") {
         return file(&core, name, request.headers());
     }
-    let (version, path) = path.trim_start_matches('/').split_once('/').unwrap_or_default();
+    let whole = path.trim_start_matches('/');
+    let (version, path) = match whole.split_once('/') {
+        _ if UNVERSIONED.contains(&whole) => ("", whole),
+        parts => parts.unwrap_or_default(),
+    };
     let number = version.strip_prefix('v').and_then(|version| version.split_once('.')?.0.parse::<u32>().ok());
-    if number.is_none_or(|number| number < OLDEST_VERSION) {
+    if !version.is_empty() && number.is_none_or(|number| number < OLDEST_VERSION) || path.is_empty() {
         let message = "(#2635) You are calling a deprecated version of the Ads API. Please update to the latest version";
         return answered(&core, &Err(Refusal::new(400, 2635, message)));
     }
@@ -106,6 +113,9 @@ async fn handle(Shared(core): Shared<Arc<Core>>, request: Request) -> Response {
 fn carry_out(core: &Arc<Core>, call: &Call) -> Reply {
     match (call.method.as_str(), call.parts().as_slice()) {
         ("GET", ["oauth", "access_token"]) => core.with(|state| tokens::exchange(state, call)),
+        ("POST", ["oauth", "access_token"]) => core.with(|state| tokens::instagram_code(state, call)),
+        ("GET", ["access_token"]) => core.with(|state| tokens::instagram_exchange(state, call)),
+        ("GET", ["refresh_access_token"]) => core.with(|state| tokens::instagram_refresh(state, call)),
         ("GET", ["debug_token"]) => core.with(|state| tokens::inspect(state, call)),
         _ => {
             let grant = core.with(|state| tokens::grant(state, call.token.as_deref()))?;

@@ -28,6 +28,8 @@ pub struct Grant {
     pub revoked: Option<i64>,
     /// Whether it lasts long: exchanging it once more gives a fresh one.
     pub long_lived: bool,
+    /// Whether it is less than a day old: Instagram renews no such token.
+    pub too_young: bool,
 }
 
 /// A file that can be downloaded.

@@ -53,6 +53,54 @@ pub(super) fn exchange(state: &mut State, call: &Call) -> Reply {
     Ok(json!({ "access_token": token, "token_type": "bearer", "expires_in": LONG }))
 }
 
+/// `POST api.instagram.com/oauth/access_token`: a token of an hour for a code.
+pub(super) fn instagram_code(state: &mut State, call: &Call) -> Reply {
+    let text = |name: &str| call.text(name).unwrap_or_default();
+    let wrong = |words: &str| Refusal::new(400, 400, words);
+    let app = state.apps.get(text("client_id")).filter(|app| app.secret == text("client_secret"));
+    let app = app.ok_or_else(|| wrong("Invalid platform app"))?.id.clone();
+    if call.token_in_url || text("grant_type") != "authorization_code" {
+        return Err(wrong("Invalid grant_type"));
+    }
+    let code = state.codes.get(text("code")).filter(|code| code.app == app).cloned();
+    let code = code.filter(|code| code.redirect == text("redirect_uri"));
+    let code = code.ok_or_else(|| wrong("Invalid authorization code"))?;
+    state.codes.remove(text("code"));
+    Ok(json!({ "data": [{ "access_token": code.token, "user_id": "1", "permissions": "" }] }))
+}
+
+/// `GET graph.instagram.com/access_token`: a token of 60 days for one of an hour.
+pub(super) fn instagram_exchange(state: &mut State, call: &Call) -> Reply {
+    let grant = grant(state, call.text("access_token"))?;
+    let fits =
+        state.apps.get(&grant.app).is_some_and(|app| Some(app.secret.as_str()) == call.text("client_secret"));
+    if call.text("grant_type") != Some("ig_exchange_token") || !fits {
+        return Err(Refusal::new(400, 101, "Error validating client secret."));
+    }
+    if grant.long_lived {
+        return Err(Refusal::new(
+            400,
+            452,
+            "Session key invalid. This could be because the session key has an incorrect format",
+        ));
+    }
+    Ok(long_of_instagram(state, grant))
+}
+
+/// `GET graph.instagram.com/refresh_access_token`: another 60 days for a token that is a day old at least.
+pub(super) fn instagram_refresh(state: &mut State, call: &Call) -> Reply {
+    let grant = grant(state, call.text("access_token"))?;
+    if call.text("grant_type") != Some("ig_refresh_token") || !grant.long_lived || grant.too_young {
+        return Err(Refusal::new(400, 100, "(#100) The access token cannot be refreshed yet"));
+    }
+    Ok(long_of_instagram(state, grant))
+}
+
+fn long_of_instagram(state: &mut State, grant: Grant) -> Value {
+    let token = state.add_token(Grant { long_lived: true, too_young: true, ..grant });
+    json!({ "access_token": token, "token_type": "bearer", "expires_in": LONG })
+}
+
 /// `GET /debug_token`: asked by the app itself, or with a token of the same app.
 pub(super) fn inspect(state: &State, call: &Call) -> Reply {
     let shown = call.token.as_deref().unwrap_or_default();
