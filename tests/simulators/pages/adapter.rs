@@ -99,6 +99,7 @@ fn account(channel: &str, external_id: &str, settings: Value) -> Account {
         registered_at: None,
         campaigns_resumed_at: None,
         pinned_to: None,
+        app_id: None,
         created_at: Timestamp::ZERO,
         updated_at: Timestamp::ZERO,
     }

@@ -39,6 +39,7 @@ fn login(channel: &dyn Channel) -> Login {
         registered_at: None,
         campaigns_resumed_at: None,
         pinned_to: None,
+        app_id: None,
         timezone: "UTC".to_owned(),
         pace_scale: 1.0,
         redelivery: Redelivery::AtLeastOnce,

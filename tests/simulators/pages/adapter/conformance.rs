@@ -42,6 +42,7 @@ impl Simulator for Simulated<'_> {
         let fault = match class {
             ErrorClass::Permanent => return Some(BLOCKED.to_owned()),
             ErrorClass::Retry => refuse(Refusal::new(500, 1200, "Temporary send message failure")),
+            ErrorClass::AppHeld(_) => return None,
             ErrorClass::RetryAfter(_) => refuse(
                 Refusal::new(400, 613, "(#613) Calls have exceeded the rate limit").with_regain_minutes(2),
             ),
