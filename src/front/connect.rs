@@ -116,7 +116,7 @@ pub(crate) fn intake(
 
 /// Whether an account gets its credentials by being paired, not from a person.
 pub(crate) fn is_paired(channel: &Arc<dyn Channel>, intake: Intake) -> bool {
-    intake == Intake::Session && channel.sessions().is_none_or(|sessions| sessions.pairs())
+    intake == Intake::Session && channel.sessions().is_none_or(channel::Sessions::pairs)
 }
 
 /// Asks the provider who these credentials belong to, and tells it where this account's events go.

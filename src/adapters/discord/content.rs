@@ -151,6 +151,7 @@ mod tests {
         json!({"id": id, "filename": "f", "size": 3, "url": format!("https://cdn.discordapp.com/{id}"), "content_type": mime})
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "written where it is called")]
     fn message(fields: Value) -> Value {
         let mut message = json!({"id": "7", "channel_id": "5", "content": ""});
         message.as_object_mut().unwrap().extend(fields.as_object().cloned().unwrap());

@@ -44,11 +44,13 @@ fn account() -> Account {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "written where it is called")]
 fn parse(what: &str, body: Value) -> Vec<Inbound> {
     discord().parse(&account(), &json!({ "t": what, "d": body })).unwrap()
 }
 
 /// A message of Ann's in a server, with `fields` over what a plain one has.
+#[expect(clippy::needless_pass_by_value, reason = "written where it is called")]
 fn message(fields: Value) -> Value {
     let mut message = json!({
         "id": "334385199974967042", "channel_id": "5", "guild_id": "6", "type": 0, "content": "hi",

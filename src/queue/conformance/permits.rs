@@ -58,7 +58,7 @@ pub async fn who_waits_keeps_its_turn(subject: &Subject) {
 
 /// A burst is what was not taken before, and no more.
 pub async fn what_was_saved_up_goes_at_once(subject: &Subject) {
-    let quota = Quota { period: Duration::from_secs(60), burst: 3 };
+    let quota = Quota { period: Duration::from_mins(1), burst: 3 };
     for n in 0..3 {
         assert_eq!(ask(subject, "app", quota, &format!("lane-{n}")).await, Permit::Taken);
     }
@@ -104,10 +104,10 @@ pub async fn a_turn_that_nobody_takes_is_given_up(subject: &Subject) {
 
 /// Each bucket counts for itself.
 pub async fn buckets_do_not_mix(subject: &Subject) {
-    let quota = Quota { period: Duration::from_secs(60), burst: 1 };
+    let quota = Quota { period: Duration::from_mins(1), burst: 1 };
     assert_eq!(ask(subject, "one", quota, "a").await, Permit::Taken);
     assert_eq!(ask(subject, "two", quota, "a").await, Permit::Taken);
-    let far = Kit(subject).now().await + Duration::from_secs(600);
+    let far = Kit(subject).now().await + Duration::from_mins(10);
     subject.engine.block("one", far).await.expect("the engine answers");
     assert_eq!(ask(subject, "three", quota, "a").await, Permit::Taken);
 }

@@ -74,14 +74,14 @@ fn shown(state: &State, id: &str, with_token: bool) -> Value {
     value
 }
 
-pub(super) fn me(state: &State, call: &Call, grant: &Grant) -> Reply {
+pub(super) fn me(state: &State, call: &Call, grant: &Grant) -> Value {
     let id = speaks_for(state, grant);
     match (state.kind, id) {
         (Kind::InstagramLogin, Some(id)) => {
             if call.text("fields").is_none_or(|fields| !fields.contains("user_id")) {
-                return Ok(json!({ "id": "9001" }));
+                return json!({ "id": "9001" });
             }
-            Ok(json!({ "user_id": id, "username": "jaspers.market", "id": "9001" }))
+            json!({ "user_id": id, "username": "jaspers.market", "id": "9001" })
         }
         (_, Some(id)) => {
             let mut value = shown(state, &id, false);
@@ -90,9 +90,9 @@ pub(super) fn me(state: &State, call: &Call, grant: &Grant) -> Reply {
             if !fields.contains("instagram_business_account") {
                 value.as_object_mut().expect("it is an object").remove("instagram_business_account");
             }
-            Ok(value)
+            value
         }
-        (_, None) => Ok(json!({ "id": "501", "name": "A person" })),
+        (_, None) => json!({ "id": "501", "name": "A person" }),
     }
 }
 

@@ -39,7 +39,7 @@ impl Product for Shared {
     fn answer(&self, core: &Core, call: &Call, grant: &Grant) -> Reply {
         let fresh = core.fresh();
         self.with(|state| match (call.method.as_str(), call.parts().as_slice()) {
-            ("GET", ["me"]) => business::me(state, call, grant),
+            ("GET", ["me"]) => Ok(business::me(state, call, grant)),
             ("GET", ["me", "accounts"]) => business::accounts(state, call, grant),
             ("GET", [page, "message_templates"]) => business::templates(state, page, call, grant),
             ("POST", [node, "subscribed_apps"]) => business::subscribe(state, node, call, grant),

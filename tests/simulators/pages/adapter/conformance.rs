@@ -42,12 +42,11 @@ impl Simulator for Simulated<'_> {
         let fault = match class {
             ErrorClass::Permanent => return Some(BLOCKED.to_owned()),
             ErrorClass::Retry => refuse(Refusal::new(500, 1200, "Temporary send message failure")),
-            ErrorClass::AppHeld(_) => return None,
             ErrorClass::RetryAfter(_) => refuse(
                 Refusal::new(400, 613, "(#613) Calls have exceeded the rate limit").with_regain_minutes(2),
             ),
             // Meta has nothing of the kind here.
-            ErrorClass::BulkHeld(_) => return None,
+            ErrorClass::AppHeld(_) | ErrorClass::BulkHeld(_) => return None,
             ErrorClass::RecipientHeld(_) => {
                 refuse(Refusal::new(400, 10, "An automated flow is active").with_subcode(2_018_321))
             }

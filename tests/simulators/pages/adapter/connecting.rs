@@ -96,8 +96,8 @@ async fn facebooks_page_connects_every_page_or_its_account() {
         let oauth = stage.channel.apps().unwrap().oauth().unwrap();
         let page = oauth.page(&of, REDIRECT, "st&te").unwrap();
         assert!(page.contains("state=st%26te") && !page.contains(&stage.pages.app.secret), "{page}");
-        let code = core.code(&stage.pages.app, REDIRECT, &stage.pages.person_token());
-        let found = oauth.finish(&of, REDIRECT, &query(&code)).await.unwrap();
+        let told = core.code(&stage.pages.app, REDIRECT, &stage.pages.person_token());
+        let found = oauth.finish(&of, REDIRECT, &query(&told)).await.unwrap();
         let ids: Vec<_> = found.iter().map(|one| one.external_id.clone()).collect();
         let own = (stage.pages.page.clone(), stage.pages.account.clone());
         match kind {
@@ -110,7 +110,7 @@ async fn facebooks_page_connects_every_page_or_its_account() {
         assert_eq!(connected.external_id, found[0].external_id);
         assert!(stage.pages.subscribed(&stage.pages.page).is_some());
         assert!(!found[0].credentials.has("app_secret"));
-        let error = oauth.finish(&of, REDIRECT, &query(&code)).await.unwrap_err();
+        let error = oauth.finish(&of, REDIRECT, &query(&told)).await.unwrap_err();
         assert_eq!((error.class, error.code.as_str()), (ErrorClass::Permanent, "100/36007"));
         let nobody = core.code(&stage.pages.app, REDIRECT, &stage.pages.token);
         let error = oauth.finish(&of, REDIRECT, &query(&nobody)).await.unwrap_err();
@@ -129,9 +129,9 @@ async fn instagrams_page_connects_the_account_and_its_token_is_renewed() {
         page.contains("/oauth/authorize?") && page.contains("instagram_business_manage_messages"),
         "{page}"
     );
-    let code = core.code(&stage.pages.app, REDIRECT, &stage.pages.token);
+    let told = core.code(&stage.pages.app, REDIRECT, &stage.pages.token);
     // Instagram writes a fragment behind it.
-    let found = oauth.finish(&of, REDIRECT, &query(&format!("{code}#_"))).await.unwrap();
+    let found = oauth.finish(&of, REDIRECT, &query(&format!("{told}#_"))).await.unwrap();
     let [found] = found.as_slice() else { panic!("one account: {found:?}") };
     assert_eq!((&found.external_id, &found.settings["login"]), (&stage.pages.account, &json!("instagram")));
     let end = NOW / 1_000_000 + 60 * DAY;
@@ -149,7 +149,7 @@ async fn instagrams_page_connects_the_account_and_its_token_is_renewed() {
     assert_eq!(refresher.refresh(&login).await.unwrap_err().class, ErrorClass::Retry);
     let renewed = refresher.refresh(&login).await.unwrap();
     assert_ne!(renewed.get("access_token"), connected.credentials.get("access_token"));
-    let error = oauth.finish(&of, REDIRECT, &query(&code)).await.unwrap_err();
+    let error = oauth.finish(&of, REDIRECT, &query(&told)).await.unwrap_err();
     assert_eq!(error.class, ErrorClass::Permanent);
     assert!(!format!("{error:?}").contains(&stage.pages.app.secret));
 }

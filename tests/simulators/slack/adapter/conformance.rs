@@ -69,9 +69,8 @@ impl Simulator for Simulated<'_> {
         let fault = match class {
             ErrorClass::Permanent => return Some(ARCHIVED.to_owned()),
             ErrorClass::Retry => Fault::Gateway(502),
-            ErrorClass::AppHeld(_) => return None,
             ErrorClass::RetryAfter(_) => Fault::TooMany(Some(30)),
-            ErrorClass::BulkHeld(_) => return None,
+            ErrorClass::AppHeld(_) | ErrorClass::BulkHeld(_) => return None,
             ErrorClass::RecipientHeld(_) => Fault::TooMany(Some(1)),
             ErrorClass::AccountStopped { .. } => Fault::Word("account_inactive"),
             ErrorClass::Ambiguous => Fault::Hangup { carried_out: true },

@@ -59,10 +59,9 @@ impl Simulator for Simulated {
         let fault = match class {
             ErrorClass::Permanent => return Some(self.blocked.to_string()),
             ErrorClass::Retry => Fault::Gateway(502),
-            ErrorClass::AppHeld(_) => return None,
             ErrorClass::RetryAfter(_) => Fault::TooMany(3),
             // Telegram does not say whose limit was met.
-            ErrorClass::BulkHeld(_) | ErrorClass::RecipientHeld(_) => return None,
+            ErrorClass::AppHeld(_) | ErrorClass::BulkHeld(_) | ErrorClass::RecipientHeld(_) => return None,
             ErrorClass::AccountStopped { .. } => Fault::Refuse(401, "Unauthorized"),
             ErrorClass::Ambiguous => Fault::Hangup { carried_out: true },
         };

@@ -55,10 +55,9 @@ impl Simulator for Simulated<'_> {
         let fault = match class {
             ErrorClass::Permanent => return Some(self.closed.clone()),
             ErrorClass::Retry => Fault::Gateway(502),
-            ErrorClass::AppHeld(_) => return None,
             ErrorClass::RetryAfter(_) => Fault::TooMany(Some(3)),
             // TikTok's limits are the shop's.
-            ErrorClass::BulkHeld(_) | ErrorClass::RecipientHeld(_) => return None,
+            ErrorClass::AppHeld(_) | ErrorClass::BulkHeld(_) | ErrorClass::RecipientHeld(_) => return None,
             ErrorClass::AccountStopped { .. } => {
                 Fault::Refuse(401, 101_000, "The token does not fit the shop.")
             }
