@@ -10,6 +10,8 @@ pub mod instagram;
 mod limits;
 pub mod messenger;
 mod sandbox;
+#[cfg(test)]
+mod shared_fixtures;
 pub mod slack;
 pub mod telegram;
 pub mod tiktok;

@@ -32,6 +32,11 @@ impl Findings {
             }
         }
     }
+
+    /// What may be wrong, and matters to nobody as yet.
+    fn doubt(what: &str, problem: &str) {
+        println!("doubt   {what}: {problem}");
+    }
 }
 
 /// Checks one thing after the other; what depends on something broken is left out.
@@ -50,14 +55,14 @@ pub(crate) async fn run() -> Result<(), Failure> {
     };
     findings.say("configuration", Ok(mode.to_owned()));
     for doubt in &config.doubts {
-        println!("doubt   configuration: {doubt}");
+        Findings::doubt("configuration", doubt);
     }
-    database(&mut findings, &config).await;
+    let used = database(&mut findings, &config).await;
     if let Engines::Fleet { redis_url, .. } = &config.engines {
         findings.say("redis", redis(redis_url, &config.redis_prefix).await);
     }
     findings.say("media files", media_files(&config).await);
-    providers(&mut findings, &config).await?;
+    providers(&mut findings, &config, &used).await?;
     match findings.broken {
         0 => Ok(()),
         broken => Err(Failure::Other(format!("{broken} of the checks failed"))),
@@ -77,8 +82,9 @@ async fn media_files(config: &Config) -> Result<String, String> {
     Ok(config.media.to_string())
 }
 
-/// Looks at the database without changing it: neither a file nor a table is made.
-async fn database(findings: &mut Findings, config: &Config) {
+/// Looks at the database without changing it: neither a file nor a table is made. Gives the channels that accounts are
+/// connected on.
+async fn database(findings: &mut Findings, config: &Config) -> Vec<String> {
     let place = match &config.engines {
         Engines::Fleet { database_url, .. } => {
             StoreConfig::Postgres { url: database_url.clone(), max_connections: config.database_connections }
@@ -88,7 +94,8 @@ async fn database(findings: &mut Findings, config: &Config) {
             let Some(folder) = DataFolder::find(&config.data) else {
                 let made =
                     format!("{path} is not there yet; the first start makes it, and the database in it");
-                return findings.say("data folder", Ok(made));
+                findings.say("data folder", Ok(made));
+                return Vec::new();
             };
             findings.say("data folder", Ok(path.to_string()));
             let key = folder.known_key(config.encryption_key.as_deref()).map_err(|error| error.to_string());
@@ -105,7 +112,12 @@ async fn database(findings: &mut Findings, config: &Config) {
             ("`rookery migrate` makes them", "`rookery migrate` brings them up to date")
         }
     };
-    let answer = match Tables::look(&place).await {
+    let tables = Tables::look(&place).await;
+    let used = match &tables {
+        Ok(Tables::UpToDate) => Tables::channels(&place).await.unwrap_or_default(),
+        _ => Vec::new(),
+    };
+    let answer = match tables {
         Ok(Tables::UpToDate) => Ok("answers, and its tables are up to date".to_owned()),
         Ok(Tables::None) => Ok(format!("answers, and has no tables yet; {start}")),
         Ok(Tables::Behind(missing)) => {
@@ -118,6 +130,7 @@ async fn database(findings: &mut Findings, config: &Config) {
         Err(error) => Err(error.to_string()),
     };
     findings.say("database", answer);
+    used
 }
 
 /// Redis must answer, must not evict keys, and had better hold a queue; if it holds none, a scheduler derives it.
@@ -137,8 +150,9 @@ async fn redis(url: &str, prefix: &str) -> Result<String, String> {
     }
 }
 
-/// Whether every provider that is switched on can be reached: whatever it answers, it does.
-async fn providers(findings: &mut Findings, config: &Config) -> Result<(), Failure> {
+/// Whether every provider that is switched on can be reached: whatever it answers, it does. One that no account needs is no
+/// reason to fail.
+async fn providers(findings: &mut Findings, config: &Config, used: &[String]) -> Result<(), Failure> {
     let http = parts::http(config)?;
     for channel in parts::channels(config, http.clone(), &Arc::new(Ids::from_os())).iter() {
         let Some(url) = channel.provider_url() else { continue };
@@ -153,7 +167,12 @@ async fn providers(findings: &mut Findings, config: &Config) -> Result<(), Failu
                 channel.name().to_uppercase()
             )),
         };
-        findings.say(channel.name(), answer);
+        match answer {
+            Err(problem) if !used.iter().any(|name| name == channel.name()) => {
+                Findings::doubt(channel.name(), &format!("{problem} (no account is connected on it)"));
+            }
+            answer => findings.say(channel.name(), answer),
+        }
     }
     Ok(())
 }

@@ -28,6 +28,7 @@ const IN_SQLITE: &str =
     "SELECT count(*) > 0 FROM sqlite_master WHERE type = 'table' AND name = '_sqlx_migrations'";
 const IN_POSTGRES: &str = "SELECT to_regclass('_sqlx_migrations') IS NOT NULL";
 const APPLIED: &str = "SELECT version FROM _sqlx_migrations WHERE success";
+const CHANNELS: &str = "SELECT DISTINCT channel FROM accounts WHERE deleted_at IS NULL";
 
 impl Tables {
     /// Looks. Makes no file and no table.
@@ -55,6 +56,25 @@ impl Tables {
                     Ok(Self::compare(&POSTGRES, &applied))
                 }
             }
+        };
+        let late = Err(StoreError::Unavailable(sqlx::Error::PoolTimedOut));
+        tokio::time::timeout(PATIENCE, looked).await.unwrap_or(late)
+    }
+
+    /// The channels on which accounts are connected, where the tables are up to date.
+    pub async fn channels(config: &StoreConfig) -> Result<Vec<String>, StoreError> {
+        let looked = async {
+            Ok(match config {
+                StoreConfig::Sqlite { path } => {
+                    let options = SqliteConnectOptions::new().filename(path).read_only(true);
+                    let mut connection = SqliteConnection::connect_with(&options).await?;
+                    sqlx::query_scalar(CHANNELS).fetch_all(&mut connection).await?
+                }
+                StoreConfig::Postgres { url, .. } => {
+                    let mut connection = PgConnection::connect_with(&postgres_options(url)?).await?;
+                    sqlx::query_scalar(CHANNELS).fetch_all(&mut connection).await?
+                }
+            })
         };
         let late = Err(StoreError::Unavailable(sqlx::Error::PoolTimedOut));
         tokio::time::timeout(PATIENCE, looked).await.unwrap_or(late)

@@ -18,6 +18,7 @@ mod sessions;
 mod suite;
 mod telegram;
 mod tiktok;
+mod whatsapp_cloud;
 
 use serde_json::Value;
 use tests::harness::{Api, at_once, text, unbroken, until};

@@ -163,8 +163,8 @@ fn recipient(ids: &Ids, kind: Kind, account: &AccountPlan, n: usize) -> (String,
     let to = match kind {
         // Always somebody new.
         Kind::Days => format!("new-{n}"),
-        // Below the first day's cap, which would last for hours here.
-        Kind::Minutes | Kind::Batches | Kind::Moods => format!("customer-{}", pick(ids, 10)),
+        // Far below the first day's cap, which would last for hours here: leave that died with its worker counts, too.
+        Kind::Minutes | Kind::Batches | Kind::Moods => format!("customer-{}", pick(ids, 6)),
     };
     (to, any_purpose(ids))
 }

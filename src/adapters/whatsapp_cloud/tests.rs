@@ -11,12 +11,17 @@ use channel::{
 };
 use model::{Account, Connection, Content, Inbound, InboundKind, Redelivery, Sending, Timestamp};
 use outbound::{Http, HttpConfig};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::WhatsAppCloud;
 use crate::AdaptersConfig;
 
 const NUMBER: &str = "106540352242922";
+
+/// The examples of Meta's own description of the API, by method, path, status and name.
+fn metas_examples() -> Option<Map<String, Value>> {
+    crate::shared_fixtures::examples("whatsapp_cloud/meta-openapi-examples.json")
+}
 
 fn cloud() -> WhatsAppCloud {
     WhatsAppCloud::new(&AdaptersConfig::new(Http::new(&HttpConfig::default()).unwrap()))

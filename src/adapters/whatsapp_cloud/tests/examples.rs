@@ -6,13 +6,14 @@ use model::Content;
 use serde_json::{Value, json};
 
 use super::super::{Sent, error, send};
-use super::{cloud, content};
+use super::{cloud, content, metas_examples};
 use crate::graph::{Refusal, stopped};
 
-fn examples(part: &str) -> Vec<(String, Value)> {
-    let all: Value = serde_json::from_str(include_str!("../fixtures/messages.json")).unwrap();
-    let part = all[part].as_array().unwrap().clone();
-    part.into_iter().map(|one| (one["name"].as_str().unwrap().to_owned(), one["body"].clone())).collect()
+/// Those whose name begins like this; none where they are not at hand.
+fn examples(begins: &str) -> Vec<(String, Value)> {
+    let all = metas_examples().unwrap_or_default().into_iter();
+    let named = |(name, body): (String, Value)| Some((name.strip_prefix(begins)?.to_owned(), body));
+    all.filter_map(named).collect()
 }
 
 /// The content that a message of Meta's says, where we have a form of our own for all of it.
@@ -58,7 +59,7 @@ fn ours(kind: &str, said: &Value) -> Option<Value> {
 #[test]
 fn what_we_write_is_what_meta_documents() {
     let (mut own, mut native) = (0, 0);
-    for (name, example) in examples("requests") {
+    for (name, example) in examples("post /{Version}/{Phone-Number-ID}/messages req ") {
         // Two examples leave the type out, and one is no message.
         let Some(kind) = example["type"].as_str() else { continue };
         let said = &example[kind];
@@ -83,26 +84,29 @@ fn what_we_write_is_what_meta_documents() {
         assert_eq!(written(content(json!({ "type": "native", "body": body }))), *said, "{name}");
         native += 1;
     }
-    assert_eq!((own, native), (33, 47));
+    assert!(metas_examples().is_none() || (own, native) == (33, 47), "{own}, {native}");
 }
 
 #[test]
 fn metas_answers_are_read() {
     let mut sent = 0;
-    for (name, answer) in examples("answers") {
+    for (name, answer) in examples("post /{Version}/{Phone-Number-ID}/messages 200 ") {
         if answer.get("messages").is_some() {
             let read: Sent = serde_json::from_value(answer).unwrap_or_else(|error| panic!("{name}: {error}"));
             assert!(!read.messages[0].id.is_empty(), "{name}");
             sent += 1;
         }
     }
-    assert!(sent > 30, "{sent}");
+    assert!(metas_examples().is_none() || sent > 30, "{sent}");
 }
 
 /// Its codes are the status in three of them, which the table of errors does not know: the status decides.
 #[test]
 fn metas_errors_have_a_class() {
-    for (name, body) in examples("errors") {
+    for (name, body) in examples("post /{Version}/{Phone-Number-ID}/messages_encrypted ") {
+        if !name.starts_with(['4', '5']) {
+            continue;
+        }
         let status: u16 = name.split(' ').next().unwrap().parse().unwrap();
         let refusal = Refusal { status, ..Refusal::read(&body["error"]) };
         let expected = match status {

@@ -1,6 +1,7 @@
 //! The documentation's own examples, through the front door; and what they become when they are damaged.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use channel::{Channel, Method, WebhookError, WebhookRequest, WebhookResponse};
 use model::{Inbound, InboundKind};
@@ -8,7 +9,39 @@ use serde_json::{Value, json};
 
 use super::Stage;
 
-const EXAMPLES: &str = include_str!("../../../fixtures/discord/examples.json");
+/// The page and the place on it.
+const EXAMPLES: [&str; 17] = [
+    "webhook-events.mdx#0",
+    "webhook-events.mdx#1",
+    "webhook-events.mdx#2",
+    "webhook-events.mdx#3",
+    "webhook-events.mdx#4",
+    "webhook-events.mdx#5",
+    "webhook-events.mdx#6",
+    "webhook-events.mdx#7",
+    "webhook-events.mdx#8",
+    "webhook-events.mdx#9",
+    "webhook-events.mdx#10",
+    "application-commands.mdx#2",
+    "application-commands.mdx#4",
+    "application-commands.mdx#6",
+    "application-commands.mdx#8",
+    "message.mdx#0",
+    "message.mdx#1",
+];
+
+/// The examples of Discord's documentation that reach an application: interactions, webhook events, messages. They are
+/// others', so they lie beside the project and not in it; none where they are not at hand.
+fn examples() -> Option<BTreeMap<String, Value>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/fixtures/discord");
+    let Ok(bytes) = std::fs::read(folder.join("discord-api-docs-examples.json")) else {
+        println!("left out: there are no examples of Discord's in ../shared/fixtures");
+        return None;
+    };
+    let mut all: BTreeMap<String, Value> = serde_json::from_slice(&bytes).unwrap();
+    all.retain(|name, _| EXAMPLES.contains(&name.rsplit('/').next().unwrap()));
+    Some(all)
+}
 
 fn receive(stage: &Stage, body: &[u8]) -> Result<WebhookResponse, WebhookError> {
     let headers = stage.server.signed(body);
@@ -44,7 +77,7 @@ fn told(stage: &Stage, name: &str, example: &Value) -> Vec<Inbound> {
 #[tokio::test]
 async fn the_documentations_examples_mean_what_they_should() {
     let stage = Stage::new().await;
-    let examples: BTreeMap<String, Value> = serde_json::from_str(EXAMPLES).unwrap();
+    let Some(examples) = examples() else { return };
     let mut found = BTreeMap::new();
     for (name, example) in &examples {
         let meant: Vec<_> = told(&stage, name, example).iter().map(line).collect();
@@ -137,7 +170,7 @@ fn damaged(value: &Value) -> Vec<Value> {
 #[tokio::test]
 async fn damaged_events_are_read_or_refused_and_never_quoted() {
     let stage = Stage::new().await;
-    let examples: BTreeMap<String, Value> = serde_json::from_str(EXAMPLES).unwrap();
+    let Some(examples) = examples() else { return };
     let message = json!({
         "id": "5", "channel_id": "6", "guild_id": "7", "type": 19, "content": "private <@1> <:a:2>", "flags": 8192,
         "author": { "id": "1", "username": "a" }, "member": { "nick": "n", "user": { "id": "1" } },
