@@ -142,7 +142,7 @@ async fn judge(
         ErrorClass::BulkHeld(lasting) | ErrorClass::RecipientHeld(lasting) => {
             return postpone(app, claimed, fetch, now + lasting, false).await;
         }
-        ErrorClass::RetryAfter(lasting) | ErrorClass::AppHeld(lasting) => {
+        ErrorClass::RetryAfter(lasting) => {
             let lasting = lasting.unwrap_or_else(|| later(fetch));
             let (reach, rule) = (HoldReach::Account, "provider".to_owned());
             let hold = Hold { reach, rule, until: now + lasting, since: now, detail: None };

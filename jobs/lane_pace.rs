@@ -15,26 +15,23 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// The rules of an account: its channel's, with its own numbers, every time divided by its scale.
 pub(crate) fn profile(capabilities: &Capabilities, account: &Account) -> Result<Profile, ProfileError> {
-    let limits: Vec<Limit> = capabilities.limits.iter().filter_map(limit).collect();
+    let limits: Vec<Limit> = capabilities.limits.iter().map(limit).collect();
     Profile::of_account(account, capabilities.pacing == Pacing::Person, &limits)
 }
 
-/// None for what an account shares with others: that is counted in no lane.
-fn limit(limit: &channel::Limit) -> Option<Limit> {
-    let scope = match limit.scope {
-        LimitScope::App => return None,
-        LimitScope::Account => Reach::Account,
-        LimitScope::Chat => Reach::Chat,
-        LimitScope::Group => Reach::Group,
-    };
-    Some(Limit {
+fn limit(limit: &channel::Limit) -> Limit {
+    Limit {
         name: limit.name.to_owned(),
-        scope,
+        scope: match limit.scope {
+            LimitScope::Account => Reach::Account,
+            LimitScope::Chat => Reach::Chat,
+            LimitScope::Group => Reach::Group,
+        },
         count: limit.count,
         window: Duration::try_from_secs_f64(limit.seconds).unwrap_or_default(),
         burst: limit.burst,
         source: format!("{}, read on {}", limit.source, limit.read_on),
-    })
+    }
 }
 
 /// What a send is for. What is done to a message of a campaign afterwards is none itself.

@@ -129,7 +129,7 @@ pub(crate) fn judge(
         ErrorClass::Permanent => fail(ended, OutcomeKind::Refused),
         ErrorClass::Retry if is_last => fail(ended, OutcomeKind::Retry),
         ErrorClass::Retry => again(ended, if is_down { OutcomeKind::Held } else { OutcomeKind::Retry }),
-        ErrorClass::RetryAfter(lasting) | ErrorClass::AppHeld(lasting) => {
+        ErrorClass::RetryAfter(lasting) => {
             let lasting = lasting.unwrap_or_else(|| pause(rule, standing.failures.saturating_sub(1), jitter));
             held(ended, ProviderHold::Account(at + lasting))
         }

@@ -134,7 +134,6 @@ impl Poll {
                 return self.stopped(login, reason, lasting, &error).await;
             }
             ErrorClass::RetryAfter(Some(pause))
-            | ErrorClass::AppHeld(Some(pause))
             | ErrorClass::BulkHeld(pause)
             | ErrorClass::RecipientHeld(pause) => {
                 self.note(Some(&error)).await?;
@@ -143,7 +142,6 @@ impl Poll {
             ErrorClass::Permanent
             | ErrorClass::Retry
             | ErrorClass::RetryAfter(None)
-            | ErrorClass::AppHeld(None)
             | ErrorClass::Ambiguous => {}
         }
         let refused = error.class == ErrorClass::Permanent || error.code == "409";

@@ -297,7 +297,7 @@ impl Keeper {
         .increment(1);
         let words = error.to_string();
         match error.class {
-            ErrorClass::RetryAfter(Some(pause)) | ErrorClass::AppHeld(Some(pause)) => {
+            ErrorClass::RetryAfter(Some(pause)) => {
                 let next = self.offline(account, &words).await?;
                 Ok(if matches!(next, Next::End) { next } else { Next::Pause(pause.max(FIRST_PAUSE)) })
             }

@@ -121,8 +121,6 @@ pub struct Limit {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LimitScope {
-    /// All sends of all accounts of an app. It has no meaning where accounts have none.
-    App,
     /// All sends of the account.
     Account,
     /// Sends to one chat of the account.

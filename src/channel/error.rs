@@ -28,9 +28,6 @@ pub enum ErrorClass {
     /// The provider holds the whole account back: for so long, where it says how long. Where it does not, longer with
     /// each time in a row.
     RetryAfter(Option<Duration>),
-    /// The provider holds back the app that the account belongs to, and with it all the app's accounts: for so long, where
-    /// it says how long. Where accounts have no app, as [`ErrorClass::RetryAfter`].
-    AppHeld(Option<Duration>),
     /// The provider lets the account only answer who wrote to it, for so long: a limit of its tier is used up, or its
     /// quality is too low. Replies go on.
     BulkHeld(Duration),
@@ -55,7 +52,6 @@ impl ErrorClass {
             Self::Permanent => "permanent",
             Self::Retry => "retry",
             Self::RetryAfter(_) => "retry_after",
-            Self::AppHeld(_) => "app_held",
             Self::BulkHeld(_) => "bulk_held",
             Self::RecipientHeld(_) => "recipient_held",
             Self::AccountStopped { .. } => "account_stopped",

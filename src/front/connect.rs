@@ -223,12 +223,8 @@ fn refused(error: &ChannelError, credentials: &BTreeMap<String, String>) -> Prob
         | ErrorClass::AccountStopped { .. }
         | ErrorClass::BulkHeld(_)
         | ErrorClass::RecipientHeld(_) => Problem::field("credentials", "refused", words),
-        ErrorClass::RetryAfter(Some(wait)) | ErrorClass::AppHeld(Some(wait)) => {
-            Problem::new(Kind::Unavailable).because(words).after(*wait)
-        }
-        ErrorClass::RetryAfter(None) | ErrorClass::AppHeld(None) => {
-            Problem::new(Kind::Unavailable).because(words)
-        }
+        ErrorClass::RetryAfter(Some(wait)) => Problem::new(Kind::Unavailable).because(words).after(*wait),
+        ErrorClass::RetryAfter(None) => Problem::new(Kind::Unavailable).because(words),
         ErrorClass::Retry | ErrorClass::Ambiguous => Problem::new(Kind::Provider).because(words),
     }
 }

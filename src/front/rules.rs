@@ -196,22 +196,17 @@ fn known(base: &Profile, patch: &Map<String, Value>) -> Result<(), Problem> {
 }
 
 fn limits(capabilities: &Capabilities) -> Vec<Limit> {
-    let limit = |limit: &channel::Limit| {
-        let scope = match limit.scope {
-            // What an account shares with others is no rule of its own.
-            LimitScope::App => return None,
+    let limit = |limit: &channel::Limit| Limit {
+        name: limit.name.to_owned(),
+        scope: match limit.scope {
             LimitScope::Account => Reach::Account,
             LimitScope::Chat => Reach::Chat,
             LimitScope::Group => Reach::Group,
-        };
-        Some(Limit {
-            name: limit.name.to_owned(),
-            scope,
-            count: limit.count,
-            window: Duration::try_from_secs_f64(limit.seconds).unwrap_or_default(),
-            burst: limit.burst,
-            source: format!("{}, read on {}", limit.source, limit.read_on),
-        })
+        },
+        count: limit.count,
+        window: Duration::try_from_secs_f64(limit.seconds).unwrap_or_default(),
+        burst: limit.burst,
+        source: format!("{}, read on {}", limit.source, limit.read_on),
     };
-    capabilities.limits.iter().filter_map(limit).collect()
+    capabilities.limits.iter().map(limit).collect()
 }

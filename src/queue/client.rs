@@ -7,8 +7,8 @@ use model::{Clock, Queue, Timestamp, Wait, WorkerId};
 
 use crate::coalesce::Coalescer;
 use crate::{
-    Claims, Engine, HoldTarget, JobId, JobPlace, LaneId, LaneState, LaneView, Mark, Op, Outcome, Permit,
-    Push, QueueError, QueueSummary, Quota, Settle, Ticket,
+    Claims, Engine, HoldTarget, JobId, JobPlace, LaneId, LaneState, LaneView, Mark, Op, Outcome, Push,
+    QueueError, QueueSummary, Settle, Ticket,
 };
 
 /// Why a holder's call did nothing.
@@ -160,16 +160,6 @@ impl Lanes {
     /// Lifts a hold.
     pub async fn resume(&self, target: HoldTarget) -> Result<(), QueueError> {
         self.done(Op::Resume { target }).await
-    }
-
-    /// Asks for a permit of a bucket that several lanes share.
-    pub async fn permit(&self, bucket: &str, quota: Quota, lane: &LaneId) -> Result<Permit, QueueError> {
-        self.engine().permit(bucket, quota, lane).await
-    }
-
-    /// Lets a bucket give no permit before this time.
-    pub async fn block(&self, bucket: &str, until: Timestamp) -> Result<(), QueueError> {
-        self.engine().block(bucket, until).await
     }
 
     /// Where a job is.

@@ -137,7 +137,6 @@ mod tests {
     use model::{Queue, Timestamp, WorkerId};
 
     use super::*;
-    use crate::{LaneId, Permit, Quota};
 
     /// Lets messages through when told to, and notes how large they were.
     #[derive(Debug)]
@@ -163,14 +162,6 @@ mod tests {
 
         async fn now(&self) -> Result<Timestamp, QueueError> {
             Ok(Timestamp::ZERO)
-        }
-
-        async fn permit(&self, _: &str, _: Quota, _: &LaneId) -> Result<Permit, QueueError> {
-            Ok(Permit::Taken)
-        }
-
-        async fn block(&self, _: &str, _: Timestamp) -> Result<(), QueueError> {
-            Ok(())
         }
     }
 

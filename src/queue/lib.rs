@@ -15,7 +15,6 @@ pub mod conformance;
 mod lanes;
 mod memory;
 mod op;
-mod permits;
 mod places;
 mod redis;
 mod view;
@@ -28,7 +27,6 @@ pub use op::{
     Claim, Claims, DETAIL_KEPT, Engine, FOREVER, HoldTarget, JobId, LEASE, LaneId, LaneState, Mark, Op,
     Outcome, Push, QueueError, Settle, Ticket, WAITS_KEPT, Wakes,
 };
-pub use permits::{Permit, Quota};
 pub use redis::{ConnectError, EpochError, RedisEngine, RedisState};
 pub use view::{JobPlace, LaneSummary, LaneView, QueueSummary};
 pub use worker::{

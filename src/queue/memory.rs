@@ -10,8 +10,7 @@ use async_trait::async_trait;
 use model::{Clock, Queue, Timestamp, WorkerId};
 use tokio::sync::Notify;
 
-use crate::permits::Bucket;
-use crate::{Engine, LaneId, Op, Outcome, Permit, QueueError, Quota, Shard};
+use crate::{Engine, Op, Outcome, QueueError, Shard};
 
 /// Lanes in this process's memory. Lane time is the clock's, but never runs backwards.
 #[derive(Debug)]
@@ -19,13 +18,12 @@ pub struct MemoryEngine {
     clock: Arc<dyn Clock>,
     shard: Mutex<Shard>,
     bells: Mutex<HashMap<(Queue, WorkerId), Arc<Notify>>>,
-    buckets: Mutex<HashMap<String, Bucket>>,
 }
 
 impl MemoryEngine {
     /// An engine that holds nothing yet.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, shard: Mutex::default(), bells: Mutex::default(), buckets: Mutex::default() }
+        Self { clock, shard: Mutex::default(), bells: Mutex::default() }
     }
 
     /// Lets every worker look at once: after its clock was moved by hand, what sleeps by real time would come late.
@@ -36,10 +34,6 @@ impl MemoryEngine {
 
     fn shard(&self) -> MutexGuard<'_, Shard> {
         self.shard.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn buckets(&self) -> MutexGuard<'_, HashMap<String, Bucket>> {
-        self.buckets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What rings when a worker is to look at a queue. A ring that nobody waits for is kept for the next who does.
@@ -78,15 +72,5 @@ impl Engine for MemoryEngine {
 
     async fn now(&self) -> Result<Timestamp, QueueError> {
         Ok(self.clock.now().max(self.shard().now()))
-    }
-
-    async fn permit(&self, bucket: &str, quota: Quota, lane: &LaneId) -> Result<Permit, QueueError> {
-        let now = self.now().await?;
-        Ok(self.buckets().entry(bucket.to_owned()).or_default().ask(now, quota, lane))
-    }
-
-    async fn block(&self, bucket: &str, until: Timestamp) -> Result<(), QueueError> {
-        self.buckets().entry(bucket.to_owned()).or_default().block(until);
-        Ok(())
     }
 }

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use model::{Class, Queue, Scope, Timestamp, Wait, WorkerId};
 use serde::{Deserialize, Serialize};
 
-use crate::{JobPlace, LaneView, Permit, QueueSummary, Quota};
+use crate::{JobPlace, LaneView, QueueSummary};
 
 /// A worker that does not beat for this long has lost its claims. It beats every quarter of it.
 pub const LEASE: Duration = Duration::from_secs(6);
@@ -347,12 +347,6 @@ pub trait Engine: Send + Sync + fmt::Debug {
 
     /// Lane time.
     async fn now(&self) -> Result<Timestamp, QueueError>;
-
-    /// Asks for a permit of a bucket that several lanes share. Who is told a time keeps its turn for ten seconds after it.
-    async fn permit(&self, bucket: &str, quota: Quota, lane: &LaneId) -> Result<Permit, QueueError>;
-
-    /// Lets a bucket give no permit before this time.
-    async fn block(&self, bucket: &str, until: Timestamp) -> Result<(), QueueError>;
 
     /// The number of the newest epoch that an answer came from; rises whenever the queue was lost and derived again. What was
     /// claimed in an earlier one is nobody's any more. Always 0 where the queue lives and dies with this process.

@@ -8,8 +8,7 @@
 //! restart, an old snapshot, a failover and a flush all end it; then everything answers [`QueueError::Rebuilding`] until
 //! somebody begins an epoch with a higher number, loads it from rows and opens it.
 //!
-//! Keys: `{prefix:shard}:meta` (epoch, lane time, counters), `{prefix:shard}:permits:…` (buckets that lanes share, which end by
-//! themselves) and, under `{prefix:shard}:<epoch>:`,
+//! Keys: `{prefix:shard}:meta` (epoch, lane time, counters) and, under `{prefix:shard}:<epoch>:`,
 //!
 //! | key | type | holds |
 //! |---|---|---|
@@ -27,7 +26,6 @@ mod decode;
 mod encode;
 mod epoch;
 mod link;
-mod permits;
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
@@ -37,7 +35,7 @@ use async_trait::async_trait;
 use model::{Queue, Timestamp, WorkerId};
 use redis::{Cmd, Script, Value, cmd};
 
-use crate::{Engine, LEASE, LaneId, Op, Outcome, Permit, QueueError, Quota};
+use crate::{Engine, LEASE, Op, Outcome, QueueError};
 use bells::Bells;
 use encode::Call;
 use epoch::Epoch;
@@ -272,14 +270,6 @@ impl Engine for RedisEngine {
 
     async fn now(&self) -> Result<Timestamp, QueueError> {
         Ok(self.call(&[]).await?.0)
-    }
-
-    async fn permit(&self, bucket: &str, quota: Quota, lane: &LaneId) -> Result<Permit, QueueError> {
-        self.ask_permit(bucket, quota, lane).await
-    }
-
-    async fn block(&self, bucket: &str, until: Timestamp) -> Result<(), QueueError> {
-        self.block_bucket(bucket, until).await
     }
 
     fn epoch(&self) -> u64 {

@@ -85,7 +85,7 @@ impl Options {
         let (profile, width) = if let Some(profile) = Profile::named(name) {
             (profile, 1)
         } else if let Some((limits, width)) = adapters::limits(&self.profile) {
-            let limits: Vec<_> = limits.iter().filter_map(limit).collect();
+            let limits: Vec<_> = limits.iter().map(limit).collect();
             (Profile::provider(&limits).map_err(|error| refused(&error))?, width)
         } else {
             let known: Vec<_> = adapters::channel_names().collect();
@@ -131,22 +131,19 @@ fn refused(error: &pacing::ProfileError) -> Failure {
     Failure::Input(error.to_string())
 }
 
-/// None for what an account shares with others: one account alone is played.
-fn limit(limit: &channel::Limit) -> Option<Limit> {
-    let scope = match limit.scope {
-        LimitScope::App => return None,
-        LimitScope::Account => Reach::Account,
-        LimitScope::Chat => Reach::Chat,
-        LimitScope::Group => Reach::Group,
-    };
-    Some(Limit {
+fn limit(limit: &channel::Limit) -> Limit {
+    Limit {
         name: limit.name.to_owned(),
-        scope,
+        scope: match limit.scope {
+            LimitScope::Account => Reach::Account,
+            LimitScope::Chat => Reach::Chat,
+            LimitScope::Group => Reach::Group,
+        },
         count: limit.count,
         window: Duration::try_from_secs_f64(limit.seconds).unwrap_or_default(),
         burst: limit.burst,
         source: format!("{}, read on {}", limit.source, limit.read_on),
-    })
+    }
 }
 
 fn read_json(path: &Path) -> Result<serde_json::Value, Failure> {

@@ -80,7 +80,6 @@ impl Simulator for Simulated<'_> {
         let chat = match class {
             ErrorClass::Permanent => "fail-permanent",
             ErrorClass::Retry => "fail-once",
-            ErrorClass::AppHeld(_) => return None,
             ErrorClass::RetryAfter(_) => "account-limited-5000",
             ErrorClass::BulkHeld(_) => "tier-limited-5000",
             ErrorClass::RecipientHeld(_) => "rate-limited-5000",

@@ -61,7 +61,6 @@ pub(super) async fn every_error_has_its_class(
         ErrorClass::Permanent,
         ErrorClass::Retry,
         ErrorClass::RetryAfter(Some(some_time)),
-        ErrorClass::AppHeld(Some(some_time)),
         ErrorClass::BulkHeld(some_time),
         ErrorClass::RecipientHeld(some_time),
         ErrorClass::AccountStopped { reason: "banned", lasting: None },
@@ -72,7 +71,6 @@ pub(super) async fn every_error_has_its_class(
         let error = channel.send(login, &message).await.expect_err("the provider did not say yes");
         assert_eq!(discriminant(&error.class), discriminant(&class), "{class:?} is expected: {error:?}");
         if let ErrorClass::RetryAfter(Some(wait))
-        | ErrorClass::AppHeld(Some(wait))
         | ErrorClass::BulkHeld(wait)
         | ErrorClass::RecipientHeld(wait) = error.class
         {

@@ -492,7 +492,7 @@ pub struct MediaLimit {
 pub struct Limit {
     /// The rule's name.
     pub name: String,
-    /// What it counts for: `app` (all its accounts together), `account`, `chat` or `group`.
+    /// What it counts for: `account`, `chat` or `group`.
     pub scope: String,
     /// How many.
     pub count: u32,

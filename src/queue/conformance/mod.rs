@@ -15,7 +15,6 @@ mod judge_claim;
 mod kit;
 mod order;
 mod paces;
-mod permits;
 mod random;
 mod shape;
 mod told;
@@ -137,13 +136,6 @@ list! {
         a_slow_job_holds_its_own_line_only
         a_job_is_slow_until_it_ends_otherwise
         a_resumed_job_is_not_slow;
-    permits: permits_keep_their_distance
-        who_waits_keeps_its_turn
-        what_was_saved_up_goes_at_once
-        a_blocked_bucket_opens_one_by_one
-        a_turn_that_nobody_takes_is_given_up
-        buckets_do_not_mix
-        permits_are_used_up_and_never_exceeded;
     told: a_wait_keeps_its_detail
         a_claim_tells_what_held_the_job
         a_lifted_hold_ended_then

@@ -228,7 +228,6 @@ impl RedisEngine {
     /// Removes the shard's keys that are not of this epoch, a bounded number at a time.
     async fn wipe(&self, reached: &Reached, ours: &str) -> Result<(), QueueError> {
         let meta = self.meta();
-        let permits = self.permits();
         let mut cursor = 0_u64;
         loop {
             let mut scan = cmd("SCAN");
@@ -239,8 +238,7 @@ impl RedisEngine {
                 .map_err(|error| QueueError::Unreachable(error.to_string()))?;
             let old: Vec<_> = keys
                 .iter()
-                .filter(|key| !key.starts_with(ours.as_bytes()) && !key.starts_with(permits.as_bytes()))
-                .filter(|key| key.as_slice() != meta.as_bytes())
+                .filter(|key| !key.starts_with(ours.as_bytes()) && key.as_slice() != meta.as_bytes())
                 .collect();
             if !old.is_empty() {
                 let mut unlink = cmd("UNLINK");

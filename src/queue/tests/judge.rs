@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use model::{Class, Queue, Scope, Timestamp, Wait, WorkerId};
 use queue::conformance::{Chance, Subject, random};
-use queue::{Engine, HoldTarget, LaneId, Mark, Op, Outcome, Permit, QueueError, Quota, Settle};
+use queue::{Engine, HoldTarget, Mark, Op, Outcome, QueueError, Settle};
 
 /// An engine that does something else than it is asked, or answers something else than it did.
 #[derive(Debug)]
@@ -35,14 +35,6 @@ impl Engine for Liar {
 
     async fn now(&self) -> Result<Timestamp, QueueError> {
         self.honest.now().await
-    }
-
-    async fn permit(&self, bucket: &str, quota: Quota, lane: &LaneId) -> Result<Permit, QueueError> {
-        self.honest.permit(bucket, quota, lane).await
-    }
-
-    async fn block(&self, bucket: &str, until: Timestamp) -> Result<(), QueueError> {
-        self.honest.block(bucket, until).await
     }
 }
 

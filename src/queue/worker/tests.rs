@@ -14,8 +14,7 @@ use uuid::Uuid;
 
 use super::{Claimed, Heart, LaneBackend, LaneStates, Policy, Settings, Unsettled};
 use crate::{
-    Claim, Engine, Grant, JobId, JobPlace, LaneId, Lanes, MemoryEngine, Op, Outcome, Permit, Push,
-    QueueError, Quota, Settle,
+    Claim, Engine, Grant, JobId, JobPlace, LaneId, Lanes, MemoryEngine, Op, Outcome, Push, QueueError, Settle,
 };
 
 #[derive(Debug, Default)]
@@ -313,14 +312,6 @@ impl Engine for Rebuilding {
 
     async fn now(&self) -> Result<Timestamp, QueueError> {
         self.engine.now().await
-    }
-
-    async fn permit(&self, bucket: &str, quota: Quota, lane: &LaneId) -> Result<Permit, QueueError> {
-        self.engine.permit(bucket, quota, lane).await
-    }
-
-    async fn block(&self, bucket: &str, until: Timestamp) -> Result<(), QueueError> {
-        self.engine.block(bucket, until).await
     }
 
     fn epoch(&self) -> u64 {

@@ -67,7 +67,6 @@ impl Simulator for Simulated {
         let fault = match class {
             ErrorClass::Permanent => return Some(self.blocked.to_string()),
             ErrorClass::Retry => Fault::Page(502),
-            ErrorClass::AppHeld(_) => return None,
             ErrorClass::RetryAfter(_) => Fault::TooMany("global", 0.05),
             ErrorClass::BulkHeld(_) => {
                 let words = "You are opening direct messages too fast";

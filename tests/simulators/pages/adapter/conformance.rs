@@ -46,7 +46,7 @@ impl Simulator for Simulated<'_> {
                 Refusal::new(400, 613, "(#613) Calls have exceeded the rate limit").with_regain_minutes(2),
             ),
             // Meta has nothing of the kind here.
-            ErrorClass::AppHeld(_) | ErrorClass::BulkHeld(_) => return None,
+            ErrorClass::BulkHeld(_) => return None,
             ErrorClass::RecipientHeld(_) => {
                 refuse(Refusal::new(400, 10, "An automated flow is active").with_subcode(2_018_321))
             }

@@ -70,7 +70,7 @@ impl Simulator for Simulated<'_> {
             ErrorClass::Permanent => return Some(ARCHIVED.to_owned()),
             ErrorClass::Retry => Fault::Gateway(502),
             ErrorClass::RetryAfter(_) => Fault::TooMany(Some(30)),
-            ErrorClass::AppHeld(_) | ErrorClass::BulkHeld(_) => return None,
+            ErrorClass::BulkHeld(_) => return None,
             ErrorClass::RecipientHeld(_) => Fault::TooMany(Some(1)),
             ErrorClass::AccountStopped { .. } => Fault::Word("account_inactive"),
             ErrorClass::Ambiguous => Fault::Hangup { carried_out: true },

@@ -61,7 +61,7 @@ impl Simulator for Simulated {
             ErrorClass::Retry => Fault::Gateway(502),
             ErrorClass::RetryAfter(_) => Fault::TooMany(3),
             // Telegram does not say whose limit was met.
-            ErrorClass::AppHeld(_) | ErrorClass::BulkHeld(_) | ErrorClass::RecipientHeld(_) => return None,
+            ErrorClass::BulkHeld(_) | ErrorClass::RecipientHeld(_) => return None,
             ErrorClass::AccountStopped { .. } => Fault::Refuse(401, "Unauthorized"),
             ErrorClass::Ambiguous => Fault::Hangup { carried_out: true },
         };

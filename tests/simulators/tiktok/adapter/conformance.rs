@@ -57,7 +57,7 @@ impl Simulator for Simulated<'_> {
             ErrorClass::Retry => Fault::Gateway(502),
             ErrorClass::RetryAfter(_) => Fault::TooMany(Some(3)),
             // TikTok's limits are the shop's.
-            ErrorClass::AppHeld(_) | ErrorClass::BulkHeld(_) | ErrorClass::RecipientHeld(_) => return None,
+            ErrorClass::BulkHeld(_) | ErrorClass::RecipientHeld(_) => return None,
             ErrorClass::AccountStopped { .. } => {
                 Fault::Refuse(401, 101_000, "The token does not fit the shop.")
             }

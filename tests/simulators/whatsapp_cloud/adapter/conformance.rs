@@ -38,7 +38,6 @@ impl Simulator for Simulated<'_> {
         let fault = match class {
             ErrorClass::Permanent => return Some(BLOCKED.to_owned()),
             ErrorClass::Retry => refuse(500, 131_000, "Something went wrong"),
-            ErrorClass::AppHeld(_) => return None,
             ErrorClass::RetryAfter(_) => {
                 let refusal = Refusal::new(400, 130_429, "(#130429) Rate limit hit");
                 Fault::Refuse(refusal.with_header("Retry-After", "3"))
